@@ -1,0 +1,1 @@
+"""tdt: a self-hosted tiers de télétransmission (ACTES and HELIOS)."""

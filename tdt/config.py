@@ -1,0 +1,231 @@
+"""The configuration: TOML read once, every fault reported at once, frozen, passed; secrets come from files beside it.
+
+Every key is documented, with its default, unit and effect, in conf/tdt.toml.example.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; `faults` lists every reason found."""
+
+    def __init__(self, faults: list[str]):
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the TOML file: an unknown key is a fault."""
+
+
+class Server(Section, frozen=True):
+    listen: str = "0.0.0.0:443"
+    health: str = "127.0.0.1:9101"
+    processes: int = 1
+    public_url: str = "https://localhost"
+    certificate: str = ""
+    key: str = ""
+    client_certificate: Literal["tls", "nginx"] = "tls"
+    connect_authorities: str = ""
+    transmit_authorities: str = ""
+    crl_directory: str = ""
+    crl_required: bool = False
+    tls_minimum: Literal["1.2", "1.3"] = "1.2"
+    shutdown_seconds: float = 30.0
+
+
+class Database(Section, frozen=True):
+    dsn: str = ""
+    dsn_file: str = ""
+    owner_dsn: str = ""
+    owner_dsn_file: str = ""
+    pool_size: int = 10
+    wait_seconds: float = 10.0
+
+
+class Spool(Section, frozen=True):
+    directory: str = "/var/lib/tdt/spool"
+    orphan_hours: float = 24.0
+
+
+class Content(Section, frozen=True):
+    inline_bytes: int = 262_144
+    answer_after: Literal["spool", "archive"] = "spool"
+
+
+class Limits(Section, frozen=True):
+    acte_archive_bytes: int = 157_286_400
+    pes_bytes: int = 536_870_912
+    text_field_bytes: int = 65_536
+    parts: int = 1_000
+    files: int = 200
+
+
+class Queue(Section, frozen=True):
+    url: str = ""
+    url_file: str = ""
+    name: str = "tdt.jobs"
+    prefetch: int = 20
+
+
+class Worker(Section, frozen=True):
+    concurrency: int = 8
+    health: str = "127.0.0.1:9102"
+    poll_seconds: float = 5.0
+    heartbeat_seconds: float = 2.0
+    dead_after_seconds: float = 8.0
+    shutdown_seconds: float = 30.0
+
+
+class Actes(Section, frozen=True):
+    trigramme: str = "TDT"
+    quadrigramme: str = "TACT"
+    return_addresses: list[str] = []
+    ministry_acronym: str = "MI"
+    poll_seconds: float = 60.0
+    uncertain_seconds: float = 900.0
+    on_uncertain: Literal["resend", "hold"] = "resend"
+    retry_seconds: float = 60.0
+
+
+class Helios(Section, frozen=True):
+    p_appli: str = "THELPES2"
+    poll_seconds: float = 60.0
+    stable_seconds: float = 5.0
+    uncertain_seconds: float = 900.0
+    on_uncertain: Literal["resend", "hold"] = "resend"
+    retry_seconds: float = 60.0
+
+
+class Credentials(Section, frozen=True):
+    """Named by the column `credentials` of a route. Files are read at each use, so that they can be renewed."""
+
+    login: str = ""
+    password_file: str = ""
+    mailbox_login: str = ""
+    mailbox_password_file: str = ""
+    certificate: str = ""
+    key: str = ""
+    authorities: str = ""
+    known_hosts: str = ""
+    client_key: str = ""
+
+
+class Log(Section, frozen=True):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+class Config(Section, frozen=True):
+    server: Server = Server()
+    database: Database = Database()
+    spool: Spool = Spool()
+    content: Content = Content()
+    limits: Limits = Limits()
+    queue: Queue = Queue()
+    worker: Worker = Worker()
+    actes: Actes = Actes()
+    helios: Helios = Helios()
+    log: Log = Log()
+    credentials: dict[str, Credentials] = {}
+
+
+def load(path: Path) -> Config:
+    """Read and check the file. Raises ConfigError with every fault found, not only the first."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError([f"{path}: {error}"]) from error
+    faults = list(_faults(document))
+    if faults:
+        raise ConfigError(faults)
+    config = _with_secrets(msgspec.convert(document, Config), path.parent)
+    faults = list(_inconsistencies(config))
+    if faults:
+        raise ConfigError(faults)
+    return config
+
+
+def _faults(document: dict[str, Any]) -> Iterator[str]:
+    """Convert section by section, key by key, so that one fault does not hide the others."""
+    sections: dict[str, Any] = {field.name: field.type for field in msgspec.structs.fields(Config)}
+    for name, value in document.items():
+        if name not in sections:
+            yield f"[{name}]: unknown section"
+        elif not isinstance(value, dict):
+            yield f"{name}: must be a section"
+        elif name == "credentials":
+            for key, table in value.items():
+                yield from _section_faults(f"credentials.{key}", Credentials, table)
+        else:
+            yield from _section_faults(name, sections[name], value)
+
+
+def _section_faults(name: str, section: Any, table: Any) -> Iterator[str]:
+    if not isinstance(table, dict):
+        yield f"[{name}]: must be a section"
+        return
+    types = {field.name: field.type for field in msgspec.structs.fields(section)}
+    for key, value in table.items():
+        if key not in types:
+            yield f"[{name}] {key}: unknown key"
+            continue
+        try:
+            msgspec.convert(value, types[key])
+        except msgspec.ValidationError as error:
+            yield f"[{name}] {key}: {error}"
+
+
+def _with_secrets(config: Config, base: Path) -> Config:
+    """Fill the keys whose secret lives in a file of its own (`dsn_file`, `url_file`)."""
+    database, queue = config.database, config.queue
+    database = msgspec.structs.replace(
+        database,
+        dsn=database.dsn or _secret(database.dsn_file, base),
+        owner_dsn=database.owner_dsn or _secret(database.owner_dsn_file, base),
+    )
+    queue = msgspec.structs.replace(queue, url=queue.url or _secret(queue.url_file, base))
+    return msgspec.structs.replace(config, database=database, queue=queue)
+
+
+def _secret(name: str, base: Path) -> str:
+    if not name:
+        return ""
+    path = base / os.path.expandvars(name)
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError([f"{path}: {error.strerror}"]) from error
+
+
+def _inconsistencies(config: Config) -> Iterator[str]:
+    if not config.database.dsn:
+        yield "[database] dsn or dsn_file: missing"
+    unix = config.server.listen.startswith("unix:")
+    if config.server.client_certificate == "nginx" and not unix:
+        yield '[server] client_certificate = "nginx" is believed on a unix socket only: listen = "unix:…"'
+    if config.server.client_certificate == "tls" and unix:
+        yield '[server] listen = "unix:…" needs client_certificate = "nginx"'
+    if config.worker.dead_after_seconds < 2 * config.worker.heartbeat_seconds:
+        yield "[worker] dead_after_seconds: must be at least twice heartbeat_seconds"
+    for section in ("actes", "helios"):
+        if getattr(config, section).poll_seconds <= 0:
+            yield f"[{section}] poll_seconds: must be positive"
+
+
+SECRETS = ("dsn", "owner_dsn", "url")
+
+
+def describe(config: Config) -> str:
+    """The configuration in force, one key a line, secrets hidden."""
+    lines = []
+    for section, values in msgspec.to_builtins(config).items():
+        for key, value in values.items():
+            lines.append(f"{section}.{key} = {'***' if key in SECRETS and value else value!r}")
+    return "\n".join(lines)

@@ -1,0 +1,381 @@
+"""ACTES transactions, their envelopes, files and life, and the classification of each collectivité."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from tdt.db.audit import insert_event
+from tdt.db.pool import Connection, Record, affected
+from tdt.domain.actes.model import ActeStatus
+from tdt.domain.errors import Conflict
+from tdt.domain.ids import AccountId, ActeFileId, ActeId, AuthorityId, ContentId, EnvelopeId, RouteId
+
+OBJECT = "acte_transaction"
+
+
+@dataclass(frozen=True, slots=True)
+class Acte:
+    """A transaction of the module ACTES, of any type: acte, classification request, …"""
+
+    id: ActeId
+    authority_id: AuthorityId
+    account_id: AccountId | None
+    envelope_id: EnvelopeId
+    related_id: ActeId | None
+    type: int
+    type_reponse: int | None
+    number: str | None
+    decision_date: date | None
+    nature_code: int | None
+    classif: tuple[int, ...]
+    classification_date: date | None
+    subject: str
+    document_papier: bool
+    unique_id: str | None
+    status: ActeStatus
+    submitted_at: datetime
+
+
+COLUMNS = """id, authority_id, account_id, envelope_id, related_id, type, type_reponse, number, decision_date,
+    nature_code, classif, classification_date, subject, document_papier, unique_id, status, submitted_at"""
+
+
+def _acte(row: Record) -> Acte:
+    values = dict(row)
+    values["classif"] = tuple(values["classif"])
+    values["status"] = ActeStatus(values["status"])
+    return Acte(**values)
+
+
+async def get_transaction(connection: Connection, acte: ActeId) -> Acte | None:
+    """A transaction visible to the scope, or None."""
+    row = await connection.fetchrow(f"select {COLUMNS} from acte_transaction where id = $1", acte)
+    return _acte(row) if row is not None else None
+
+
+BY_UNIQUE_ID = f"""
+    select {COLUMNS} from acte_transaction where unique_id = $1 and type = 1 order by submitted_at desc, id desc"""
+
+
+async def list_by_unique_id(connection: Connection, unique_id: str) -> list[Acte]:
+    """The acts (type 1) of this identifier, newest first: several when a refused one was posted again."""
+    return [_acte(row) for row in await connection.fetch(BY_UNIQUE_ID, unique_id)]
+
+
+BY_NUMBER = f"""
+    select {COLUMNS} from acte_transaction
+    where type = 1 and number = $2 and authority_id in (select id from authority where siren = $1)
+    order by submitted_at desc, id desc"""
+
+
+async def list_by_number(connection: Connection, siren: str, number: str) -> list[Acte]:
+    """The acts of this number of the collectivité of this SIREN, newest first, in scope `system`."""
+    return [_acte(row) for row in await connection.fetch(BY_NUMBER, siren, number)]
+
+
+async def list_of_envelope(connection: Connection, envelope: EnvelopeId) -> list[Acte]:
+    """The transactions that travel in this envelope."""
+    rows = await connection.fetch(
+        f"select {COLUMNS} from acte_transaction where envelope_id = $1 order by id", envelope
+    )
+    return [_acte(row) for row in rows]
+
+
+PENDING_CLASSIFICATION = f"""
+    select {COLUMNS} from acte_transaction
+    where authority_id = $1 and type = 7 and status in (2, 3) order by id desc"""
+
+
+async def list_pending_classification_requests(connection: Connection, authority: AuthorityId) -> list[Acte]:
+    """The requests 7-1 of this authority that wait for their answer, newest first."""
+    return [_acte(row) for row in await connection.fetch(PENDING_CLASSIFICATION, authority)]
+
+
+async def number_is_taken(connection: Connection, authority: AuthorityId, number: str) -> bool:
+    """Whether the collectivité already used this number, an act in error included (as S2LOW)."""
+    taken: bool = await connection.fetchval(
+        "select exists (select from acte_transaction where authority_id = $1 and number = $2)", authority, number
+    )
+    return taken
+
+
+@dataclass(frozen=True, slots=True)
+class NewActe:
+    """A transaction to record with its first status."""
+
+    authority_id: AuthorityId
+    account_id: AccountId
+    envelope_id: EnvelopeId
+    type: int
+    status: ActeStatus
+    message: str
+    number: str | None = None
+    decision_date: date | None = None
+    nature_code: int | None = None
+    classif: tuple[int, ...] = ()
+    classification_date: date | None = None
+    subject: str = ""
+    document_papier: bool = False
+    unique_id: str | None = None
+    broadcast_emails: str = ""
+    send_sources: bool = False
+
+
+INSERT = """
+    insert into acte_transaction (authority_id, account_id, envelope_id, type, status, number, decision_date,
+        nature_code, classif, classification_date, subject, document_papier, unique_id, broadcast_emails, send_sources)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) returning id"""
+
+
+async def insert_transaction(connection: Connection, new: NewActe) -> ActeId:
+    """Record a transaction. Conflict (acte_transaction_number) when the collectivité's number is taken meanwhile."""
+    acte = ActeId(
+        await connection.fetchval(
+            INSERT,
+            new.authority_id,
+            new.account_id,
+            new.envelope_id,
+            new.type,
+            new.status,
+            new.number,
+            new.decision_date,
+            new.nature_code,
+            list(new.classif),
+            new.classification_date,
+            new.subject,
+            new.document_papier,
+            new.unique_id,
+            new.broadcast_emails,
+            new.send_sources,
+        )
+    )
+    await connection.execute(WORKFLOW, new.authority_id, acte, new.status, new.message[:512], None)
+    await insert_event(connection, new.authority_id, (OBJECT, acte), (None, new.status))
+    return acte
+
+
+WORKFLOW = """
+    insert into acte_workflow (authority_id, transaction_id, status, message, flux_content_id)
+    values ($1, $2, $3, $4, $5)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A change of status, the text that goes with it, and the bytes received that caused it (`flux_retour`)."""
+
+    source: ActeStatus
+    target: ActeStatus
+    message: str
+    flux: ContentId | None = None
+
+
+async def move_status(connection: Connection, acte: Acte, move: Move) -> None:
+    """Change the status and tell it in the workflow and the events. Conflict when it is not in `source` any more."""
+    status = await connection.execute(
+        "update acte_transaction set status = $3 where id = $1 and status = $2", acte.id, move.source, move.target
+    )
+    if affected(status) != 1:
+        raise Conflict("La transaction a changé d'état.", details={"acte_id": acte.id})
+    await connection.execute(WORKFLOW, acte.authority_id, acte.id, move.target, move.message[:512], move.flux)
+    await insert_event(
+        connection, acte.authority_id, (OBJECT, acte.id), (move.source, move.target), {"message": move.message}
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowRow:
+    """One step of the life of a transaction."""
+
+    status: ActeStatus
+    at: datetime
+    message: str
+    flux_content_id: ContentId | None
+
+
+async def list_workflow(connection: Connection, acte: ActeId) -> list[WorkflowRow]:
+    """The life of a transaction, oldest first."""
+    rows = await connection.fetch(
+        "select status, at, message, flux_content_id from acte_workflow where transaction_id = $1 order by id", acte
+    )
+    return [WorkflowRow(ActeStatus(row["status"]), row["at"], row["message"], row["flux_content_id"]) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """An envelope: its XML name, the name of its archive, and the archive once built."""
+
+    id: EnvelopeId
+    authority_id: AuthorityId
+    account_id: AccountId | None
+    route_id: RouteId
+    name: str
+    archive_name: str
+    content_id: ContentId | None
+    submitted_at: datetime
+
+
+ENVELOPE_COLUMNS = "id, authority_id, account_id, route_id, name, archive_name, content_id, submitted_at"
+
+
+async def get_envelope(connection: Connection, envelope: EnvelopeId) -> Envelope | None:
+    """An envelope visible to the scope, or None."""
+    row = await connection.fetchrow(f"select {ENVELOPE_COLUMNS} from acte_envelope where id = $1", envelope)
+    return Envelope(**row) if row is not None else None
+
+
+async def find_envelope_by_name(connection: Connection, name: str) -> Envelope | None:
+    """The last envelope of this name (an anomaly of envelope echoes it), in scope `system`."""
+    row = await connection.fetchrow(
+        f"select {ENVELOPE_COLUMNS} from acte_envelope where name = $1 order by id desc limit 1", name
+    )
+    return Envelope(**row) if row is not None else None
+
+
+NEXT_SERIAL = """
+    insert into acte_envelope_serial (authority_id, day, last) values ($1, $2, 1)
+    on conflict (authority_id, day) do update set last = acte_envelope_serial.last + 1 returning last"""
+
+
+async def next_envelope_serial(connection: Connection, authority: AuthorityId, day: date) -> int:
+    """The next serial of this authority for this Paris day, 1 to 9999. The row stays locked until the commit."""
+    serial: int = await connection.fetchval(NEXT_SERIAL, authority, day)
+    return serial
+
+
+@dataclass(frozen=True, slots=True)
+class NewEnvelope:
+    """An envelope to record."""
+
+    authority_id: AuthorityId
+    account_id: AccountId
+    route_id: RouteId
+    name: str
+    archive_name: str
+
+
+INSERT_ENVELOPE = """
+    insert into acte_envelope (authority_id, account_id, route_id, name, archive_name)
+    values ($1, $2, $3, $4, $5) returning id"""
+
+
+async def insert_envelope(connection: Connection, new: NewEnvelope) -> EnvelopeId:
+    """Record an envelope; its archive comes later."""
+    return EnvelopeId(
+        await connection.fetchval(
+            INSERT_ENVELOPE, new.authority_id, new.account_id, new.route_id, new.name, new.archive_name
+        )
+    )
+
+
+async def move_archive(connection: Connection, envelope: EnvelopeId, content: ContentId) -> None:
+    """Attach the archive, once: it is never rebuilt, so that every resend has the same bytes. Conflict otherwise."""
+    status = await connection.execute(
+        "update acte_envelope set content_id = $2 where id = $1 and content_id is null", envelope, content
+    )
+    if affected(status) != 1:
+        raise Conflict("L'archive de cette enveloppe existe déjà.", details={"envelope_id": envelope})
+
+
+@dataclass(frozen=True, slots=True)
+class ActeFile:
+    """A file of a transaction. Position 0 is the XML message, 1 the act, 2… the annexes."""
+
+    id: ActeFileId
+    authority_id: AuthorityId
+    envelope_id: EnvelopeId
+    transaction_id: ActeId
+    position: int
+    name: str
+    posted_filename: str
+    mimetype: str
+    size: int
+    code_pj: str
+    signature: str
+    content_id: ContentId
+
+
+FILE_COLUMNS = """id, authority_id, envelope_id, transaction_id, position, name, posted_filename, mimetype, size,
+    code_pj, signature, content_id"""
+
+
+async def list_files(connection: Connection, acte: ActeId) -> list[ActeFile]:
+    """The files in the order that clients rely on: message, act, annexes."""
+    rows = await connection.fetch(
+        f"select {FILE_COLUMNS} from acte_file where transaction_id = $1 order by position", acte
+    )
+    return [ActeFile(**row) for row in rows]
+
+
+async def get_file(connection: Connection, file: ActeFileId) -> ActeFile | None:
+    """A file visible to the scope, or None."""
+    row = await connection.fetchrow(f"select {FILE_COLUMNS} from acte_file where id = $1", file)
+    return ActeFile(**row) if row is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file to record."""
+
+    position: int
+    name: str
+    posted_filename: str
+    mimetype: str
+    size: int
+    code_pj: str
+    signature: str
+    content_id: ContentId
+
+
+INSERT_FILE = """
+    insert into acte_file (authority_id, envelope_id, transaction_id, position, name, posted_filename, mimetype, size,
+        code_pj, signature, content_id) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"""
+
+
+async def insert_files(
+    connection: Connection, owner: tuple[AuthorityId, EnvelopeId, ActeId], files: Sequence[NewFile]
+) -> None:
+    """Record the files of a transaction."""
+    await connection.executemany(
+        INSERT_FILE,
+        [
+            (
+                *owner,
+                file.position,
+                file.name,
+                file.posted_filename,
+                file.mimetype,
+                file.size,
+                file.code_pj,
+                file.signature,
+                file.content_id,
+            )
+            for file in files
+        ],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HeldClassification:
+    """The last RetourClassification received for an authority: its date and where its exact bytes are."""
+
+    date: date
+    content_id: ContentId
+    xml: bytes
+
+
+LAST_CLASSIFICATION = """
+    select c.date, c.content_id, b.data as xml from acte_classification c join content b on b.id = c.content_id
+    where c.authority_id = $1 order by c.id desc limit 1"""
+
+
+async def last_classification(connection: Connection, authority: AuthorityId) -> HeldClassification | None:
+    """The classification that the authority holds, byte for byte, or None before the first one."""
+    row = await connection.fetchrow(LAST_CLASSIFICATION, authority)
+    return HeldClassification(**row) if row is not None else None
+
+
+async def insert_classification(connection: Connection, authority: AuthorityId, day: date, content: ContentId) -> None:
+    """Keep a classification received; the last one kept is the one in use."""
+    await connection.execute(
+        "insert into acte_classification (authority_id, date, content_id) values ($1, $2, $3)", authority, day, content
+    )

@@ -1,0 +1,139 @@
+"""Bodies in the database: in their row when small, in chunks of 1 MiB once archived; readers do not care which."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from tdt.db.jobs import insert_job
+from tdt.db.pool import Connection, Pool, Scope, transaction
+from tdt.documents.spool import READ_BYTES, Spool
+from tdt.domain.content import Body
+from tdt.domain.errors import NotFound, Permanent
+from tdt.domain.ids import AuthorityId, ContentId
+from tdt.domain.jobs import JobKind
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Where a body is. `data` only for `row`, `spool_name` only for `spool`, `archived_at` only for `archive`."""
+
+    id: ContentId
+    authority_id: AuthorityId | None
+    sha256: bytes
+    size: int
+    place: str
+    data: bytes | None
+    spool_name: str | None
+    archived_at: datetime | None
+
+
+INSERT = """
+    insert into content (authority_id, sha256, size, place, data, spool_name)
+    values ($1, $2, $3, $4, $5, $6) returning id"""
+
+
+async def insert_content(connection: Connection, authority: AuthorityId | None, body: Body) -> ContentId:
+    """Keep a body: small ones here and now, spooled ones by the archiving job added in the same transaction."""
+    place = "row" if body.spool_name is None else "spool"
+    content = ContentId(
+        await connection.fetchval(INSERT, authority, body.sha256, body.size, place, body.data, body.spool_name)
+    )
+    if body.spool_name is not None:
+        await insert_job(connection, JobKind.CONTENT_ARCHIVE, authority, content)
+    return content
+
+
+async def insert_small(connection: Connection, authority: AuthorityId | None, data: bytes) -> ContentId:
+    """Keep a small message that we built or received."""
+    return ContentId(
+        await connection.fetchval(INSERT, authority, hashlib.sha256(data).digest(), len(data), "row", data, None)
+    )
+
+
+GET = """
+    select id, authority_id, sha256, size, place, data, spool_name, archived_at from content where id = $1"""
+
+
+async def get_content(connection: Connection, content: ContentId) -> Content | None:
+    """The row of a body, visible to the scope of the transaction."""
+    row = await connection.fetchrow(GET, content)
+    return Content(**row) if row is not None else None
+
+
+async def get_small(connection: Connection, content: ContentId) -> bytes:
+    """The bytes of a body that is always kept in its row (messages, answers). Raises NotFound."""
+    data: bytes | None = await connection.fetchval("select data from content where id = $1", content)
+    if data is None:
+        raise NotFound("Ce contenu n'existe pas.")
+    return data
+
+
+async def stream_content(pool: Pool, spool: Spool, scope: Scope, content: ContentId) -> AsyncIterator[bytes]:
+    """The bytes of a body, wherever they lie; no database connection is held while the reader is slow."""
+    for _ in range(2):
+        async with transaction(pool, scope) as connection:
+            found = await get_content(connection, content)
+        if found is None:
+            raise NotFound("Ce contenu n'existe pas.")
+        if found.data is not None:
+            yield found.data
+            return
+        if found.archived_at is not None:
+            async for chunk in _stream_archive(pool, scope, found):
+                yield chunk
+            return
+        chunks = spool.read(found.spool_name or "")
+        try:
+            first = await anext(chunks, b"")
+        except FileNotFoundError:
+            continue  # archived between our two looks: the row says so now
+        yield first
+        async for chunk in chunks:
+            yield chunk
+        return
+    raise Permanent("Un contenu manque dans le dépôt local.", details={"content_id": content})
+
+
+async def _stream_archive(pool: Pool, scope: Scope, content: Content) -> AsyncIterator[bytes]:
+    for seq in range((content.size + READ_BYTES - 1) // READ_BYTES):
+        async with transaction(pool, scope) as connection:
+            data = await connection.fetchval(GET_CHUNK, content.id, seq, content.archived_at)
+        if data is None:
+            raise Permanent("Un morceau d'archive manque.", details={"content_id": content.id, "seq": seq})
+        yield data
+
+
+GET_CHUNK = "select data from content_chunk where content_id = $1 and seq = $2 and archived_at = $3"
+
+INSERT_CHUNK = """
+    insert into content_chunk (content_id, seq, authority_id, archived_at, data) values ($1, $2, $3, $4, $5)"""
+
+MOVE_TO_ARCHIVE = """
+    update content set place = 'archive', spool_name = null, archived_at = $2 where id = $1 and place = 'spool'"""
+
+
+async def move_to_archive(connection: Connection, spool: Spool, content: Content, at: datetime) -> None:
+    """Copy a spooled body into chunks, check its digest, switch its row. Raises Permanent when the bytes differ."""
+    digest, seq = hashlib.sha256(), 0
+    async for chunk in spool.read(content.spool_name or ""):
+        digest.update(chunk)
+        await connection.execute(INSERT_CHUNK, content.id, seq, content.authority_id, at, chunk)
+        seq += 1
+    if digest.digest() != content.sha256:
+        raise Permanent("Le fichier a changé dans le dépôt local.", details={"content_id": content.id})
+    await connection.execute(MOVE_TO_ARCHIVE, content.id, at)
+
+
+async def move_to_authority(connection: Connection, content: ContentId, authority: AuthorityId) -> None:
+    """Give an unattributed body (and its chunks, and the jobs on it) to the authority that it was found to be for."""
+    await connection.execute("update content set authority_id = $2 where id = $1", content, authority)
+    await connection.execute("update content_chunk set authority_id = $2 where content_id = $1", content, authority)
+
+
+SPOOL_NAMES = "select spool_name from content where place = 'spool' and spool_name = any($1)"
+
+
+async def list_known_spool_names(connection: Connection, names: list[str]) -> set[str]:
+    """Those of these names that a row still needs; the others are orphans. In scope `system` only."""
+    return {row["spool_name"] for row in await connection.fetch(SPOOL_NAMES, names)}

@@ -1,0 +1,272 @@
+"""HELIOS transactions and their life."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from tdt.db.audit import insert_event
+from tdt.db.pool import Connection, Record, affected
+from tdt.domain.errors import Conflict
+from tdt.domain.helios.model import HeliosStatus, PesHeader
+from tdt.domain.ids import AccountId, AuthorityId, ContentId, HeliosId, RouteId
+
+OBJECT = "helios_transaction"
+
+
+@dataclass(frozen=True, slots=True)
+class HeliosTransaction:
+    """A PES flow of a collectivité. The xml_* fields are known once it has been analysed."""
+
+    id: HeliosId
+    authority_id: AuthorityId
+    account_id: AccountId | None
+    route_id: RouteId
+    siren: str
+    filename: str
+    content_id: ContentId
+    sha1: bytes
+    size: int
+    status: HeliosStatus
+    root: str | None
+    xml_nomfic: str | None
+    xml_cod_col: str | None
+    xml_cod_bud: str | None
+    xml_id_post: str | None
+    xml_id_coll: str | None
+    transmitted_name: str | None
+    acquit_content_id: ContentId | None
+    acquit_filename: str | None
+    submitted_at: datetime
+
+
+COLUMNS = """id, authority_id, account_id, route_id, siren, filename, content_id, sha1, size, status, root,
+    xml_nomfic, xml_cod_col, xml_cod_bud, xml_id_post, xml_id_coll, transmitted_name, acquit_content_id,
+    acquit_filename, submitted_at"""
+
+
+def _transaction(row: Record) -> HeliosTransaction:
+    values = dict(row)
+    values["status"] = HeliosStatus(values["status"])
+    return HeliosTransaction(**values)
+
+
+async def get_transaction(connection: Connection, transaction: HeliosId) -> HeliosTransaction | None:
+    """A transaction visible to the scope, or None."""
+    row = await connection.fetchrow(f"select {COLUMNS} from helios_transaction where id = $1", transaction)
+    return _transaction(row) if row is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class NewHelios:
+    """What is known of a PES flow when it is accepted."""
+
+    authority_id: AuthorityId
+    account_id: AccountId
+    route_id: RouteId
+    siren: str
+    filename: str
+    content_id: ContentId
+    sha1: bytes
+    size: int
+    status: HeliosStatus
+    message: str
+
+
+INSERT = """
+    insert into helios_transaction
+        (authority_id, account_id, route_id, siren, filename, content_id, sha1, size, status)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id"""
+
+
+async def insert_transaction(connection: Connection, new: NewHelios) -> HeliosId:
+    """Record an accepted flow with its first status. Conflict (helios_transaction_sha1) when the bytes are known."""
+    transaction = HeliosId(
+        await connection.fetchval(
+            INSERT,
+            new.authority_id,
+            new.account_id,
+            new.route_id,
+            new.siren,
+            new.filename,
+            new.content_id,
+            new.sha1,
+            new.size,
+            new.status,
+        )
+    )
+    await _insert_workflow(connection, new.authority_id, transaction, new.status, new.message)
+    await insert_event(connection, new.authority_id, (OBJECT, transaction), (None, new.status))
+    return transaction
+
+
+WORKFLOW = "insert into helios_workflow (authority_id, transaction_id, status, message) values ($1, $2, $3, $4)"
+
+
+async def _insert_workflow(
+    connection: Connection, authority: AuthorityId, transaction: HeliosId, status: HeliosStatus, message: str
+) -> None:
+    await connection.execute(WORKFLOW, authority, transaction, status, message[:512])
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A change of status with the text that the client will read."""
+
+    source: HeliosStatus
+    target: HeliosStatus
+    message: str
+
+
+async def move_status(connection: Connection, transaction: HeliosTransaction, move: Move) -> None:
+    """Change the status and tell it in the workflow and the events. Conflict when it is not in `source` any more."""
+    status = await connection.execute(
+        "update helios_transaction set status = $3 where id = $1 and status = $2",
+        transaction.id,
+        move.source,
+        move.target,
+    )
+    if affected(status) != 1:
+        raise Conflict("La transaction a changé d'état.", details={"helios_id": transaction.id})
+    await _insert_workflow(connection, transaction.authority_id, transaction.id, move.target, move.message)
+    await insert_event(
+        connection,
+        transaction.authority_id,
+        (OBJECT, transaction.id),
+        (move.source, move.target),
+        {"message": move.message},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowRow:
+    """One step of the life of a transaction."""
+
+    status: HeliosStatus
+    at: datetime
+    message: str
+
+
+async def list_workflow(connection: Connection, transaction: HeliosId) -> list[WorkflowRow]:
+    """The life of a transaction, oldest first."""
+    rows = await connection.fetch(
+        "select status, at, message from helios_workflow where transaction_id = $1 order by id", transaction
+    )
+    return [WorkflowRow(HeliosStatus(row["status"]), row["at"], row["message"]) for row in rows]
+
+
+async def last_workflow(connection: Connection, transaction: HeliosId) -> WorkflowRow | None:
+    """The last step, or None for an unknown transaction."""
+    row = await connection.fetchrow(
+        "select status, at, message from helios_workflow where transaction_id = $1 order by id desc limit 1",
+        transaction,
+    )
+    return WorkflowRow(HeliosStatus(row["status"]), row["at"], row["message"]) if row is not None else None
+
+
+SET_HEADER = """
+    update helios_transaction set root = $2, xml_nomfic = $3, xml_cod_col = $4, xml_cod_bud = $5, xml_id_post = $6,
+        xml_id_coll = $7 where id = $1"""
+
+
+async def move_header(connection: Connection, transaction: HeliosId, header: PesHeader) -> None:
+    """Keep what was read in the flow."""
+    await connection.execute(
+        SET_HEADER,
+        transaction,
+        header.root,
+        header.nomfic,
+        header.cod_col,
+        header.cod_bud,
+        header.id_post,
+        header.id_coll,
+    )
+
+
+CLAIM_NOMFIC = """
+    insert into helios_nomfic (nomfic, cod_col, authority_id, transaction_id) values ($1, $2, $3, $4)
+    on conflict (nomfic, cod_col) do update set nomfic = excluded.nomfic returning transaction_id"""
+
+
+async def claim_nomfic(connection: Connection, transaction: HeliosTransaction, header: PesHeader) -> HeliosId:
+    """Take the couple (NomFic, CodCol) for this transaction; gives its owner, which is another one when it is taken.
+
+    In scope `system`: the rule holds for the whole platform.
+    """
+    return HeliosId(
+        await connection.fetchval(
+            CLAIM_NOMFIC, header.nomfic, header.cod_col or "", transaction.authority_id, transaction.id
+        )
+    )
+
+
+async def find_by_sha1(connection: Connection, sha1: bytes) -> HeliosId | None:
+    """The transaction that holds these bytes, in scope `system`."""
+    found = await connection.fetchval("select id from helios_transaction where sha1 = $1", sha1)
+    return HeliosId(found) if found is not None else None
+
+
+NEXT_NUMBER = """
+    insert into helios_daily_number (day, last) values ($1, 1)
+    on conflict (day) do update set last = helios_daily_number.last + 1 returning last"""
+
+
+async def next_daily_number(connection: Connection, day: date) -> int:
+    """A number of the platform for this Paris day, never given twice."""
+    number: int = await connection.fetchval(NEXT_NUMBER, day)
+    return number
+
+
+async def move_transmitted_name(connection: Connection, transaction: HeliosId, name: str) -> None:
+    """Fix the name under which the flow leaves: every resend uses it."""
+    await connection.execute(
+        "update helios_transaction set transmitted_name = $2 where id = $1 and transmitted_name is null",
+        transaction,
+        name,
+    )
+
+
+async def move_acquit(connection: Connection, transaction: HeliosId, content: ContentId, filename: str) -> None:
+    """Attach the acquittement."""
+    await connection.execute(
+        "update helios_transaction set acquit_content_id = $2, acquit_filename = $3 where id = $1",
+        transaction,
+        content,
+        filename,
+    )
+
+
+CANDIDATES = f"""
+    select {COLUMNS} from helios_transaction
+    where xml_nomfic = $1 and ($2::text is null or xml_cod_col = $2) order by submitted_at"""
+
+
+async def list_by_nomfic(connection: Connection, nomfic: str, cod_col: str | None) -> Sequence[HeliosTransaction]:
+    """The flows that an acquittement may be for, oldest first, in scope `system`."""
+    return [_transaction(row) for row in await connection.fetch(CANDIDATES, nomfic, cod_col)]
+
+
+INSERT_SIRET = """
+    insert into authority_siret (authority_id, siret)
+    select $1, $2 where not exists (select from authority_siret where siret = $2)"""
+
+
+async def insert_siret(connection: Connection, authority: AuthorityId, siret: str) -> bool:
+    """Learn a SIRET that nobody holds, in scope `system`; False when somebody does."""
+    return affected(await connection.execute(INSERT_SIRET, authority, siret)) == 1
+
+
+async def find_nomfic_holder(connection: Connection, nomfic: str, cod_col: str | None) -> HeliosId | None:
+    """The transaction that has this couple (NomFic, CodCol), in scope `system`."""
+    found = await connection.fetchval(
+        "select transaction_id from helios_nomfic where nomfic = $1 and cod_col = $2", nomfic, cod_col or ""
+    )
+    return HeliosId(found) if found is not None else None
+
+
+SIRET_HOLDERS = "select authority_id, blocked from authority_siret where siret = $1"
+
+
+async def find_siret_holder(connection: Connection, siret: str) -> AuthorityId | None:
+    """The one authority that holds this SIRET and is not blocked for it, in scope `system`."""
+    rows = await connection.fetch(SIRET_HOLDERS, siret)
+    return AuthorityId(rows[0]["authority_id"]) if len(rows) == 1 and not rows[0]["blocked"] else None

@@ -1,0 +1,143 @@
+"""Job rows and worker heartbeats: the truth about background work; the broker only rings."""
+
+from datetime import datetime
+
+from tdt.db.pool import Connection, Record, affected
+from tdt.domain.ids import AuthorityId, JobId
+from tdt.domain.jobs import Job, JobKind
+
+CHANNEL = "tdt_job"
+"""Notified, with the job's id, when a transaction that inserted a job commits."""
+
+INSERT_JOB = """
+    with made as (
+        insert into job (kind, authority_id, object_id, run_at)
+        values ($1, $2, $3, coalesce($4, now())) returning id)
+    select id, pg_notify('tdt_job', id::text) from made"""
+
+
+async def insert_job(
+    connection: Connection, kind: JobKind, authority: AuthorityId | None, object_id: int, run_at: datetime | None = None
+) -> JobId:
+    """Add a job in the caller's transaction: both or neither."""
+    return JobId(await connection.fetchval(INSERT_JOB, kind, authority, object_id, run_at))
+
+
+CLAIM = """
+    update job set state = 'running', worker = $1, started_at = now(), attempts = attempts + 1
+    where id = (
+        select id from job where state = 'ready' and run_at <= now() and kind = any($2)
+        order by run_at, id limit 1 for update skip locked)
+    returning id, kind, authority_id, object_id, attempts"""
+
+
+async def move_next_to_running(connection: Connection, worker: str, kinds: list[JobKind]) -> Job | None:
+    """Claim the oldest job that is due among these kinds, or None."""
+    row = await connection.fetchrow(CLAIM, worker, kinds)
+    return _job(row) if row is not None else None
+
+
+CLAIM_ONE = """
+    update job set state = 'running', worker = $1, started_at = now(), attempts = attempts + 1
+    where id = (
+        select id from job where id = $2 and kind = any($3) and state = 'ready' and run_at <= now()
+        for update skip locked)
+    returning id, kind, authority_id, object_id, attempts"""
+
+
+async def move_to_running(connection: Connection, worker: str, job: JobId, kinds: list[JobKind]) -> Job | None:
+    """Claim this job if it is due, of one of these kinds, and nobody has it."""
+    row = await connection.fetchrow(CLAIM_ONE, worker, job, kinds)
+    return _job(row) if row is not None else None
+
+
+def _job(row: Record) -> Job:
+    return Job(JobId(row["id"]), JobKind(row["kind"]), row["authority_id"], row["object_id"], row["attempts"])
+
+
+async def delete_done(connection: Connection, worker: str, job: JobId) -> bool:
+    """The job is finished. False when it was taken from this worker meanwhile."""
+    status = await connection.execute(
+        "delete from job where id = $1 and worker = $2 and state = 'running'", job, worker
+    )
+    return affected(status) == 1
+
+
+MOVE_TO_READY = """
+    update job set state = 'ready', worker = null, published_at = null, run_at = $3, last_error = $4
+    where id = $1 and worker = $2 and state = 'running'"""
+
+
+async def move_to_ready(connection: Connection, worker: str, job: JobId, run_at: datetime, reason: str) -> None:
+    """Give the job back, to be tried from `run_at` on."""
+    await connection.execute(MOVE_TO_READY, job, worker, run_at, reason)
+
+
+MOVE_TO_DEAD = """
+    update job set state = 'dead', worker = null, last_error = $3 where id = $1 and worker = $2 and state = 'running'"""
+
+
+async def move_to_dead(connection: Connection, worker: str, job: JobId, reason: str) -> None:
+    """Set the job aside for an operator."""
+    await connection.execute(MOVE_TO_DEAD, job, worker, reason)
+
+
+async def insert_heartbeat(connection: Connection, worker: str) -> None:
+    """Say that this worker lives."""
+    await connection.execute(
+        "insert into worker (name) values ($1) on conflict (name) do update set seen_at = now()", worker
+    )
+
+
+async def delete_worker(connection: Connection, worker: str) -> None:
+    """This worker stops by itself: what it still holds is free at once."""
+    await connection.execute("delete from worker where name = $1", worker)
+
+
+RECLAIM = """
+    with gone as (delete from worker where seen_at < now() - make_interval(secs => $1) returning name),
+    freed as (
+        update job set state = 'ready', worker = null, published_at = null
+        where state = 'running' and worker not in (select name from worker where name not in (select name from gone))
+        returning id)
+    select count(id) as jobs, pg_notify('tdt_job', '') from freed"""
+
+
+async def move_orphans_to_ready(connection: Connection, dead_after_seconds: float) -> int:
+    """Free the jobs of workers that have been silent for too long; gives how many."""
+    freed: int = await connection.fetchval(RECLAIM, dead_after_seconds)
+    return freed
+
+
+NEXT_DUE = "select min(run_at) from job where state = 'ready'"
+
+
+async def get_next_due(connection: Connection) -> datetime | None:
+    """Instant at which the next job may run."""
+    due: datetime | None = await connection.fetchval(NEXT_DUE)
+    return due
+
+
+UNPUBLISHED = """
+    select id from job where state = 'ready' and published_at is null and run_at <= now()
+    order by run_at, id limit $1 for update skip locked"""
+
+
+async def list_unpublished(connection: Connection, limit: int) -> list[JobId]:
+    """Jobs that the broker has not been told about, locked for the caller."""
+    return [JobId(row["id"]) for row in await connection.fetch(UNPUBLISHED, limit)]
+
+
+async def move_to_published(connection: Connection, jobs: list[JobId]) -> None:
+    """The broker has confirmed these."""
+    await connection.execute("update job set published_at = now() where id = any($1)", jobs)
+
+
+FORGET_PUBLISHED = """
+    update job set published_at = null
+    where state = 'ready' and published_at < now() - make_interval(secs => $1) and run_at <= now()"""
+
+
+async def move_to_unpublished(connection: Connection, older_than_seconds: float) -> int:
+    """Jobs told long ago and still not taken: the broker may have lost them, tell it again."""
+    return affected(await connection.execute(FORGET_PUBLISHED, older_than_seconds))

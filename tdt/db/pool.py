@@ -1,0 +1,130 @@
+"""The pool and the one way to open a transaction: it says for whom, and translates what the driver raises."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal, Protocol
+
+import asyncpg
+
+from tdt.domain.errors import Conflict, Temporary
+from tdt.domain.ids import AuthorityId
+
+Scope = AuthorityId | Literal["system"]
+Record = Any
+"""A row: values by column name (asyncpg carries no types)."""
+Pool = Any
+
+
+class Connection(Protocol):
+    """What the SQL functions use of the driver's connection."""
+
+    async def execute(self, query: str, *args: object) -> str: ...
+
+    async def executemany(self, command: str, args: object) -> None: ...
+
+    async def fetch(self, query: str, *args: object) -> list[Record]: ...
+
+    async def fetchrow(self, query: str, *args: object) -> Record | None: ...
+
+    async def fetchval(self, query: str, *args: object) -> Any: ...
+
+
+RETRY_SECONDS = 0.2
+
+AWAY = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    TimeoutError,
+)
+"""What the driver raises when the server is stopped, starting, restarting, full, or cut from us."""
+
+
+async def open_pool(dsn: str, size: int) -> Pool:
+    """A pool that connects on first use: the program starts while Postgres is still starting."""
+    return await asyncpg.create_pool(
+        dsn, min_size=0, max_size=size, init=_prepare, command_timeout=600, max_inactive_connection_lifetime=300
+    )
+
+
+@asynccontextmanager
+async def transaction(pool: Pool, scope: Scope, wait_seconds: float = 10.0) -> AsyncIterator[Connection]:
+    """A transaction in which row-level security shows what `scope` may see: one authority, or `system` for all.
+
+    Waits up to `wait_seconds` for a database that is away, then raises Temporary. A unique index that refuses a row
+    raises Conflict with details["constraint"].
+    """
+    connection = await _begin(pool, scope, wait_seconds)
+    try:
+        yield connection
+        await connection.execute("commit")
+    except asyncpg.UniqueViolationError as error:
+        await _roll_back(connection)
+        raise Conflict(str(error), details={"constraint": error.constraint_name}) from error
+    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+        await _roll_back(connection)
+        raise Temporary("La base de données a demandé de recommencer.") from error
+    except AWAY as error:
+        # also a commit whose answer was lost: the caller must not say OK, the row may or may not be there
+        await _roll_back(connection)
+        raise Temporary("La base de données ne répond pas.") from error
+    except BaseException:
+        await _roll_back(connection)
+        raise
+    finally:
+        await asyncio.shield(pool.release(connection))
+
+
+async def _begin(pool: Pool, scope: Scope, wait_seconds: float) -> Any:
+    who = "system" if scope == "system" else str(int(scope))
+    deadline = asyncio.get_running_loop().time() + wait_seconds
+    while True:
+        connection = None
+        try:
+            connection = await pool.acquire(timeout=max(deadline - asyncio.get_running_loop().time(), 0.1))
+            # one round trip: the scope lasts as long as the transaction
+            await connection.execute(f"begin; set local tdt.scope = '{who}'")
+        except AWAY as error:
+            if connection is not None:
+                await pool.release(connection)
+            if asyncio.get_running_loop().time() + RETRY_SECONDS > deadline:
+                raise Temporary("La base de données ne répond pas.") from error
+            await asyncio.sleep(RETRY_SECONDS)
+        except BaseException:
+            if connection is not None:
+                await pool.release(connection)
+            raise
+        else:
+            return connection
+
+
+async def _roll_back(connection: Any) -> None:
+    if connection.is_closed():
+        return
+    try:
+        await asyncio.shield(connection.execute("rollback"))
+    except AWAY:
+        connection.terminate()
+
+
+async def _prepare(connection: Any) -> None:
+    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+def affected(status: str) -> int:
+    """Number of rows that a command touched, read in its status line (`UPDATE 3`)."""
+    return int(status.rsplit(" ", 1)[-1])
+
+
+def as_record(row: Any) -> Record:
+    """The one row of a statement that always gives one."""
+    if row is None:
+        raise RuntimeError("a statement that always returns a row returned none")
+    return row

@@ -1,0 +1,181 @@
+"""Routes to the State, the attempts made on them, and what was received through them."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from tdt.db.pool import Connection, Record, affected
+from tdt.domain.ids import AttemptId, AuthorityId, ContentId, ReceivedId, RouteId
+from tdt.domain.routes import Attempt, Outcome, Route, RouteKind, Transport
+
+ROUTE_COLUMNS = "id, kind, transport, name, settings, credentials"
+
+ROUTE_OF = f"""
+    select {ROUTE_COLUMNS} from route where active and id = (
+        select route_id from authority_route
+        where authority_id = $1 and kind = $2 and valid_from <= $3 and (valid_to is null or valid_to > $3)
+        order by valid_from desc limit 1)"""
+
+
+async def find_route(connection: Connection, authority: AuthorityId, kind: RouteKind, day: date) -> Route | None:
+    """The route that this authority uses for this kind on this civil day."""
+    row = await connection.fetchrow(ROUTE_OF, authority, kind, day)
+    return _route(row) if row is not None else None
+
+
+async def get_route(connection: Connection, route: RouteId) -> Route | None:
+    """A route by its id."""
+    row = await connection.fetchrow(f"select {ROUTE_COLUMNS} from route where id = $1", route)
+    return _route(row) if row is not None else None
+
+
+async def list_active_routes(connection: Connection, kind: RouteKind) -> list[Route]:
+    """The routes to listen to."""
+    rows = await connection.fetch(f"select {ROUTE_COLUMNS} from route where active and kind = $1 order by id", kind)
+    return [_route(row) for row in rows]
+
+
+def _route(row: Record) -> Route:
+    return Route(
+        RouteId(row["id"]),
+        RouteKind(row["kind"]),
+        Transport(row["transport"]),
+        row["name"],
+        row["settings"],
+        row["credentials"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What an attempt is about: the object, the route, and the exact bytes under their exact name."""
+
+    authority_id: AuthorityId
+    route_id: RouteId
+    object_kind: str
+    object_id: int
+    name: str
+    sha256: bytes
+    size: int
+
+
+INSERT_ATTEMPT = """
+    insert into attempt (authority_id, route_id, object_kind, object_id, name, sha256, size)
+    values ($1, $2, $3, $4, $5, $6, $7) returning id"""
+
+
+async def insert_attempt(connection: Connection, sending: Sending) -> AttemptId:
+    """Say that we are about to send: committed before the first byte leaves."""
+    return AttemptId(
+        await connection.fetchval(
+            INSERT_ATTEMPT,
+            sending.authority_id,
+            sending.route_id,
+            sending.object_kind,
+            sending.object_id,
+            sending.name,
+            sending.sha256,
+            sending.size,
+        )
+    )
+
+
+END_ATTEMPT = """
+    update attempt set outcome = $2, detail = $3, ended_at = now()
+    where id = $1 and (outcome is null or outcome = 'uncertain')"""
+
+
+async def move_attempt(connection: Connection, attempt: AttemptId, outcome: Outcome, detail: str = "") -> bool:
+    """Say what became of an attempt; a known outcome is never changed."""
+    return affected(await connection.execute(END_ATTEMPT, attempt, outcome, detail)) == 1
+
+
+ATTEMPTS = """
+    select id, authority_id, started_at, outcome from attempt
+    where object_kind = $1 and object_id = $2 order by started_at, id"""
+
+
+async def list_attempts(connection: Connection, object_kind: str, object_id: int) -> list[Attempt]:
+    """Every try for this object, oldest first."""
+    rows = await connection.fetch(ATTEMPTS, object_kind, object_id)
+    return [
+        Attempt(
+            AttemptId(row["id"]),
+            row["authority_id"],
+            row["started_at"],
+            Outcome(row["outcome"]) if row["outcome"] is not None else None,
+        )
+        for row in rows
+    ]
+
+
+SETTLE = """
+    update attempt set outcome = 'settled', detail = $3, ended_at = now()
+    where object_kind = $1 and object_id = $2 and (outcome is null or outcome = 'uncertain')"""
+
+
+async def move_attempts_to_settled(connection: Connection, object_kind: str, object_id: int, proof: str) -> int:
+    """An answer of the State proves that an uncertain attempt had arrived; gives how many were settled."""
+    return affected(await connection.execute(SETTLE, object_kind, object_id, proof))
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A raw thing received from the State, stored before it was looked at."""
+
+    id: ReceivedId
+    authority_id: AuthorityId | None
+    route_id: RouteId
+    name: str
+    content_id: ContentId
+    state: str
+
+
+INSERT_RECEIVED = """
+    insert into received (route_id, remote_key, name, content_id) values ($1, $2, $3, $4) returning id"""
+
+
+async def insert_received(
+    connection: Connection, route: RouteId, remote_key: str, name: str, content: ContentId
+) -> ReceivedId:
+    """Store a reception once: the same remote key a second time raises Conflict (received_route_id_remote_key_key)."""
+    return ReceivedId(await connection.fetchval(INSERT_RECEIVED, route, remote_key, name, content))
+
+
+async def find_received(connection: Connection, route: RouteId, remote_key: str) -> ReceivedId | None:
+    """Whether this remote thing is already stored."""
+    found = await connection.fetchval(
+        "select id from received where route_id = $1 and remote_key = $2", route, remote_key
+    )
+    return ReceivedId(found) if found is not None else None
+
+
+GET_RECEIVED = "select id, authority_id, route_id, name, content_id, state from received where id = $1"
+
+
+async def get_received(connection: Connection, received: ReceivedId) -> Received | None:
+    """A reception by its id."""
+    row = await connection.fetchrow(GET_RECEIVED, received)
+    return Received(**row) if row is not None else None
+
+
+MOVE_RECEIVED = """
+    update received set state = $2, kind = $3, detail = $4, authority_id = $5, handled_at = now()
+    where id = $1 and state = 'new'"""
+
+
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """What was made of a reception: `handled`, `ignored` or `set_aside` (the operator's box), and why."""
+
+    state: str
+    kind: str
+    detail: str = ""
+    authority_id: AuthorityId | None = None
+
+
+async def move_received(connection: Connection, received: ReceivedId, handling: Handling) -> bool:
+    """Record what was made of a reception; False when it was not new any more."""
+    status = await connection.execute(
+        MOVE_RECEIVED, received, handling.state, handling.kind, handling.detail, handling.authority_id
+    )
+    return affected(status) == 1

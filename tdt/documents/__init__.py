@@ -1,0 +1,1 @@
+"""Documents on disk: the durable spool, archives, and later stamps and bordereaux."""

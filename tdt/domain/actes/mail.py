@@ -1,0 +1,108 @@
+"""One e-mail of the ministry taken apart: its attachments, bytes untouched, and whether it is the paper reminder."""
+
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from email.message import Message
+
+from tdt.domain.actes.naming import read_document_name
+
+MAIL_LIMIT = 256 * 1024 * 1024
+PARTS_LIMIT = 1000
+_HTML_LIMIT = 1024 * 1024
+_NAME_LENGTH = 255
+
+# What the multi-canal reminder says; S2LOW recognises it by this sentence too.
+_MULTICANAL = (
+    "notre service de contrôle de légalité a identifié qu'il s'agit d'un acte "
+    "dont la transmission est effectuée en multi canal"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file of a mail; `name` is safe as a file name, `data` is exactly what was sent."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MinistryMail:
+    """What a mail holds. `fault` says why nothing could be taken from it, empty otherwise."""
+
+    attachments: tuple[Attachment, ...]
+    multicanal: bool
+    fault: str = ""
+
+
+def parse_mail(raw: bytes) -> MinistryMail:
+    """Take a mail apart, whatever its structure; never raises."""
+    if len(raw) > MAIL_LIMIT:
+        return MinistryMail((), False, f"courriel de {len(raw)} octets, trop volumineux")
+    try:
+        # the older policy of the library: the newer one raises on headers that it cannot make sense of
+        leaves = list(_leaves(message_from_bytes(raw)))
+    except RecursionError:
+        return MinistryMail((), False, "courriel aux parties trop imbriquées")
+    if len(leaves) > PARTS_LIMIT:
+        return MinistryMail((), False, f"courriel de {len(leaves)} parties")
+    attachments = []
+    multicanal = False
+    for number, part in enumerate(leaves, start=1):
+        data = _payload(part)
+        name = _file_name(part)
+        if name or _looks_like_xml(part, data):
+            if not _is_logo(part, name):
+                attachments.append(Attachment(name or f"sans-nom-{number}.xml", data))
+        elif part.get_content_maintype() == "text":
+            multicanal = multicanal or _says_multicanal(data, part)
+    return MinistryMail(tuple(attachments), multicanal)
+
+
+def _leaves(message: Message) -> Iterator[Message]:
+    return (part for part in message.walk() if not part.is_multipart())
+
+
+def _payload(part: Message) -> bytes:
+    data = part.get_payload(decode=True)
+    return data if isinstance(data, bytes) else b""
+
+
+def _file_name(part: Message) -> str:
+    """Name of the file by RFC 2231 or, against the RFC but as many do, by RFC 2047; without any path."""
+    try:
+        # get_filename looks in Content-Disposition, then in the name of Content-Type
+        name = str(part.get_filename(""))
+        name = str(make_header(decode_header(name)))
+    except (HeaderParseError, LookupError, ValueError, TypeError, AttributeError):
+        name = "sans-nom"
+    # a name in bare 8-bit characters: the library keeps its bytes as surrogates
+    name = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    name = re.split(r"[/\\]", name)[-1]
+    name = re.sub(r"[\x00-\x1f\x7f]", "", name).strip()
+    return "" if name in (".", "..") else name[-_NAME_LENGTH:]
+
+
+def _is_logo(part: Message, name: str) -> bool:
+    """The picture of the HTML body; a picture named by the norm is a document."""
+    if part.get_content_maintype() != "image" or read_document_name(name):
+        return False
+    return part.get_content_disposition() != "attachment" or name.lower().startswith("logo.")
+
+
+def _looks_like_xml(part: Message, data: bytes) -> bool:
+    return part.get_content_type() in ("text/xml", "application/xml") or data.lstrip()[:5] == b"<?xml"
+
+
+def _says_multicanal(data: bytes, part: Message) -> bool:
+    try:
+        text = data[:_HTML_LIMIT].decode(part.get_content_charset() or "utf-8")
+    except (LookupError, ValueError):
+        text = data[:_HTML_LIMIT].decode("windows-1252", "replace")
+    words = html.unescape(re.sub(r"<[^<>]*>", " ", text)).replace("’", "'").casefold()
+    return _MULTICANAL in " ".join(words.split())

@@ -1,0 +1,134 @@
+"""The life of an ACTES transaction: allowed moves, labels and the words written in its workflow, as S2LOW has them."""
+
+from collections.abc import Mapping
+from datetime import date
+
+from tdt.domain.actes.model import ActeStatus as S
+
+STATUS_LABELS: Mapping[S, str] = {
+    S.ERREUR: "Erreur",
+    S.ANNULE: "Annulé",
+    S.POSTE: "Posté",
+    S.EN_ATTENTE_DE_TRANSMISSION: "En attente de transmission",
+    S.TRANSMIS: "Transmis",
+    S.ACQUITTEMENT_RECU: "Acquittement reçu",
+    S.VALIDE: "Validé",
+    S.REFUSE: "Refusé",
+    S.DOCUMENT_RECU: "Document reçu",
+    S.ACQUITTEMENT_ENVOYE: "Acquittement envoyé",
+    S.DOCUMENT_ENVOYE: "Document envoyé",
+    S.REFUS_D_ENVOI: "Refus d'envoie",
+    S.ACQUITTEMENT_DE_DOCUMENT_RECU: "Acquittement de document reçu",
+    S.ENVOYE_AU_SAE: "Envoyé au SAE",
+    S.ARCHIVE_PAR_LE_SAE: "Archivé par le SAE",
+    S.ERREUR_ARCHIVAGE: "Erreur lors de l'archivage",
+    S.RECU_PAR_LE_SAE: "Reçu par le SAE",
+    S.DETRUITE: "Détruite",
+    S.EN_ATTENTE_D_ETRE_POSTEE: "En attente d'être postée",
+    S.EN_ATTENTE_D_ETRE_SIGNEE: "En attente d'être signé",
+    S.EN_ATTENTE_SAE: "En attente de transmission au SAE",
+    S.ERREUR_ENVOI_SAE: "Erreur lors de l'envoi au SAE",
+    S.DOCUMENT_RECU_SANS_AR: "Document reçu (pas d'AR)",
+    S.SAE_IMPOSSIBLE: "Impossible d'envoyer au SAE (documents indisponibles)",
+}
+"""What `actes_status.php` answers, in its order. Spellings are S2LOW's ("Refus d'envoie")."""
+
+_SAE_API_TARGETS = {
+    S.ENVOYE_AU_SAE,
+    S.ARCHIVE_PAR_LE_SAE,
+    S.ERREUR_ARCHIVAGE,
+    S.EN_ATTENTE_SAE,
+    S.ERREUR_ENVOI_SAE,
+}
+
+MOVES: Mapping[S, frozenset[S]] = {
+    # deposit, local checks, transmission
+    S.EN_ATTENTE_D_ETRE_POSTEE: frozenset({S.POSTE, S.ERREUR}),
+    S.EN_ATTENTE_D_ETRE_SIGNEE: frozenset({S.POSTE, S.REFUSE, S.ERREUR}),
+    S.POSTE: frozenset({S.EN_ATTENTE_DE_TRANSMISSION, S.ERREUR}),
+    S.EN_ATTENTE_DE_TRANSMISSION: frozenset({S.TRANSMIS, S.ERREUR}),
+    S.TRANSMIS: frozenset({S.ACQUITTEMENT_RECU, S.ERREUR}),
+    # After the AR S2LOW still lets an envelope anomaly turn the act to -1. Not here: the AR is the evidence of the
+    # transmission, and the anomaly of a repeated sending must not undo it.
+    S.ACQUITTEMENT_RECU: frozenset({S.ANNULE, S.VALIDE, S.REFUSE}) | _SAE_API_TARGETS,
+    S.VALIDE: frozenset(_SAE_API_TARGETS),
+    S.REFUSE: frozenset({S.DETRUITE}),
+    # what the préfecture sends: answered by an automatic AR (types 3, 4) or by nothing (types 2, 5)
+    S.DOCUMENT_RECU: frozenset({S.ACQUITTEMENT_ENVOYE, S.ERREUR}),
+    S.ACQUITTEMENT_ENVOYE: frozenset({S.ERREUR}),
+    # archiving
+    S.EN_ATTENTE_SAE: frozenset({S.ENVOYE_AU_SAE, S.ERREUR_ENVOI_SAE, S.ARCHIVE_PAR_LE_SAE, S.SAE_IMPOSSIBLE}),
+    S.ENVOYE_AU_SAE: frozenset({S.ARCHIVE_PAR_LE_SAE, S.ERREUR_ARCHIVAGE, S.EN_ATTENTE_SAE, S.ERREUR_ENVOI_SAE}),
+    S.ERREUR_ARCHIVAGE: frozenset({S.EN_ATTENTE_SAE, S.ENVOYE_AU_SAE, S.ARCHIVE_PAR_LE_SAE, S.VALIDE, S.REFUSE}),
+    S.ERREUR_ENVOI_SAE: frozenset({S.EN_ATTENTE_SAE, S.ARCHIVE_PAR_LE_SAE, S.VALIDE, S.REFUSE}),
+    S.ARCHIVE_PAR_LE_SAE: frozenset({S.DETRUITE}),
+}
+"""Every allowed move of a transaction; a status that is not a key is final."""
+
+DEPOT_INITIAL = "Dépôt initial"
+DEPOT_EN_ATTENTE = "Dépôt dans un état d'attente"
+VALIDATION_OK = "Accepté par le TdT : validation OK"
+DOCUMENT_RECU = "Reçu par le Tdt"
+DOCUMENT_RECU_SANS_AR = "Reçu par le Tdt (pas d'AR envoyé)"
+ACQUITTEMENT_ENVOYE = "Acquittement envoyé"
+FERMETURE_AUTOMATIQUE = "Fermeture automatique de la transaction de plus de 30 jours"
+
+INVALID_ENVELOPE = "Enveloppe invalide : "
+"""What stands before the reason when an act that was answered OK turns to -1 in the analysis."""
+
+_WORKFLOW_LENGTH = 512
+"""S2LOW's column; clients show the text as it is."""
+
+
+def may_move(origin: S, target: S) -> bool:
+    """Whether a transaction may go from one status to the other."""
+    return target in MOVES.get(origin, frozenset())
+
+
+def posted_by_agent(name: str) -> str:
+    """Words of 17 → 1, confirmed by the agent of this name."""
+    return _clip(f"La transaction a été postée par l'agent télétransmetteur {name}")
+
+
+def invalid_envelope(reason: str) -> str:
+    """Words of 1 → -1."""
+    return _clip(INVALID_ENVELOPE + reason)
+
+
+def transmitted(ministry: str) -> str:
+    """Words of 2 → 3. `ministry` is the acronym of the configuration (MI), here and below."""
+    return f"Transmis au {ministry}"
+
+
+def acknowledged(ministry: str, day: date) -> str:
+    """Words of 3 → 4, for an act or for an answer to the préfecture."""
+    return f"Reçu par le {ministry} le {day.isoformat()}"
+
+
+def acte_anomaly(ministry: str, nature: str, detail: str) -> str:
+    """Words of 3 → -1 on a message 1-3 (S2LOW writes "signalee" without accent)."""
+    return _clip(f"Anomalie signalee par le {ministry} : {nature} - {detail}")
+
+
+def envelope_anomaly(ministry: str, nature: str, detail: str) -> str:
+    """Words of → -1 for every transaction of a refused envelope."""
+    return _clip(f"Enveloppe rejetée par le {ministry} ({nature} : {detail})")
+
+
+def cancelled(ministry: str, day: date) -> str:
+    """Words of 4 → 0 of the act and 3 → 4 of its annulation."""
+    return f"Annulation reçue par le {ministry} le {day.isoformat()}"
+
+
+def classification_updated(day: date) -> str:
+    """Words of 3 → 4 of a classification request answered by a 7-2."""
+    return f"Mise à jour de la classification (date de classification: {day.isoformat()})"
+
+
+def classification_unchanged(day: date) -> str:
+    """Words of 3 → 4 of a classification request answered by a 7-3."""
+    return f"Classification sans changement (date de classification: {day.isoformat()})"
+
+
+def _clip(text: str) -> str:
+    return text[:_WORKFLOW_LENGTH]

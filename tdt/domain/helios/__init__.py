@@ -1,0 +1,1 @@
+"""HELIOS: what is true of PES flows, their names and the answers of the DGFiP. No I/O."""

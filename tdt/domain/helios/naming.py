@@ -1,0 +1,39 @@
+"""The names and labels under which flows travel to the DGFiP, and those that its directory shows."""
+
+import re
+from datetime import date
+
+OWN_PREFIX = "PESALR2_"
+PASSTRANS_SEPARATOR = "%%"
+
+_SIREN = re.compile(r"[0-9]{9}", re.ASCII)
+_OCRE = re.compile(r"\.ocre?\Z", re.IGNORECASE)
+_OWN_PASSTRANS = re.compile(r".+%%.+%%PES#.*%%[0-9a-f]{40}\Z", re.DOTALL)
+
+
+def transmitted_name(siren: str, day: date, number: int) -> str:
+    """`PESALR2_<SIREN>_<yymmdd>_<NNN>.xml`; `day` is the day in Paris, `number` counts the files of that day."""
+    if not _SIREN.fullmatch(siren) or number < 1:
+        raise ValueError("a SIREN of nine digits and a number from 1 on are needed")
+    # Three digits at least: a platform that sends more than 999 files a day goes on with four.
+    return f"{OWN_PREFIX}{siren}_{day:%y%m%d}_{number:03d}.xml"
+
+
+def p_msg(cod_col: str, id_post: str, cod_bud: str) -> str:
+    """The label P_MSG that goes with a file, as S2LOW writes it."""
+    return f"PES#{cod_col}#{id_post}#{cod_bud}"
+
+
+def passtrans_name(p_dest: str, p_appli: str, p_msg: str, sha1_hex: str) -> str:
+    """Remote name over Passtrans SFTP: the metadata travel in it."""
+    return PASSTRANS_SEPARATOR.join((p_dest, p_appli, p_msg, sha1_hex))
+
+
+def is_own_file(name: str) -> bool:
+    """Whether a name of the reception directory is that of a file we sent (both directories may be one)."""
+    return name.startswith(OWN_PREFIX) or _OWN_PASSTRANS.fullmatch(name) is not None
+
+
+def is_ocre(name: str) -> bool:
+    """Whether a received file is an OCRE (`.ocr`, `.ocre`): set aside untouched."""
+    return _OCRE.search(name) is not None

@@ -1,0 +1,236 @@
+"""One bounded streaming pass over a PES document: root, header values and children of the root, whatever its size."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lxml import etree
+
+from tdt.domain.xml import feed_parser, local_name
+
+MAX_DEPTH = 200
+MAX_NAMES = 5_000
+"""Distinct element names, attribute names, prefixes and namespaces. The official schemas have about 1,000;
+libxml2 keeps each one for the life of the thread, so a hostile document must not invent them by the million."""
+MAX_SILENCE = 1 << 19
+"""Bytes of one tag, comment or instruction: the parser holds these whole, while it hands out text piece by piece."""
+
+SLICE = 1 << 16
+SIGNATURE = "{http://www.w3.org/2000/09/xmldsig#}Signature"
+
+HEADER_PATHS: Mapping[tuple[str, ...], str] = {
+    ("Enveloppe", "Parametres", "TypFic"): "typ_fic",
+    ("Enveloppe", "Parametres", "NomFic"): "nomfic",
+    ("EnTetePES", "CodCol"): "cod_col",
+    # PES_Retour says CodColl, and so do the PES_ACQUIT_RETOUR that S2LOW reads.
+    ("EnTetePES", "CodColl"): "cod_col",
+    ("EnTetePES", "CodBud"): "cod_bud",
+    ("EnTetePES", "IdPost"): "id_post",
+    ("EnTetePES", "IdColl"): "id_coll",
+}
+HEADER_DEPTH = 3
+
+
+class PesUnreadable(Exception):
+    """The document cannot be read as XML of the kind that we accept; `reason` is for the log, not for the user."""
+
+    def __init__(self, reason: str):
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class Scan:
+    """What one pass has found."""
+
+    root: str = ""
+    namespace: str = ""
+    values: dict[str, str] = field(default_factory=dict)
+    """By the names of HEADER_PATHS; an absent or blank value has no entry."""
+    children: dict[str, None] = field(default_factory=dict)
+    """Local names of the children of the root, each once, in order."""
+    header: bool = False
+    """EnTetePES stands and is not empty."""
+    signed: bool = False
+
+
+class _Target:
+    """What lxml calls for each event; keeps the few values that we look for and drops everything else."""
+
+    def __init__(self) -> None:
+        self.scan = Scan()
+        self.events = 0
+        self._depth = 0
+        self._path: list[str] = []
+        self._names: set[str] = set()
+
+    def start(self, tag: str, attributes: Mapping[str, str], namespaces: Mapping[str | None, str]) -> None:
+        # Called millions of times for a big flow: names that are known and levels below the header cost little.
+        self.events += 1
+        self._depth += 1
+        if tag not in self._names:
+            self._add_names(tag)
+        if self._depth > MAX_DEPTH:
+            raise PesUnreadable(f"more than {MAX_DEPTH} levels")
+        if attributes and not self._names.issuperset(attributes):
+            self._add_names(*attributes)
+        if namespaces:
+            self._add_names(*(prefix or "" for prefix in namespaces), *namespaces.values())
+        if self._depth <= HEADER_DEPTH + 1:
+            self._start_of_header(tag, attributes)
+        if tag == SIGNATURE:
+            self.scan.signed = True
+
+    def end(self, _tag: str) -> None:
+        if self._depth <= HEADER_DEPTH + 1 and self._path:
+            self._path.pop()
+        self._depth -= 1
+
+    def data(self, _text: str) -> None:
+        self.events += 1
+
+    def comment(self, _text: str) -> None:
+        self.events += 1
+
+    def pi(self, name: str, _text: str | None) -> None:
+        self.events += 1
+        self._add_names(name)
+
+    def doctype(self, _name: str | None, _public: str | None, _system: str | None) -> None:
+        raise PesUnreadable("document type declarations are not accepted")
+
+    def close(self) -> Scan:
+        return self.scan
+
+    def _add_names(self, *names: str) -> None:
+        self._names.update(names)
+        if len(self._names) > MAX_NAMES:
+            raise PesUnreadable(f"more than {MAX_NAMES} different names")
+
+    def _start_of_header(self, tag: str, attributes: Mapping[str, str]) -> None:
+        scan = self.scan
+        name = local_name(tag)
+        if self._depth == 1:
+            scan.root, scan.namespace = name, tag[1:].partition("}")[0] if tag.startswith("{") else ""
+            return
+        self._path.append(name)
+        if self._depth == 2:
+            scan.children[name] = None
+            scan.header = scan.header or (name == "EnTetePES" and bool(attributes))
+        elif self._path[0] == "EnTetePES":
+            scan.header = True
+        key = HEADER_PATHS.get(tuple(self._path))
+        value = attributes.get("V", "")
+        if key is not None and value.strip() and key not in scan.values:
+            scan.values[key] = value
+
+
+class DocumentReader:
+    """Feed the bytes as they come, then close. Memory stays flat, also on a single text node of 500 MB."""
+
+    def __init__(self) -> None:
+        self._target = _Target()
+        self._parser = feed_parser(self._target)
+        self._cdata = CdataSplitter()
+        self._failure: PesUnreadable | None = None
+        self._seen_events = 0
+        self._silent_bytes = 0
+
+    def feed(self, chunk: bytes) -> None:
+        """Raises PesUnreadable, and again at every later call."""
+        if self._failure is not None:
+            raise self._failure
+        for start in range(0, len(chunk), SLICE):
+            self._feed_slice(self._cdata.split(chunk[start : start + SLICE]))
+
+    def close(self) -> Scan:
+        """What was found. Raises PesUnreadable when the document is not well-formed up to its end."""
+        if self._failure is not None:
+            raise self._failure
+        self._feed_slice(self._cdata.rest())
+        try:
+            self._parser.close()
+        except PesUnreadable as error:
+            self._failure = error
+            raise
+        except (etree.LxmlError, ValueError, LookupError) as error:
+            raise self._failed(str(error)) from error
+        return self._target.scan
+
+    def _feed_slice(self, data: bytes) -> None:
+        if not data:
+            return
+        if 0 in data:
+            # UTF-16 and UTF-32 come here: the State exchanges ISO-8859-1 only.
+            raise self._failed("NUL bytes")
+        try:
+            self._parser.feed(data)
+        except PesUnreadable as error:
+            self._failure = error
+            raise
+        except (etree.LxmlError, ValueError, LookupError) as error:
+            raise self._failed(str(error)) from error
+        if self._target.events != self._seen_events:
+            self._seen_events = self._target.events
+            self._silent_bytes = 0
+            return
+        self._silent_bytes += len(data)
+        if self._silent_bytes > MAX_SILENCE:
+            raise self._failed(f"a tag or comment longer than {MAX_SILENCE} bytes")
+
+    def _failed(self, reason: str) -> PesUnreadable:
+        self._failure = PesUnreadable(reason)
+        return self._failure
+
+
+CLOSINGS: Mapping[bytes, bytes] = {b"<!--": b"-->", b"<![CDATA[": b"]]>"}
+
+
+class CdataSplitter:
+    """Cuts long CDATA sections into short ones of the same meaning: libxml2 holds a section whole until its end."""
+
+    def __init__(self) -> None:
+        self._held = b""
+        self._end = b""
+
+    def split(self, chunk: bytes) -> bytes:
+        """The bytes to parse now; up to eight may be held until the next call."""
+        data = self._held + chunk
+        self._held = b""
+        position = 0
+        while position < len(data):
+            position = self._leave(data, position) if self._end else self._enter(data, position)
+        done = data[: len(data) - len(self._held)]
+        # Only after an ASCII byte: another could be the first half of a UTF-8 character.
+        if self._end == b"]]>" and done and done[-1] < 0x80:
+            done += b"]]><![CDATA["
+        return done
+
+    def rest(self) -> bytes:
+        """What was still held at the end of the document."""
+        held, self._held = self._held, b""
+        return held
+
+    def _enter(self, data: bytes, position: int) -> int:
+        """Look for the next opening; give the position after it, or the end."""
+        start = data.find(b"<!", position)
+        if start < 0:
+            self._held = b"<" if data.endswith(b"<") else b""
+            return len(data)
+        for opening, end in CLOSINGS.items():
+            if data.startswith(opening, start):
+                self._end = end
+                return start + len(opening)
+            if opening.startswith(data[start:]):
+                self._held = data[start:]
+                return len(data)
+        return start + 2
+
+    def _leave(self, data: bytes, position: int) -> int:
+        """Look for the end of the section or comment; give the position after it, or the end."""
+        start = data.find(self._end, position)
+        if start >= 0:
+            position = start + len(self._end)
+            self._end = b""
+            return position
+        self._held = data[max(position, len(data) - 2) :]
+        return len(data)

@@ -1,0 +1,42 @@
+"""What a client certificate tells: the key of its accounts, its names, its end, and whether it may télétransmettre."""
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A client certificate whose chain the TLS layer has verified.
+
+    `transmit`: its chain also leads to the authorities accepted for télétransmission (what S2LOW calls an RGS
+    connexion: a directory of authorities, no policy identifiers). `refusal` says why when it does not.
+    """
+
+    certificate_hash: str
+    der: bytes
+    subject_dn: str
+    issuer_dn: str
+    not_after: datetime
+    transmit: bool
+    refusal: str = ""
+
+
+def certificate_hash(der: bytes) -> str:
+    """The key of an account: base64 of the SHA-1 of the certificate, as S2LOW stores it."""
+    return base64.b64encode(hashlib.sha1(der, usedforsecurity=False).digest()).decode("ascii")
+
+
+def forwarded_certificate(header: str) -> str:
+    """The PEM text (64 columns, no final newline) of the header org.s2low.forward-x509-identification.
+
+    The header is the base64 of a DER certificate; one that is not base64 gives a text that no account carries.
+    """
+    try:
+        encoded = base64.b64encode(base64.b64decode(header, validate=True)).decode("ascii")
+    except (binascii.Error, ValueError):
+        return "?"
+    lines = [encoded[start : start + 64] for start in range(0, len(encoded), 64)]
+    return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----"])

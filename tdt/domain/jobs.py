@@ -1,0 +1,84 @@
+"""Background jobs: their kinds, and what becomes of one after a try."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from tdt.domain.errors import Conflict, Permanent, Refused, Temporary, Uncertain
+from tdt.domain.ids import AuthorityId, JobId
+
+
+class JobKind(StrEnum):
+    """One per background flow (tdt.workers.handlers)."""
+
+    CONTENT_ARCHIVE = "content.archive"
+    ACTES_ANALYSE = "actes.analyse"
+    ACTES_PACKAGE = "actes.package"
+    ACTES_TRANSMIT = "actes.transmit"
+    ACTES_INGEST = "actes.ingest"
+    HELIOS_ANALYSE = "helios.analyse"
+    HELIOS_TRANSMIT = "helios.transmit"
+    HELIOS_INGEST = "helios.ingest"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A row of `job`: do `kind` to `object_id`. `attempts` counts this try."""
+
+    id: JobId
+    kind: JobKind
+    authority_id: AuthorityId | None
+    object_id: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The job is finished: its row goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAt:
+    """To be tried again from this instant on."""
+
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Set aside for an operator: trying again would give the same."""
+
+    reason: str
+
+
+NextStep = Done | RetryAt | Dead
+
+FIRST_RETRY = timedelta(seconds=1)
+LONGEST_RETRY = timedelta(minutes=10)
+
+
+def next_step(job: Job, error: BaseException | None, now: datetime, retry: timedelta = FIRST_RETRY) -> NextStep:
+    """Decide from the class of the error.
+
+    Temporary and Uncertain wait, longer each time from `retry` on, and never give up: an outage means wait. An error
+    may carry its own instant in `details["retry_at"]`. A refusal that reached the runner is set aside, an unknown
+    error or a conflict after five tries.
+    """
+    if error is None:
+        return Done()
+    if isinstance(error, Temporary | Uncertain):
+        at = error.details.get("retry_at")
+        return RetryAt(at if isinstance(at, datetime) else now + _delay(job, retry), error.code)
+    if isinstance(error, Conflict):
+        return RetryAt(now + _delay(job, retry), error.code) if job.attempts < 5 else Dead(str(error))
+    if isinstance(error, Permanent | Refused):
+        return Dead(str(error))
+    if job.attempts < 5:
+        return RetryAt(now + _delay(job, retry), type(error).__name__)
+    return Dead(f"{type(error).__name__}: {error}")
+
+
+def _delay(job: Job, retry: timedelta) -> timedelta:
+    grown: timedelta = retry * (2 ** min(job.attempts - 1, 10))
+    return min(grown, max(LONGEST_RETRY, retry))

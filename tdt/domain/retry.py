@@ -1,0 +1,41 @@
+"""The crash rule of transmissions: what to do when an earlier try may have reached the State."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from tdt.domain.routes import Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Nothing uncertain stands in the way: send."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitUntil:
+    """A try is uncertain: give its answer the time to come."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The window is over and the configuration wants an operator to decide."""
+
+
+Decision = Send | WaitUntil | Hold
+
+
+def decide(
+    attempts: Sequence[Attempt], now: datetime, window: timedelta, on_uncertain: Literal["resend", "hold"]
+) -> Decision:
+    """Never resend blindly: after an uncertain try, wait for the window, then resend identically or hold."""
+    uncertain = [attempt for attempt in attempts if attempt.is_uncertain]
+    if not uncertain:
+        return Send()
+    over = uncertain[-1].started_at + window
+    if now < over:
+        return WaitUntil(over)
+    return Hold() if on_uncertain == "hold" else Send()

@@ -1,0 +1,1 @@
+"""One function per operation: gather facts, ask the domain, write everything in one transaction."""

@@ -1,0 +1,201 @@
+"""Take in what the ministry mails: store the raw message first, understand it after."""
+
+from tdt.db import actes as db
+from tdt.db import routes as routes_db
+from tdt.db.authorities import find_authority_by_siren
+from tdt.db.content import insert_content, insert_small, move_to_authority
+from tdt.db.jobs import insert_job
+from tdt.db.pool import Connection
+from tdt.db.routes import Handling
+from tdt.deps import Deps
+from tdt.domain.actes import returns as r
+from tdt.domain.actes import status as texts
+from tdt.domain.actes.mail import parse_mail
+from tdt.domain.actes.model import ActeStatus
+from tdt.domain.ids import AuthorityId, ContentId, EnvelopeId, ReceivedId
+from tdt.domain.jobs import JobKind
+from tdt.domain.routes import Route
+
+TRANSMITTED = (ActeStatus.EN_ATTENTE_DE_TRANSMISSION, ActeStatus.TRANSMIS)
+"""States in which an answer makes sense; the first one when it outruns the record of the sending."""
+
+DUPLICATE_ACTE = "001"
+"""Nature of the anomaly that the ministry gives to an act it already has."""
+
+
+async def collect(deps: Deps, route: Route) -> None:
+    """Empty the mailbox of a route, then wait for more, until cancelled or cut.
+
+    Each mail is stored with its job, committed, and only then acknowledged at the remote end.
+    """
+    async with deps.remotes.open_mailbox(route) as mailbox:
+        while True:
+            for key in await mailbox.list_new():
+                await _store(deps, route, key, await mailbox.fetch(key))
+                await mailbox.acknowledge(key)
+            await mailbox.wait(deps.config.actes.poll_seconds)
+
+
+async def _store(deps: Deps, route: Route, key: str, raw: bytes) -> None:
+    async with deps.transaction("system") as connection:
+        if await routes_db.find_received(connection, route.id, key) is not None:
+            return  # stored before a crash, not yet acknowledged
+        writer = deps.spool.writer()
+        writer.write(raw)
+        content = await insert_content(connection, None, await writer.finish())
+        received = await routes_db.insert_received(connection, route.id, key, key, content)
+        await insert_job(connection, JobKind.ACTES_INGEST, None, received)
+
+
+async def ingest(deps: Deps, received_id: ReceivedId) -> None:
+    """Read a stored mail and apply each thing it says, in one transaction; what is for nobody goes to the operator."""
+    async with deps.transaction("system") as connection:
+        received = await routes_db.get_received(connection, received_id)
+    if received is None or received.state != "new":
+        return
+    raw = b"".join([chunk async for chunk in deps.stream("system", received.content_id)])
+    answers = r.read_mail(parse_mail(raw))
+    async with deps.transaction("system") as connection:
+        handlings = [await _apply(deps, connection, answer) for answer in answers]
+        handling = _summary(handlings)
+        if await routes_db.move_received(connection, received_id, handling) and handling.authority_id is not None:
+            await move_to_authority(connection, received.content_id, handling.authority_id)
+
+
+def _summary(handlings: list[Handling]) -> Handling:
+    """One line for a mail that says several things: what needs an operator comes first."""
+    if not handlings:
+        return Handling("set_aside", "mail", "Aucun message dans ce courriel.")
+    owners = {one.authority_id for one in handlings}
+    order = ("set_aside", "handled", "ignored")
+    first = min(handlings, key=lambda one: order.index(one.state))
+    return Handling(
+        first.state,
+        ",".join(one.kind for one in handlings)[:200],
+        " ; ".join(one.detail for one in handlings if one.detail)[:2000],
+        owners.pop() if len(owners) == 1 else None,
+    )
+
+
+async def _apply(deps: Deps, connection: Connection, answer: r.Return) -> Handling:
+    match answer:
+        case r.ArActe():
+            return await _acknowledge(deps, connection, answer)
+        case r.AnomalieActe():
+            return await _refuse_acte(deps, connection, answer)
+        case r.AnomalieEnveloppe():
+            return await _refuse_envelope(deps, connection, answer)
+        case r.RetourClassification():
+            return await _renew_classification(connection, answer)
+        case r.ClassificationSansChangement():
+            return await _confirm_classification(connection, answer)
+        case r.MultiCanal():
+            return Handling("ignored", "multi-canal", "Rappel de transmission multicanal, sans données.")
+        case r.Unreadable(reason=reason):
+            return Handling("set_aside", "unreadable", reason)
+        case _:
+            return Handling("set_aside", type(answer).__name__, "Message sans suite automatique.")
+
+
+async def _acknowledge(deps: Deps, connection: Connection, answer: r.ArActe) -> Handling:
+    actes = await db.list_by_unique_id(connection, answer.unique_id)
+    waiting = [acte for acte in actes if acte.status in TRANSMITTED]
+    if not waiting:
+        if actes:
+            return Handling("ignored", "1-2", "AR déjà reçu, ou acte hors d'attente.", actes[0].authority_id)
+        return Handling("set_aside", "1-2", f"Aucun acte {answer.unique_id}.")
+    acte = await _settle(deps, connection, waiting[0], "AR reçu")
+    flux = await insert_small(connection, acte.authority_id, answer.xml)
+    text = texts.acknowledged(deps.config.actes.ministry_acronym, answer.date_reception)
+    await db.move_status(connection, acte, db.Move(ActeStatus.TRANSMIS, ActeStatus.ACQUITTEMENT_RECU, text, flux))
+    return Handling("handled", "1-2", answer.unique_id, acte.authority_id)
+
+
+async def _settle(deps: Deps, connection: Connection, acte: db.Acte, proof: str) -> db.Acte:
+    """An answer proves the sending: settle uncertain attempts, and record the sending if the answer outran it."""
+    await routes_db.move_attempts_to_settled(connection, "acte_envelope", acte.envelope_id, proof)
+    if acte.status is not ActeStatus.EN_ATTENTE_DE_TRANSMISSION:
+        return acte
+    text = texts.transmitted(deps.config.actes.ministry_acronym)
+    await db.move_status(connection, acte, db.Move(acte.status, ActeStatus.TRANSMIS, text))
+    return await _again(connection, acte)
+
+
+async def _again(connection: Connection, acte: db.Acte) -> db.Acte:
+    fresh = await db.get_transaction(connection, acte.id)
+    assert fresh is not None
+    return fresh
+
+
+async def _refuse_acte(deps: Deps, connection: Connection, answer: r.AnomalieActe) -> Handling:
+    actes = await _find_refused(connection, answer)
+    waiting = [acte for acte in actes if acte.status in TRANSMITTED]
+    if not waiting:
+        owner = actes[0].authority_id if actes else None
+        return Handling("ignored" if actes else "set_aside", "1-3", f"{answer.nature} {answer.detail}", owner)
+    acte = waiting[0]
+    attempts = await routes_db.list_attempts(connection, "acte_envelope", acte.envelope_id)
+    if answer.nature == DUPLICATE_ACTE and len(attempts) > 1:
+        # the identical resend of an uncertain sending: the ministry has the act since the first one, its AR will say so
+        await _settle(deps, connection, acte, "Anomalie 001 : déjà transmis")
+        return Handling(
+            "handled", "1-3", "Doublon d'un renvoi identique : l'envoi précédent était arrivé.", acte.authority_id
+        )
+    acte = await _settle(deps, connection, acte, "Anomalie reçue")
+    flux = await insert_small(connection, acte.authority_id, answer.xml)
+    text = texts.acte_anomaly(deps.config.actes.ministry_acronym, answer.nature, answer.detail)
+    await db.move_status(connection, acte, db.Move(ActeStatus.TRANSMIS, ActeStatus.ERREUR, text, flux))
+    return Handling("handled", "1-3", f"{answer.nature} {answer.detail}", acte.authority_id)
+
+
+async def _find_refused(connection: Connection, answer: r.AnomalieActe) -> list[db.Acte]:
+    """An anomaly carries no IDActe: the collectivité, the number and the date of the act that it echoes tell it."""
+    if answer.siren is None:
+        return []
+    actes = await db.list_by_number(connection, answer.siren, answer.number)
+    return [acte for acte in actes if answer.acte.decision_date in (None, acte.decision_date)]
+
+
+async def _refuse_envelope(deps: Deps, connection: Connection, answer: r.AnomalieEnveloppe) -> Handling:
+    sent = await db.find_envelope_by_name(connection, answer.envelope_name)
+    if sent is None:
+        return Handling("set_aside", "ANO", f"Aucune enveloppe {answer.envelope_name}.")
+    refused = 0
+    for acte in await db.list_of_envelope(connection, EnvelopeId(sent.id)):
+        if acte.status not in TRANSMITTED:
+            continue
+        settled = await _settle(deps, connection, acte, "Anomalie d'enveloppe reçue")
+        flux = await insert_small(connection, acte.authority_id, answer.xml)
+        text = texts.envelope_anomaly(deps.config.actes.ministry_acronym, answer.nature, answer.detail)
+        await db.move_status(connection, settled, db.Move(ActeStatus.TRANSMIS, ActeStatus.ERREUR, text, flux))
+        refused += 1
+    return Handling("handled" if refused else "ignored", "ANO", f"{answer.nature} {answer.detail}", sent.authority_id)
+
+
+async def _renew_classification(connection: Connection, answer: r.RetourClassification) -> Handling:
+    authority = await find_authority_by_siren(connection, answer.siren)
+    if authority is None:
+        return Handling("set_aside", "7-2", f"SIREN {answer.siren} inconnu ou partagé.")
+    content = await insert_small(connection, authority, answer.xml)
+    await db.insert_classification(connection, authority, answer.date, content)
+    await _answer_request(connection, authority, texts.classification_updated(answer.date), content)
+    return Handling("handled", "7-2", str(answer.date), authority)
+
+
+async def _confirm_classification(connection: Connection, answer: r.ClassificationSansChangement) -> Handling:
+    authority = await find_authority_by_siren(connection, answer.siren)
+    if authority is None:
+        return Handling("set_aside", "7-3", f"SIREN {answer.siren} inconnu ou partagé.")
+    content = await insert_small(connection, authority, answer.xml)
+    await _answer_request(connection, authority, texts.classification_unchanged(answer.date), content)
+    return Handling("handled", "7-3", str(answer.date), authority)
+
+
+async def _answer_request(connection: Connection, authority: AuthorityId, text: str, flux: ContentId) -> None:
+    """The last request that waits gets the answer; one that nobody asked for renews the classification all the same."""
+    pending = await db.list_pending_classification_requests(connection, authority)
+    if not pending:
+        return
+    request = pending[0]
+    await routes_db.move_attempts_to_settled(connection, "acte_envelope", request.envelope_id, "Classification reçue")
+    await db.move_status(connection, request, db.Move(request.status, ActeStatus.ACQUITTEMENT_RECU, text, flux))

@@ -1,0 +1,237 @@
+"""Bring a PES flow to the DGFiP: analyse it in one streaming pass, number it, hand it over with the crash rule."""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tdt.db import helios as db
+from tdt.db import routes as routes_db
+from tdt.db.authorities import get_authority
+from tdt.db.content import get_content
+from tdt.db.jobs import insert_job
+from tdt.db.pool import Connection
+from tdt.deps import Deps
+from tdt.domain import retry
+from tdt.domain.calendar import paris_date
+from tdt.domain.content import HEAD_BYTES
+from tdt.domain.errors import Permanent, Refused, Temporary, Uncertain
+from tdt.domain.helios import naming, rules
+from tdt.domain.helios import status as texts
+from tdt.domain.helios.model import HeliosStatus, Metadata, PesHeader
+from tdt.domain.helios.pes import PesReader
+from tdt.domain.helios.stream import PesUnreadable
+from tdt.domain.ids import AttemptId, HeliosId
+from tdt.domain.jobs import JobKind
+from tdt.domain.routes import Outcome, Route
+
+
+async def analyse(deps: Deps, transaction_id: HeliosId) -> None:
+    """Read the flow once and apply the rules of S2LOW's background checks: status 2, or -1 with its words."""
+    async with deps.transaction("system") as connection:
+        found = await db.get_transaction(connection, transaction_id)
+    if found is None or found.status is not HeliosStatus.POSTE:
+        return
+    header, head, sha1 = await _read(deps, found)
+    async with deps.transaction("system") as connection:
+        try:
+            checked = rules.check_analysis(
+                header,
+                rules.AnalysisFacts(
+                    transaction_id=found.id,
+                    head=head,
+                    sha1_unchanged=sha1 == found.sha1,
+                    couple_taken=await _couple_taken(connection, found, header),
+                ),
+            )
+        except Refused as refusal:
+            await _refuse(connection, found, refusal.message)
+            return
+        await _accept(connection, found, checked)
+
+
+async def _read(deps: Deps, found: db.HeliosTransaction) -> tuple[PesHeader | PesUnreadable, bytes, bytes]:
+    """Header, first bytes and SHA-1 of the stored flow, in one pass, outside the event loop, in flat memory."""
+    reader, digest, head = PesReader(), hashlib.sha1(usedforsecurity=False), b""
+    failure: PesUnreadable | None = None
+    async for chunk in deps.stream(found.authority_id, found.content_id):
+        if len(head) < HEAD_BYTES:
+            head += chunk[: HEAD_BYTES - len(head)]
+        await asyncio.to_thread(digest.update, chunk)
+        if failure is None:
+            try:
+                await asyncio.to_thread(reader.feed, chunk)
+            except PesUnreadable as error:
+                failure = error
+    if failure is None:
+        try:
+            return reader.close(), head, digest.digest()
+        except PesUnreadable as error:
+            failure = error
+    return failure, head, digest.digest()
+
+
+async def _couple_taken(connection: Connection, found: db.HeliosTransaction, header: PesHeader | PesUnreadable) -> bool:
+    if isinstance(header, PesUnreadable) or not header.nomfic:
+        return False
+    holder = await db.find_nomfic_holder(connection, header.nomfic, header.cod_col)
+    return holder is not None and holder != found.id
+
+
+async def _accept(connection: Connection, found: db.HeliosTransaction, header: PesHeader) -> None:
+    # the couple is taken only by a flow that passes: a refused one must not block its corrected copy
+    if await db.claim_nomfic(connection, found, header) != found.id:
+        await _refuse(connection, found, rules.already_named(found.id).message)
+        return
+    await db.move_header(connection, found.id, header)
+    if header.id_coll and rules.learns_siret(header.id_coll, found.siren):
+        await db.insert_siret(connection, found.authority_id, header.id_coll)
+    route = await routes_db.get_route(connection, found.route_id)
+    text = texts.queued_text(found.id, route is not None and route.transport.is_passtrans)
+    await db.move_status(connection, found, db.Move(HeliosStatus.POSTE, HeliosStatus.EN_ATTENTE_DE_TRANSMISSION, text))
+    await insert_job(connection, JobKind.HELIOS_TRANSMIT, found.authority_id, found.id)
+
+
+async def _refuse(connection: Connection, found: db.HeliosTransaction, message: str) -> None:
+    await db.move_status(connection, found, db.Move(found.status, HeliosStatus.ERREUR, texts.error_text(message)))
+
+
+async def transmit(deps: Deps, transaction_id: HeliosId) -> None:
+    """Hand the flow to the DGFiP: name and intention recorded, bytes sent, result recorded.
+
+    Raises Temporary (try later) or Uncertain (wait for the window, then the identical bytes under the same name).
+    """
+    if not await _is_sendable(deps, transaction_id):
+        return
+    started = await _start(deps, transaction_id)
+    if started is None:
+        return
+    try:
+        detail = await _send(deps, started)
+    except (Temporary, Permanent) as error:
+        await _end(deps, started.attempt, Outcome.FAILED, error.message)
+        raise
+    except Uncertain as error:
+        await _end(deps, started.attempt, Outcome.UNCERTAIN, error.message)
+        error.details["retry_at"] = deps.now() + timedelta(seconds=deps.config.helios.uncertain_seconds)
+        raise
+    await _record_sent(deps, started, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    attempt: AttemptId
+    transaction: db.HeliosTransaction
+    name: str
+    route: Route
+    metadata: Metadata
+    resend: bool
+
+
+async def _is_sendable(deps: Deps, transaction_id: HeliosId) -> bool:
+    """The last checks before a first sending: labels there, bytes unchanged. A fault turns the flow to -1."""
+    async with deps.transaction("system") as connection:
+        found = await db.get_transaction(connection, transaction_id)
+        if found is None or found.status is not HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
+            return False
+        authority = await get_authority(connection, found.authority_id)
+    unchanged = found.transmitted_name is not None or await _sha1(deps, found) == found.sha1
+    try:
+        rules.check_unaltered(unchanged, found.id)
+        rules.check_sendable(_header(found), authority.p_dest if authority is not None else "", found.id)
+    except Refused as refusal:
+        async with deps.transaction("system") as connection:
+            await _refuse(connection, found, refusal.message)
+        return False
+    return True
+
+
+async def _sha1(deps: Deps, found: db.HeliosTransaction) -> bytes:
+    digest = hashlib.sha1(usedforsecurity=False)
+    async for chunk in deps.stream(found.authority_id, found.content_id):
+        await asyncio.to_thread(digest.update, chunk)
+    return digest.digest()
+
+
+def _header(found: db.HeliosTransaction) -> PesHeader:
+    """The header as the analysis stored it."""
+    values = (found.xml_cod_col, found.xml_cod_bud, found.xml_id_post, found.xml_id_coll)
+    return PesHeader(
+        root=found.root or "",
+        namespace="",
+        typ_fic=None,
+        nomfic=found.xml_nomfic,
+        cod_col=found.xml_cod_col,
+        cod_bud=found.xml_cod_bud,
+        id_post=found.xml_id_post,
+        id_coll=found.xml_id_coll,
+        domains=(),
+        signed=False,
+        has_header=any(values),
+    )
+
+
+async def _start(deps: Deps, transaction_id: HeliosId) -> _Started | None:
+    """Transaction 1: apply the crash rule, fix the name, say that we are about to send. None: nothing to send."""
+    async with deps.transaction("system") as connection:
+        found = await db.get_transaction(connection, transaction_id)
+        if found is None or found.status is not HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
+            return None
+        attempts = await routes_db.list_attempts(connection, db.OBJECT, transaction_id)
+        window = timedelta(seconds=deps.config.helios.uncertain_seconds)
+        match retry.decide(attempts, deps.now(), window, deps.config.helios.on_uncertain):
+            case retry.WaitUntil(at):
+                raise Uncertain("Une tentative est incertaine.", details={"retry_at": at})
+            case retry.Hold():
+                raise Permanent("Une tentative est incertaine : un exploitant doit décider.", code="ENVOI_INCERTAIN")
+            case retry.Send():
+                pass
+        route = await routes_db.get_route(connection, found.route_id)
+        authority = await get_authority(connection, found.authority_id)
+        stored = await get_content(connection, found.content_id)
+        if route is None or authority is None or stored is None:
+            raise Permanent("La route, la collectivité ou le fichier a disparu.", details={"helios_id": found.id})
+        name = await _name(deps, connection, found)
+        attempt = await routes_db.insert_attempt(
+            connection,
+            routes_db.Sending(found.authority_id, route.id, db.OBJECT, found.id, name, stored.sha256, stored.size),
+        )
+        p_msg = naming.p_msg(found.xml_cod_col or "", found.xml_id_post or "", found.xml_cod_bud or "")
+        metadata = Metadata(authority.p_dest, deps.config.helios.p_appli, p_msg)
+        return _Started(attempt, found, name, route, metadata, any(one.is_uncertain for one in attempts))
+
+
+async def _name(deps: Deps, connection: Connection, found: db.HeliosTransaction) -> str:
+    if found.transmitted_name is not None:
+        return found.transmitted_name
+    day = paris_date(deps.now())
+    name = naming.transmitted_name(found.siren, day, await db.next_daily_number(connection, day))
+    await db.move_transmitted_name(connection, found.id, name)
+    return name
+
+
+async def _send(deps: Deps, started: _Started) -> str:
+    found = started.transaction
+    async with deps.remotes.open_dgfip(started.route) as client:
+        # evidence first: an uncertain sending whose file stands there whole is not sent again
+        if started.resend and await client.find_sent(started.name) == found.size:
+            return "déjà présent chez le destinataire, même nom et même taille"
+        chunks = deps.stream(found.authority_id, found.content_id)
+        return await client.send(started.name, started.metadata, found.sha1.hex(), found.size, chunks)
+
+
+async def _end(deps: Deps, attempt: AttemptId, outcome: Outcome, detail: str) -> None:
+    async with deps.transaction("system") as connection:
+        await routes_db.move_attempt(connection, attempt, outcome, detail)
+
+
+async def _record_sent(deps: Deps, started: _Started, detail: str) -> None:
+    """Transaction 2. The acquit may have come before us: then the status has already moved on."""
+    async with deps.transaction("system") as connection:
+        await routes_db.move_attempt(connection, started.attempt, Outcome.ACCEPTED, detail)
+        found = await db.get_transaction(connection, started.transaction.id)
+        if found is None or found.status is not HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
+            return
+        text = texts.transmitted_text(found.id, started.route.transport.is_passtrans)
+        move = db.Move(HeliosStatus.EN_ATTENTE_DE_TRANSMISSION, texts.after_transmission(found.root), text)
+        await db.move_status(connection, found, move)

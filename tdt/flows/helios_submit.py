@@ -1,0 +1,77 @@
+"""Accept a PES flow: judge what can be judged at once, keep the bytes, add the first job; one transaction."""
+
+from tdt.db import helios as db
+from tdt.db.audit import insert_audit
+from tdt.db.content import insert_content
+from tdt.db.jobs import insert_job
+from tdt.db.pool import Connection
+from tdt.db.routes import find_route
+from tdt.deps import Deps
+from tdt.domain.authorities import Authority, Module, Principal, Right, may
+from tdt.domain.calendar import paris_date
+from tdt.domain.content import Body
+from tdt.domain.errors import Conflict, Forbidden, Refused
+from tdt.domain.helios.model import HeliosStatus
+from tdt.domain.helios.rules import already_posted, check_upload
+from tdt.domain.helios.status import POSTED_TEXT, TO_SIGN_TEXT, TO_TRANSMIT_TEXT
+from tdt.domain.ids import HeliosId
+from tdt.domain.jobs import JobKind
+from tdt.domain.routes import RouteKind
+
+
+async def submit(deps: Deps, who: Principal, filename: str, body: Body, must_signed: bool) -> HeliosId:
+    """Record a new flow and its first job; gives its number. Raises Refused with S2LOW's words."""
+    authority = who.authority
+    if authority is None:
+        raise Forbidden("Accès refusé")
+    # unique on the whole platform: only the system sees the flows of others; what it finds stays here
+    async with deps.transaction("system") as connection:
+        known = await db.find_by_sha1(connection, body.sha1) is not None
+    check_upload(body.size, deps.config.limits.pes_bytes, known)
+    status, message = _first_status(who, authority, must_signed)
+    try:
+        async with deps.transaction(authority.id) as connection:
+            new = await _describe(deps, connection, (who, authority), (filename, body), (status, message))
+            transaction = await db.insert_transaction(connection, new)
+            await insert_audit(connection, (authority.id, who.user.id), "api:helios:submit", transaction)
+            if status is HeliosStatus.POSTE:
+                await insert_job(connection, JobKind.HELIOS_ANALYSE, authority.id, transaction)
+            return transaction
+    except Conflict as conflict:
+        # two equal uploads at the same instant: the index let one through
+        if conflict.details.get("constraint") == "helios_transaction_sha1":
+            raise already_posted() from conflict
+        raise
+
+
+def _first_status(who: Principal, authority: Authority, must_signed: bool) -> tuple[HeliosStatus, str]:
+    if must_signed:
+        return HeliosStatus.EN_ATTENTE_D_ETRE_SIGNE, TO_SIGN_TEXT
+    if not may(who.user, authority, Right.TT, Module.HELIOS):
+        return HeliosStatus.EN_ATTENTE_D_ETRE_TELETRANSMIS, TO_TRANSMIT_TEXT
+    return HeliosStatus.POSTE, POSTED_TEXT
+
+
+async def _describe(
+    deps: Deps,
+    connection: Connection,
+    whose: tuple[Principal, Authority],
+    what: tuple[str, Body],
+    first: tuple[HeliosStatus, str],
+) -> db.NewHelios:
+    (who, authority), (filename, body) = whose, what
+    route = await find_route(connection, authority.id, RouteKind.HELIOS, paris_date(deps.now()))
+    if route is None:
+        raise Refused("La collectivité n'est pas raccordée à Hélios.", code="ROUTE_ABSENTE")
+    return db.NewHelios(
+        authority_id=authority.id,
+        account_id=who.user.id,
+        route_id=route.id,
+        siren=authority.siren,
+        filename=filename[:1024],
+        content_id=await insert_content(connection, authority.id, body),
+        sha1=body.sha1,
+        size=body.size,
+        status=first[0],
+        message=first[1],
+    )

@@ -1,0 +1,90 @@
+"""What the transmission to the DGFiP needs of a transport, be it FTP (gateway, simulator), FTPS or SFTP (Passtrans)."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tdt.domain.errors import Permanent
+from tdt.domain.helios.model import Metadata
+from tdt.domain.helios.naming import passtrans_name
+from tdt.domain.routes import Transport
+
+UNKNOWN_SIZE = -1
+"""Size of a listed file that the server does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class DgfipTarget:
+    """Where and as whom. `known_hosts` and `client_key` are for SFTP (a key or a password), `authorities` for FTPS.
+
+    `use_pasv_address` follows the address of a 227 reply; without it the address of the control connection is used. No
+    effect with TLS, where the data connections must present the certificate of the host name.
+    """
+
+    transport: Transport
+    host: str
+    port: int
+    login: str
+    password: str = field(default="", repr=False)
+    send_directory: str = ""
+    receive_directory: str = "."
+    use_pasv_address: bool = False
+    known_hosts: str = ""
+    authorities: str = ""
+    client_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file that waits in the receive directory; `size` may be UNKNOWN_SIZE."""
+
+    name: str
+    size: int
+
+
+class DgfipClient(Protocol):
+    """One logged-in connection. After an error, leave it and open another one."""
+
+    async def send(self, name: str, metadata: Metadata, sha1_hex: str, size: int, chunks: AsyncIterator[bytes]) -> str:
+        """Deliver a file; gives the words of the server. Temporary = not delivered, Uncertain = perhaps."""
+
+    async def list_received(self) -> list[RemoteFile]:
+        """The files of the receive directory, sorted by name, without directories."""
+
+    def fetch(self, name: str) -> AsyncIterator[bytes]:
+        """The bytes of a received file, in blocks. Temporary at the end if the file came short."""
+
+    async def remove(self, name: str) -> None:
+        """Delete a received file, where the client is the one who does it."""
+
+    async def find_sent(self, name: str) -> int | None:
+        """Size in the send directory of the file seen there as `name` (`remote_name`); None = not visible: no proof."""
+
+
+def remote_name(transport: Transport, name: str, metadata: Metadata, sha1_hex: str) -> str:
+    """The name under which a sent file is seen at the other end: Passtrans SFTP carries the metadata in it."""
+    if transport != Transport.PASSTRANS_SFTP:
+        return name
+    return passtrans_name(metadata.p_dest, metadata.p_appli, metadata.p_msg, sha1_hex)
+
+
+def remote_path(directory: str, name: str) -> str:
+    """A path below a directory of the settings. Refuses a name that would leave it or break a command line."""
+    if not name or name in (".", "..") or "/" in name or not name.isprintable():
+        raise Permanent("Nom de fichier impossible à échanger avec la DGFiP", details={"name": name})
+    if directory in ("", ".", "./"):
+        return name
+    return directory.rstrip("/") + "/" + name
+
+
+def open_dgfip(target: DgfipTarget) -> AbstractAsyncContextManager[DgfipClient]:
+    """Connect and log in; Temporary when that fails."""
+    # imported at use: asyncssh costs 40 MB, which only the process that speaks SFTP should pay
+    if target.transport == Transport.PASSTRANS_SFTP:
+        from tdt.remote.dgfip_sftp import open_sftp  # noqa: PLC0415
+
+        return open_sftp(target)
+    from tdt.remote.dgfip_ftp import open_ftp  # noqa: PLC0415
+
+    return open_ftp(target)

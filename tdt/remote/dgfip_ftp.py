@@ -1,0 +1,272 @@
+"""The DGFiP over FTP: the historical gateway, a plain FTP simulator, and Passtrans in FTPS with explicit TLS."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import aioftp
+
+from tdt.domain.errors import Temporary, Uncertain
+from tdt.domain.helios.model import Metadata
+from tdt.domain.routes import Transport
+from tdt.remote.dgfip import UNKNOWN_SIZE, DgfipTarget, RemoteFile, remote_path
+from tdt.remote.errors import Progress, Remote, translated
+from tdt.remote.tls import client_context
+
+SERVICE = "DGFiP (FTP)"
+
+# S2LOW's FTP timeout, applied here to each reply and each block.
+TIMEOUT_SECONDS = 90.0
+LEAVE_SECONDS = 5.0
+BLOCK_BYTES = 262_144
+
+
+def _refusal(error: Exception) -> str | None:
+    """A negative reply settles the matter, except 421: the server goes away, whatever it had already taken."""
+    if not isinstance(error, aioftp.StatusCodeError):
+        return None
+    code = error.received_codes[-1]
+    return f"{code} {_words(error.info)}" if _is_negative(code) else None
+
+
+def _is_negative(code: str) -> bool:
+    return code[:1] in ("4", "5") and code != "421"
+
+
+_REMOTE = Remote(SERVICE, (aioftp.AIOFTPException,), _refusal)
+
+
+@asynccontextmanager
+async def open_ftp(target: DgfipTarget) -> AsyncIterator["FtpClient"]:
+    """Connect (and protect both channels for Passtrans), log in, choose binary."""
+    # latin-1 never fails on a reply and gives every byte of a listed name back as it came
+    ftp = aioftp.Client(
+        socket_timeout=TIMEOUT_SECONDS,
+        connection_timeout=TIMEOUT_SECONDS,
+        encoding="latin-1",
+        trust_server_pasv_ipv4_address=target.use_pasv_address and target.transport != Transport.PASSTRANS_FTPS,
+    )
+    client = FtpClient(target, ftp)
+    try:
+        await client.log_in()
+        yield client
+        with suppress(OSError, EOFError, aioftp.AIOFTPException):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await ftp.command("QUIT", "2xx")
+    finally:
+        await client.close()
+
+
+class FtpClient:
+    """A DgfipClient over one control connection."""
+
+    def __init__(self, target: DgfipTarget, ftp: aioftp.Client):
+        self._target = target
+        self._ftp = ftp
+        self._passive: tuple[str, ...] = ("pasv", "epsv")
+
+    async def log_in(self) -> None:
+        secure = self._target.transport == Transport.PASSTRANS_FTPS
+        context = await client_context(SERVICE, self._target.authorities) if secure else None
+        with translated(_REMOTE):
+            await self._ftp.connect(self._target.host, self._target.port)
+            self._choose_passive(secure)
+            if context is not None:
+                await self._ftp.upgrade_to_tls(context)
+            await self._ftp.login(self._target.login, self._target.password)
+            await self._ftp.command("TYPE I", "200")
+
+    def _choose_passive(self, secure: bool) -> None:
+        """PASV first over IPv4, as S2LOW's PHP client: the path the real gateway and its firewalls are used to."""
+        connection: socket.socket = self._ftp.stream.writer.get_extra_info("socket")
+        if connection.family == socket.AF_INET6:
+            self._passive = ("epsv",)
+        if not secure:
+            # data connections go to the same address, even when the host name has several (TLS needs the name itself)
+            self._ftp.server_host = connection.getpeername()[0]
+
+    async def send(
+        self,
+        name: str,
+        metadata: Metadata,
+        sha1_hex: str,  # noqa: ARG002 - the contract's; only Passtrans SFTP writes it into the name
+        size: int,
+        chunks: AsyncIterator[bytes],
+    ) -> str:
+        """SITE commands, then STOR."""
+        path = remote_path(self._target.send_directory, name)
+        with translated(_REMOTE) as progress:
+            await self._announce(metadata)
+            _, writer = await self._open_data(f"STOR {path}")
+            complete = False
+            try:
+                complete = await _copy(chunks, size, writer, progress)
+            finally:
+                _end_upload(writer, complete)
+            code, lines = await self._ftp.command(None, "xxx", "1xx")
+            return _judge(code, _words(lines), complete)
+
+    async def _announce(self, metadata: Metadata) -> None:
+        """Lower-case `site` before each PUT and a reply 200, as S2LOW; its simulator mode does not read the reply."""
+        values = {"P_DEST": metadata.p_dest, "P_APPLI": metadata.p_appli, "P_MSG": metadata.p_msg}
+        if self._target.transport == Transport.PASSTRANS_FTPS:
+            commands = ["site meta " + ";".join(f"{key}={value}" for key, value in values.items())]
+        else:
+            commands = [f"site {key} {value}" for key, value in values.items()]
+        expected = "xxx" if self._target.transport == Transport.FTP_SIMULATOR else "200"
+        for command in commands:
+            await self._ftp.command(command, expected)
+
+    async def list_received(self) -> list[RemoteFile]:
+        with translated(_REMOTE):
+            sizes = {name: await self._size_of_received(name) for name in sorted(await self._list_names())}
+        return [RemoteFile(name, size) for name, size in sizes.items() if size is not None]
+
+    async def _list_names(self) -> set[str]:
+        directory = self._target.receive_directory
+        directory = "./" if directory in ("", ".") else directory
+        try:
+            reader, writer = await self._open_data(f"NLST {directory}")
+        except aioftp.StatusCodeError as error:
+            if directory == "./" and error.received_codes[-1] in ("450", "550"):
+                return set()  # how several servers say that a directory is empty
+            raise
+        async with self._incoming(writer):
+            listing = bytearray()
+            while block := await _read(reader):
+                listing += block
+        await self._ftp.command(None, "2xx", "1xx")
+        names = {line.rstrip("\r").rpartition("/")[2] for line in listing.decode("latin-1").split("\n")}
+        return {name for name in names if name not in ("", ".", "..") and name.isprintable()}
+
+    async def _size_of_received(self, name: str) -> int | None:
+        """None for what is no file or has just gone."""
+        return await self._size(remote_path(self._target.receive_directory, name))
+
+    async def _size(self, path: str) -> int | None:
+        code, lines = await self._ftp.command(f"SIZE {path}", "xxx")
+        words = _words(lines)
+        if code == "213" and words.isdigit():
+            return int(words)
+        if code.startswith("50"):
+            return UNKNOWN_SIZE
+        if code.startswith("55"):
+            return None
+        raise aioftp.StatusCodeError(aioftp.Code("213"), aioftp.Code(code), lines)
+
+    async def fetch(self, name: str) -> AsyncIterator[bytes]:
+        path = remote_path(self._target.receive_directory, name)
+        received = 0
+        with translated(_REMOTE):
+            size = await self._size(path)
+            reader, writer = await self._open_data(f"RETR {path}")
+            async with self._incoming(writer):
+                while block := await _read(reader):
+                    received += len(block)
+                    yield block
+            await self._ftp.command(None, "2xx", "1xx")
+        if size not in (None, UNKNOWN_SIZE, received):
+            raise Temporary(f"{SERVICE} : fichier reçu incomplet", details={"expected": size, "received": received})
+
+    async def remove(self, name: str) -> None:
+        """Only in simulator mode: the gateway removes a file itself once it has been downloaded."""
+        if self._target.transport != Transport.FTP_SIMULATOR:
+            return
+        path = remote_path(self._target.receive_directory, name)
+        with translated(_REMOTE):
+            await self._ftp.command(f"DELE {path}", ("2xx", "550"))
+
+    async def find_sent(self, name: str) -> int | None:
+        path = remote_path(self._target.send_directory, name)
+        with translated(_REMOTE):
+            size = await self._size(path)
+        return None if size == UNKNOWN_SIZE else size
+
+    async def _open_data(self, command: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            reader, writer = await self._ftp.get_passive_connection("I", self._passive)
+        except (ValueError, IndexError) as error:
+            raise aioftp.AIOFTPException("unreadable reply to PASV or EPSV") from error
+        try:
+            await self._ftp.command(command, "1xx")
+        except BaseException:
+            await _close(writer)
+            raise
+        return reader, writer
+
+    @asynccontextmanager
+    async def _incoming(self, writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+        """Closes a download. One left midway takes the control connection along: its replies are out of step."""
+        try:
+            yield
+        except BaseException:
+            self._ftp.close()
+            raise
+        finally:
+            await _close(writer)
+
+    async def close(self) -> None:
+        self._ftp.close()
+        with suppress(ConnectionError):  # never connected
+            await _close(self._ftp.stream.writer)
+
+
+async def _copy(chunks: AsyncIterator[bytes], size: int, writer: asyncio.StreamWriter, progress: Progress) -> bool:
+    """False when the server closed the data connection before the end: its reply may say why."""
+    sent = 0
+    async for chunk in chunks:
+        sent += len(chunk)
+        if sent > size:
+            break
+        progress.sent = True
+        try:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                writer.write(chunk)
+                await writer.drain()
+        except ConnectionError:
+            return False
+    if sent != size:
+        message = f"{SERVICE} : le fichier lu n'a pas la taille annoncée, envoi interrompu"
+        raise Uncertain(message) if progress.sent else Temporary(message)
+    return True
+
+
+def _end_upload(writer: asyncio.StreamWriter, complete: bool) -> None:
+    """A closed data connection means "whole file" in FTP: an upload that stops midway must be reset instead."""
+    if complete:
+        writer.close()
+        return
+    with suppress(OSError, AttributeError):
+        linger = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    writer.transport.abort()
+
+
+def _judge(code: str, text: str, complete: bool) -> str:
+    reply = f"{code} {text}"
+    if code in ("226", "250") and complete:
+        return reply
+    if _is_negative(code):
+        raise Temporary(f"{SERVICE} : fichier refusé", details={"reply": reply})
+    raise Uncertain(f"{SERVICE} : réponse inattendue après l'envoi", details={"reply": reply})
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        return await reader.read(BLOCK_BYTES)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    try:
+        async with asyncio.timeout(LEAVE_SECONDS):
+            await writer.wait_closed()
+    except (OSError, EOFError):
+        writer.transport.abort()
+
+
+def _words(lines: list[str] | str) -> str:
+    text = lines if isinstance(lines, str) else " ".join(line.strip(" -") for line in lines)
+    return text[:200]

@@ -1,0 +1,108 @@
+"""From a route to a client of it: address from its row, secrets from the files that the configuration names."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+from tdt.config import Credentials
+from tdt.domain.errors import Permanent
+from tdt.domain.routes import Route
+from tdt.remote.dgfip import DgfipClient, DgfipTarget, open_dgfip
+from tdt.remote.mailbox import Mailbox, MailboxTarget, open_mailbox
+from tdt.remote.prefecture import PrefectureTarget, send_archive
+
+
+class Remotes:
+    """Gives a client by route; secrets are read at each use, so that they can be renewed without a restart."""
+
+    def __init__(self, credentials: Mapping[str, Credentials]):
+        self._credentials = credentials
+
+    async def send_archive(
+        self, route: Route, name: str, size: int, open_chunks: Callable[[], AsyncIterator[bytes]]
+    ) -> str:
+        """POST an archive to the ministry; gives what it answered. Raises Temporary or Uncertain."""
+        return await send_archive(self._prefecture(route), name, size, open_chunks)
+
+    def open_mailbox(self, route: Route) -> AbstractAsyncContextManager[Mailbox]:
+        """The mailbox in which the ministry answers on this route."""
+        return open_mailbox(self._mailbox(route))
+
+    def open_dgfip(self, route: Route) -> AbstractAsyncContextManager[DgfipClient]:
+        """A session with the gateway of the DGFiP."""
+        return open_dgfip(self._dgfip(route))
+
+    def _prefecture(self, route: Route) -> PrefectureTarget:
+        settings, secrets = _Settings(route), self._of(route)
+        return PrefectureTarget(
+            url=settings.text("url"),
+            rescue_url=settings.text("rescue_url", ""),
+            accepted_status=frozenset(settings.value("accepted_status", [200])),
+            certificate=secrets.certificate,
+            key=secrets.key,
+            authorities=secrets.authorities,
+            login=secrets.login,
+            password=_read(secrets.password_file),
+        )
+
+    def _mailbox(self, route: Route) -> MailboxTarget:
+        settings, secrets = _Settings(route), self._of(route)
+        return MailboxTarget(
+            host=settings.text("imap_host"),
+            port=settings.value("imap_port", 993),
+            tls=settings.value("imap_tls", True),
+            login=secrets.mailbox_login,
+            password=_read(secrets.mailbox_password_file),
+            folder=settings.text("imap_folder", "INBOX"),
+            done_folder=settings.text("imap_done_folder", ""),
+            authorities=secrets.authorities,
+        )
+
+    def _dgfip(self, route: Route) -> DgfipTarget:
+        settings, secrets = _Settings(route), self._of(route)
+        return DgfipTarget(
+            transport=route.transport,
+            host=settings.text("host"),
+            port=settings.value("port", 21),
+            login=secrets.login,
+            password=_read(secrets.password_file),
+            send_directory=settings.text("send_directory", ""),
+            receive_directory=settings.text("receive_directory", ""),
+            use_pasv_address=settings.value("use_pasv_address", True),
+            known_hosts=secrets.known_hosts,
+            authorities=secrets.authorities,
+        )
+
+    def _of(self, route: Route) -> Credentials:
+        if not route.credentials:
+            return Credentials()
+        found = self._credentials.get(route.credentials)
+        if found is None:
+            raise Permanent(f"La configuration n'a pas de section [credentials.{route.credentials}].")
+        return found
+
+
+class _Settings:
+    """The address part of a route, read with a clear fault when a key is missing."""
+
+    def __init__(self, route: Route):
+        self._route = route
+
+    def value(self, key: str, default: Any = None) -> Any:
+        found = self._route.settings.get(key, default)
+        if found is None:
+            raise Permanent(f"La route « {self._route.name} » n'a pas de réglage « {key} ».")
+        return found
+
+    def text(self, key: str, default: str | None = None) -> str:
+        return str(self.value(key, default))
+
+
+def _read(path: str) -> str:
+    if not path:
+        return ""
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise Permanent(f"Le fichier de secret {path} est illisible : {error.strerror}") from error

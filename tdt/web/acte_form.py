@@ -1,0 +1,88 @@
+"""The form of an acte: what is expected of it, and how it becomes a Submission."""
+
+from collections.abc import Mapping
+
+from tdt.config import Limits
+from tdt.domain.actes.model import PostedFile, Submission
+from tdt.domain.content import Body
+from tdt.flows.actes_submit import SubmittedBodies
+from tdt.web.forms import Form, Upload
+from tdt.web.uploads import Fault, FormPlan
+
+NO_POST = "La taille totale des fichiers est trop importante (max : {})"
+TOO_MANY_FILES = "Le nombre d'annexes est trop important (max : {})"
+UNREADABLE = "Erreur lors de la récéption du fichier : Le fichier n'a été que partiellement reçu"
+LEVELS = ("classif1", "classif2", "classif3", "classif4", "classif5")
+
+
+def acte_plan(limits: Limits) -> FormPlan:
+    """The act and its annexes go to the spool, detached signatures are text."""
+    too_large = NO_POST.format(limits.acte_archive_bytes)
+    messages: Mapping[Fault, str] = {
+        Fault.TOO_LARGE: too_large,
+        Fault.TOO_MUCH_TEXT: too_large,
+        Fault.TOO_MANY_FILES: TOO_MANY_FILES.format(limits.files),
+        Fault.TRUNCATED: UNREADABLE,
+        Fault.MALFORMED: UNREADABLE,
+    }
+    return FormPlan(
+        spooled=frozenset({"acte_pdf_file", "acte_attachments"}),
+        texts=frozenset({"acte_pdf_file_sign", "acte_attachments_sign"}),
+        max_bytes=limits.acte_archive_bytes,
+        max_files=limits.files,
+        messages=messages,
+    )
+
+
+def read_submission(form: Form) -> tuple[Submission, SubmittedBodies | None]:
+    """The form as the rules judge it, and the bodies in the same order; None when no act was posted."""
+    fields = form.fields
+    acte = form.files.scalar("acte_pdf_file")
+    if acte is not None and not _is_file(acte):
+        acte = None
+    annexes = {key: upload for key, upload in form.files.array("acte_attachments").items() if _is_file(upload)}
+    wide = fields.text("show_broadcast_email") == "on"
+    submission = Submission(
+        nature_code=fields.text("nature_code"),
+        number=fields.text("number"),
+        decision_date=fields.text("decision_date"),
+        subject=fields.text("subject"),
+        classif=tuple(fields.text(level) for level in LEVELS),
+        type_acte=fields.text("type_acte"),
+        acte=_posted(acte) if acte is not None else None,
+        attachments=tuple(_posted(upload) for upload in annexes.values()),
+        type_pj=tuple(fields.array("type_pj").get(key, "") for key in annexes),
+        acte_signature=_signature(form.files.scalar("acte_pdf_file_sign")),
+        attachment_signatures=_signatures(form, annexes),
+        document_papier=fields.is_true("document_papier"),
+        en_attente=fields.is_true("en_attente"),
+        broadcast_emails=tuple(fields.array("broadcast_email").values()) if wide else (),
+        send_sources=wide and fields.text("send_sources") == "on",
+    )
+    if acte is None:
+        return submission, None
+    return submission, SubmittedBodies(_body(acte), tuple(_body(upload) for upload in annexes.values()))
+
+
+def _is_file(upload: Upload) -> bool:
+    # a file input left empty by a browser is a part without a name and without bytes
+    return bool(upload.filename or upload.size)
+
+
+def _posted(upload: Upload) -> PostedFile:
+    return PostedFile(upload.filename, upload.size, _body(upload).head)
+
+
+def _body(upload: Upload) -> Body:
+    if upload.body is None:
+        raise RuntimeError("a file of the plan was not spooled")
+    return upload.body
+
+
+def _signatures(form: Form, annexes: Mapping[str, Upload]) -> tuple[str, ...]:
+    given = form.files.array("acte_attachments_sign")
+    return tuple(_signature(given.get(key)) for key in annexes)
+
+
+def _signature(upload: Upload | None) -> str:
+    return upload.text.decode("latin-1").rstrip() if upload is not None else ""

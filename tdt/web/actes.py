@@ -1,0 +1,164 @@
+"""The endpoints of ACTES: classification, deposit, status, files, acknowledgement."""
+
+from aiohttp import web
+
+from tdt.db import actes as db
+from tdt.db.authorities import get_owner
+from tdt.db.pool import Connection
+from tdt.domain.actes.model import ActeStatus
+from tdt.domain.authorities import Module, Owner, can_follow, can_view
+from tdt.domain.errors import Forbidden, Refused
+from tdt.domain.ids import AccountId, ActeFileId, ActeId, AuthorityId, ContentId, EnvelopeId
+from tdt.domain.text import to_latin1
+from tdt.flows import actes_submit
+from tdt.web.acte_form import NO_POST, acte_plan, read_submission
+from tdt.web.call import Call, php_int, refused
+from tdt.web.labels import ACTES_STATUS_LABELS
+from tdt.web.s2low import attachment, created, json_answer, text
+
+INDEX = "/modules/actes/index.php"
+NOT_RGS = "La télétransmission nécessite un certificat RGS<br/>Erreur : {}"
+NO_ARCHIVE = "Erreur d'envoi du fichier : Le fichier archive n'est pas/plus disponible."
+ON_THE_WAY = frozenset({ActeStatus.POSTE, ActeStatus.EN_ATTENTE_DE_TRANSMISSION, ActeStatus.TRANSMIS})
+
+
+async def classification_request(call: Call) -> web.StreamResponse:
+    """Ask the ministry for the classification in force."""
+    return created(await actes_submit.request_classification(call.deps, call.who))
+
+
+async def classification_fetch(call: Call) -> web.StreamResponse:
+    """The last classification received: its very bytes, and the CRLF that S2LOW appends."""
+    held = None
+    if call.who.authority is not None:
+        async with call.transaction() as connection:
+            held = await db.last_classification(connection, call.who.authority.id)
+    if held is None:
+        raise Refused("Erreur de récupération de la dernière classification.")
+    headers = {"Content-Type": "text/xml;charset=iso-8859-1", **attachment("classification.xml")}
+    return web.Response(body=held.xml + b"\r\n", headers=headers)
+
+
+async def transac_create(call: Call) -> web.StreamResponse:
+    """Deposit an acte."""
+    if not call.request.can_read_body:
+        raise Refused(NO_POST.format(call.deps.config.limits.acte_archive_bytes))
+    if not call.identity.transmit:
+        raise refused(NOT_RGS.format(call.identity.refusal), "/modules/actes/")
+    form = await call.read(acte_plan(call.deps.config.limits))
+    if not len(form.fields):
+        raise Refused(NO_POST.format(call.deps.config.limits.acte_archive_bytes))
+    submission, bodies = read_submission(form)
+    return created(await actes_submit.submit(call.deps, call.who, submission, bodies))
+
+
+async def get_status(call: Call) -> web.StreamResponse:
+    """The status number, then what came with it: the AR, the anomaly, the reason of the error."""
+    async with call.transaction() as connection:
+        acte = await _followed(call, connection)
+        workflow = await db.list_workflow(connection, acte.id)
+    steps = [step for step in workflow if step.status == acte.status]
+    if not steps:
+        raise Refused("Erreur consultation statut.")
+    answer = b"OK\n%d\n" % acte.status
+    if steps[-1].flux_content_id is not None:
+        answer += await call.read_bytes(steps[-1].flux_content_id)
+    if acte.status is ActeStatus.ERREUR:
+        answer += to_latin1(workflow[-1].message)
+    return text(answer)
+
+
+async def get_files_list(call: Call) -> web.StreamResponse:
+    """The files of a transaction: the message, the act, the annexes, in this order."""
+    async with call.transaction() as connection:
+        acte = await _followed(call, connection)
+        workflow = await db.list_workflow(connection, acte.id)
+        files = await db.list_files(connection, acte.id)
+    if all(step.status in ON_THE_WAY for step in workflow):
+        raise Refused("Pas d'acquittement recu")
+    return json_answer([_file_entry(file) for file in files])
+
+
+async def download_file(call: Call) -> web.StreamResponse:
+    """One file (`file`) or the archive of an envelope (`env`), as they were sent."""
+    file_id, envelope_id = call.query.text("file"), call.query.text("env")
+    if file_id.isdecimal():
+        return await _send_file(call, ActeFileId(php_int(file_id)))
+    if envelope_id.isdecimal():
+        return await _send_envelope(call, EnvelopeId(php_int(envelope_id)))
+    raise refused("Paramètre manquant.", "")
+
+
+async def get_ar_acte(call: Call) -> web.StreamResponse:
+    """The AR of an acte, as received; empty while there is none."""
+    async with call.transaction() as connection:
+        acte = await db.get_transaction(connection, ActeId(php_int(call.query.text("id"))))
+        if acte is None:
+            raise refused("Erreur d'initialisation de la transaction.", INDEX)
+        await _check_view(call, connection, (acte.account_id, acte.authority_id))
+        workflow = await db.list_workflow(connection, acte.id)
+    content: ContentId | None = None
+    for step in workflow:
+        if step.status is ActeStatus.ACQUITTEMENT_RECU:
+            content = step.flux_content_id
+    body = await call.read_bytes(content) if content is not None else b""
+    return web.Response(body=body, headers={"Content-Type": "application/xml"})
+
+
+async def actes_status(_call: Call) -> web.StreamResponse:
+    """The label of every status."""
+    return json_answer({str(int(status)): label for status, label in ACTES_STATUS_LABELS.items()})
+
+
+async def _followed(call: Call, connection: Connection) -> db.Acte:
+    unique_id, number = call.query.text("unique_id"), php_int(call.query.text("transaction"))
+    acte = None
+    if unique_id:
+        acte = next(iter(await db.list_by_unique_id(connection, unique_id)), None)
+    elif number:
+        acte = await db.get_transaction(connection, ActeId(number))
+    if acte is None:
+        raise Refused("Numéro de transaction invalide.")
+    if not can_follow(call.who.user, Owner(acte.account_id, acte.authority_id)):
+        raise Forbidden("Accès refusé")
+    return acte
+
+
+async def _send_file(call: Call, file_id: ActeFileId) -> web.StreamResponse:
+    async with call.transaction() as connection:
+        file = await db.get_file(connection, file_id)
+        envelope = await db.get_envelope(connection, file.envelope_id) if file is not None else None
+        if file is None or envelope is None:
+            raise Forbidden("Accès refusé", details={"page": INDEX})
+        await _check_view(call, connection, (envelope.account_id, envelope.authority_id))
+    return await call.send(file.content_id, file.mimetype, file.posted_filename or file.name)
+
+
+async def _send_envelope(call: Call, envelope_id: EnvelopeId) -> web.StreamResponse:
+    async with call.transaction() as connection:
+        envelope = await db.get_envelope(connection, envelope_id)
+        if envelope is None:
+            raise Forbidden("Accès refusé", details={"page": INDEX})
+        await _check_view(call, connection, (envelope.account_id, envelope.authority_id))
+    if envelope.content_id is None:
+        raise refused(NO_ARCHIVE, "")
+    return await call.send(envelope.content_id, "application/x-gzip", envelope.archive_name)
+
+
+async def _check_view(call: Call, connection: Connection, owner: tuple[AccountId | None, AuthorityId]) -> None:
+    account, authority = owner
+    seen = await get_owner(connection, call.who.user.id, account, authority)
+    if not can_view(call.who.user, call.who.authority, seen, Module.ACTES):
+        raise Forbidden("Accès refusé", details={"page": INDEX})
+
+
+def _file_entry(file: db.ActeFile) -> dict[str, object]:
+    return {
+        "id": file.id,
+        "name": file.name,
+        "posted_filename": file.posted_filename,
+        "mimetype": file.mimetype,
+        "size": file.size,
+        "sign": file.signature,
+        "code_pj": file.code_pj,
+    }

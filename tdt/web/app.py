@@ -1,0 +1,130 @@
+"""The application: the door that every request passes (certificate, account, right, body), then its handler."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import web
+
+from tdt.deps import Deps
+from tdt.domain.authorities import (
+    Principal,
+    Right,
+    is_group_admin_or_super,
+    may,
+    may_access,
+    may_edit,
+)
+from tdt.domain.errors import Forbidden, TdtError, Temporary
+from tdt.domain.identity import Identity
+from tdt.flows.connections import record_refused
+from tdt.web.auth import Authenticator, Unidentified, peer_certificate
+from tdt.web.call import ROUTE, Access, Call, Route, read_query
+from tdt.web.errors import DEPS, METRICS, answer_errors
+from tdt.web.forms import Form
+from tdt.web.metrics import Metrics
+from tdt.web.routes import ROUTES
+from tdt.web.trust import Trust
+from tdt.web.uploads import FORM, NO_PLAN
+
+log = structlog.get_logger()
+
+LARGEST_BODY = 1 << 62
+"""aiohttp's own limit is out of the way: limits are ours, per endpoint, on bytes received."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What every request needs before its handler."""
+
+    deps: Deps
+    trust: Trust
+    authenticator: Authenticator
+    metrics: Metrics
+
+    async def enter(self, route: Route, request: web.Request) -> web.StreamResponse:
+        """Check who calls and what it may do, in S2LOW's order, then hand over."""
+        request[ROUTE] = route
+        der = peer_certificate(request, self.deps.config.server.client_certificate == "nginx")
+        if der is not None and (reason := self.trust.refusal(der)):
+            return await self._close(request, der, reason)
+        if route.first is not None:
+            route.first(read_query(request))
+        identity = self._identify(der)
+        principal = None
+        if route.access is not Access.CERTIFICATE:
+            principal = await self.authenticator.authenticate(request, identity)
+            structlog.contextvars.bind_contextvars(account_id=principal.user.id)
+            check_right(route, principal)
+        call = Call(request, self.deps, identity, principal)
+        if not route.takes_body:
+            await call.read(NO_PLAN)
+        try:
+            return await route.handler(call)
+        except TdtError as error:
+            if not isinstance(error, Temporary):
+                # nothing refers to these files; after a commit whose answer was lost something may
+                discard(self.deps, request.get(FORM) or Form())
+            raise
+
+    def _identify(self, der: bytes | None) -> Identity:
+        if der is None:
+            raise Unidentified("Aucune information de certificat trouvée")
+        try:
+            return self.trust.identify(der)
+        except ValueError as error:
+            raise Unidentified("Impossible de lire le certificat") from error
+
+    async def _close(self, request: web.Request, der: bytes, reason: str) -> web.Response:
+        """End the connection without an HTTP answer, and record why."""
+        if request.transport is not None:
+            request.transport.close()
+        self.metrics.count_refused(reason)
+        identity = self.trust.identify(der)
+        log.warning("connection_refused", reason=reason, certificate_hash=identity.certificate_hash)
+        await record_refused(self.deps, identity, reason)
+        return web.Response(status=403)
+
+
+def check_right(route: Route, who: Principal) -> None:
+    """Raise Forbidden unless the account may use this endpoint."""
+    if is_group_admin_or_super(who.user) and not route.admins:
+        raise Forbidden("Accès refusé")
+    if route.module is None:
+        return
+    allowed = {
+        Access.VIEW: lambda module: may_access(who.user, who.authority, module),
+        Access.EDIT: lambda module: may_edit(who.user, who.authority, module),
+        Access.PREPARE: lambda module: may(who.user, who.authority, Right.CS, module),
+        Access.TRANSMIT: lambda module: may(who.user, who.authority, Right.TT, module),
+    }
+    if not allowed[route.access](route.module):
+        raise Forbidden("Accès refusé")
+
+
+def discard(deps: Deps, form: Form) -> None:
+    """Remove the spooled files of a form that came to nothing."""
+    for upload in form.files.all():
+        if upload.body is not None and upload.body.spool_name is not None:
+            deps.spool.remove(upload.body.spool_name)
+
+
+def build_app(deps: Deps, trust: Trust, metrics: Metrics) -> web.Application:
+    """The public application."""
+    app = web.Application(middlewares=[answer_errors], client_max_size=LARGEST_BODY)
+    app[DEPS], app[METRICS] = deps, metrics
+    door = Door(deps, trust, Authenticator(deps), metrics)
+    for route in ROUTES:
+        app.router.add_route("*", route.path, _handler(door, route), expect_handler=_expect)
+    return app
+
+
+def _handler(door: Door, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await door.enter(route, request)
+
+    return handle
+
+
+async def _expect(request: web.Request) -> None:
+    """Say nothing yet: the client is told to continue when its body is wanted (tdt.web.uploads)."""

@@ -1,0 +1,140 @@
+"""One request as a handler sees it: who calls, what the query and the form say, and what is behind."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aiohttp import web
+
+from tdt.db.content import get_content
+from tdt.db.pool import Connection, Scope
+from tdt.deps import Deps
+from tdt.domain.authorities import Module, Principal, Role
+from tdt.domain.errors import Forbidden, Refused
+from tdt.domain.identity import Identity
+from tdt.domain.ids import ContentId
+from tdt.web.forms import Fields, Form, parse_urlencoded
+from tdt.web.s2low import Shape, attachment
+from tdt.web.uploads import FORM, BodySource, FormPlan, read_form
+
+
+class Access(StrEnum):
+    """What an endpoint demands of its caller, in the module of its route."""
+
+    CERTIFICATE = "certificate"
+    ACCOUNT = "account"
+    VIEW = "view"
+    EDIT = "edit"
+    PREPARE = "CS"
+    TRANSMIT = "TT"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request that passed the door. `who` is only set where the route demands an account."""
+
+    request: web.Request
+    deps: Deps
+    identity: Identity
+    principal: Principal | None
+
+    @property
+    def who(self) -> Principal:
+        """The caller."""
+        if self.principal is None:
+            raise RuntimeError("this route demands no account")
+        return self.principal
+
+    @property
+    def query(self) -> Fields:
+        """The parameters of the URL ($_GET)."""
+        return read_query(self.request)
+
+    @property
+    def form(self) -> Form:
+        """The form, once read."""
+        return self.request.get(FORM) or Form()
+
+    @property
+    def scope(self) -> Scope:
+        """What the caller may see at most: its collectivité, everything for a super-administrator."""
+        if self.who.user.role is Role.SADM:
+            return "system"
+        if self.who.authority is None:
+            raise Forbidden("Accès refusé")
+        return self.who.authority.id
+
+    def transaction(self) -> AbstractAsyncContextManager[Connection]:
+        """A transaction in the scope of the caller."""
+        return self.deps.transaction(self.scope)
+
+    async def read(self, plan: FormPlan) -> Form:
+        """Read the body as the endpoint wants it."""
+        return await read_form(self.request, plan, BodySource(self.deps.config.limits, self.deps.spool))
+
+    async def read_bytes(self, content: ContentId) -> bytes:
+        """A small body, whole."""
+        return b"".join([chunk async for chunk in self.deps.stream(self.scope, content)])
+
+    async def send(self, content: ContentId, content_type: str, filename: str) -> web.StreamResponse:
+        """Stream a body as an attachment. Nothing is sent before its first bytes are there."""
+        async with self.transaction() as connection:
+            found = await get_content(connection, content)
+        if found is None:
+            raise Refused("Ce contenu n'existe pas.")
+        chunks = self.deps.stream(self.scope, content)
+        first = await anext(chunks, b"")
+        response = web.StreamResponse(headers={"Content-Type": content_type, **attachment(filename)})
+        # with its length a client can tell a file cut short from a whole one
+        response.content_length = found.size
+        await response.prepare(self.request)
+        await response.write(first)
+        async for chunk in chunks:
+            await response.write(chunk)
+        await response.write_eof()
+        return response
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One endpoint: where, what it demands, how it answers.
+
+    `door` is the shape of a refusal of the account or of its rights when it differs from `shape`; `page` is where a
+    browser is sent back; `admins` admits SADM and GADM; `force_api` answers as with api=1; `takes_body` leaves the
+    body to the handler; `first` is a check that S2LOW makes before it knows the account.
+    """
+
+    path: str
+    handler: Callable[[Call], Awaitable[web.StreamResponse]]
+    access: Access
+    shape: Shape
+    module: Module | None = None
+    door: Shape | None = None
+    page: str = ""
+    admins: bool = False
+    force_api: bool = False
+    takes_body: bool = False
+    first: Callable[[Fields], None] | None = None
+
+
+ROUTE = web.RequestKey("route", Route)
+
+
+def read_query(request: web.Request) -> Fields:
+    """The parameters of the URL, from its raw bytes."""
+    return parse_urlencoded(request.rel_url.raw_query_string.encode("utf-8", "surrogateescape"))
+
+
+def refused(message: str, page: str) -> Refused:
+    """A refusal that sends a browser to this page."""
+    return Refused(message, details={"page": page})
+
+
+def php_int(text: str) -> int:
+    """PHP's intval: the leading digits, 0 when there is none."""
+    text = text.strip()
+    sign, digits = (text[0], text[1:]) if text[:1] in ("-", "+") else ("", text)
+    end = next((index for index, character in enumerate(digits) if not character.isdecimal()), len(digits))
+    value = int(digits[:end][:18] or "0")
+    return -value if sign == "-" else value

@@ -1,0 +1,137 @@
+"""Every error of a request, told once: in the shape of its endpoint, with nothing of ours in what the client reads."""
+
+import time
+import uuid
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from tdt.deps import Deps
+from tdt.domain.errors import Forbidden, Permanent, TdtError, Temporary, Uncertain
+from tdt.web.auth import Unidentified
+from tdt.web.call import ROUTE, Route, php_int, read_query
+from tdt.web.forms import Form
+from tdt.web.metrics import Metrics
+from tdt.web.s2low import Refusal, Shape, failure, refuse
+from tdt.web.uploads import FORM, NO_PLAN, BodySource, read_form
+
+log = structlog.get_logger()
+
+RETRY_AFTER_SECONDS = 5
+UNAVAILABLE = "Service momentanément indisponible, réessayez."
+DEPS = web.AppKey("deps", Deps)
+METRICS = web.AppKey("metrics", Metrics)
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give each request an id in the log, a measure, and an answer whatever happens."""
+    started = time.perf_counter()
+    structlog.contextvars.bind_contextvars(request_id=uuid.uuid4().hex)
+    response = await _answer(request, handler)
+    seconds = time.perf_counter() - started
+    request.app[METRICS].observe(_path(request), response.status, seconds)
+    log.info("request", path=_path(request), method=request.method, status=response.status, seconds=round(seconds, 4))
+    return response
+
+
+async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as answer:
+        return web.Response(status=answer.status, text=answer.text, headers=_allow(answer))
+    except (ConnectionError, web.RequestPayloadError):
+        # the client has gone, or broke its own framing: nobody reads an answer
+        log.info("client_gone")
+        return _abandon(request)
+    except TdtError as error:
+        response = await _tell(request, error)
+    except Exception:
+        log.exception("request_failed")
+        response = _fail(request, f"Erreur interne (référence {_request_id()}).", 500)
+    if request.writer.output_size > 0:
+        # part of a file is sent already: an error page must not become its end
+        return _abandon(request)
+    if not request.content.at_eof():
+        # what the client still sends is drained for a while after the answer, then the connection ends
+        response.force_close()
+    return response
+
+
+async def _tell(request: web.Request, error: TdtError) -> web.Response:
+    if isinstance(error, Temporary):
+        log.warning("request_unavailable", code=error.code, cause=str(error.__cause__ or error))
+        response = _fail(request, UNAVAILABLE, 503)
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        return response
+    if isinstance(error, Permanent | Uncertain):
+        log.error("request_failed", code=error.code, details=error.details)
+        return _fail(request, f"Erreur interne (référence {_request_id()}).", 500)
+    log.info("request_refused", code=error.code)
+    route = request.get(ROUTE)
+    if route is None:
+        return failure(Shape.PRINTED, error.message, 403)
+    return refuse(_shape(route, error), await _refusal(request, route, error))
+
+
+def _shape(route: Route, error: TdtError) -> Shape:
+    if isinstance(error, Unidentified):
+        return Shape.REPLY
+    if isinstance(error, Forbidden) and route.door is not None:
+        return route.door
+    return route.shape
+
+
+async def _refusal(request: web.Request, route: Route, error: TdtError) -> Refusal:
+    root = request.app[DEPS].config.server.public_url
+    page = error.details.get("page")
+    if page is None:
+        page = "" if isinstance(error, Forbidden) else route.page
+    query = read_query(request)
+    return Refusal(
+        message=error.message,
+        location=f"{root}{page}",
+        api=route.force_api or await _wants_api(request, _shape(route, error)),
+        subject=php_int(query.text("transaction")),
+    )
+
+
+async def _wants_api(request: web.Request, shape: Shape) -> bool:
+    """`api` of the form, else of the URL: exactly 1 for the text reply, anything true for JSON."""
+    form = request.get(FORM)
+    if form is None and shape in (Shape.REPLY, Shape.JSON) and not read_query(request).is_true("api"):
+        # refused before the body was read, but the body says how the client wants to hear it
+        form = await _read_quietly(request)
+    value = (form or Form()).fields.text("api") or read_query(request).text("api")
+    return value == "1" if shape is Shape.REPLY else value not in ("", "0")
+
+
+async def _read_quietly(request: web.Request) -> Form:
+    deps = request.app[DEPS]
+    return await read_form(request, NO_PLAN, BodySource(deps.config.limits, deps.spool))
+
+
+def _fail(request: web.Request, message: str, status: int) -> web.Response:
+    route = request.get(ROUTE)
+    subject = php_int(read_query(request).text("transaction"))
+    return failure(route.shape if route is not None else Shape.PRINTED, message, status, subject)
+
+
+def _abandon(request: web.Request) -> web.Response:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=499)
+
+
+def _allow(answer: web.HTTPException) -> dict[str, str]:
+    return {name: value for name, value in answer.headers.items() if name in ("Allow", "Location")}
+
+
+def _path(request: web.Request) -> str:
+    route = request.get(ROUTE)
+    return route.path if route is not None else "other"
+
+
+def _request_id() -> str:
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))

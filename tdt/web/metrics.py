@@ -1,0 +1,41 @@
+"""What the web process measures, for Prometheus."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+class Metrics:
+    """Counters of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "tdt_http_requests_total", "Requests answered", ["path", "status"], registry=self._registry
+        )
+        self._seconds = Histogram(
+            "tdt_http_request_seconds", "Time to answer", ["path"], buckets=SECONDS, registry=self._registry
+        )
+        self._refused = Counter(
+            "tdt_connections_refused_total", "Connections closed", ["reason"], registry=self._registry
+        )
+        self._reloaded = Gauge(
+            "tdt_trust_reload_failed", "1 while the files of [server] cannot be read", registry=self._registry
+        )
+
+    def observe(self, path: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        self._requests.labels(path, str(status)).inc()
+        self._seconds.labels(path).observe(seconds)
+
+    def count_refused(self, reason: str) -> None:
+        """Count a connection closed for its certificate."""
+        self._refused.labels(reason).inc()
+
+    def tell_reload(self, failed: bool) -> None:
+        """Say whether the trust files can be read."""
+        self._reloaded.set(int(failed))
+
+    def render(self) -> bytes:
+        """The text that Prometheus reads."""
+        return generate_latest(self._registry)

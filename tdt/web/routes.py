@@ -1,0 +1,110 @@
+"""The one table of the S2LOW endpoints: path, handler, right, answer shape. Any method, as S2LOW."""
+
+from tdt.domain.authorities import Module
+from tdt.web import account, actes, helios
+from tdt.web.call import Access, Route
+from tdt.web.s2low import Shape
+
+ACTES_HOME = "/modules/actes/"
+ACTES_INDEX = "/modules/actes/index.php"
+HELIOS_INDEX = "/modules/helios/index.php"
+ADD_ACTE = "/modules/actes/actes_transac_add.php"
+
+ROUTES = (
+    Route(
+        "/api/test-connexion.php", account.test_connexion, Access.ACCOUNT, Shape.BROWSER, admins=True, force_api=True
+    ),
+    Route("/api/test-rgs.php", account.test_rgs, Access.ACCOUNT, Shape.BROWSER, admins=True),
+    Route(
+        "/api/info-connexion.php", account.info_connexion, Access.ACCOUNT, Shape.BROWSER, admins=True, force_api=True
+    ),
+    Route("/admin/users/api-list-login.php", account.api_list_login, Access.CERTIFICATE, Shape.PRINTED),
+    Route(
+        "/modules/actes/actes_classification_request.php",
+        actes.classification_request,
+        Access.TRANSMIT,
+        Shape.REPLY,
+        Module.ACTES,
+        page=ACTES_HOME,
+    ),
+    Route(
+        "/modules/actes/actes_classification_fetch.php",
+        actes.classification_fetch,
+        Access.PREPARE,
+        Shape.REPLY,
+        Module.ACTES,
+        page=ACTES_HOME,
+    ),
+    Route(
+        "/modules/actes/actes_transac_create.php",
+        actes.transac_create,
+        Access.PREPARE,
+        Shape.REPLY,
+        Module.ACTES,
+        page=ADD_ACTE,
+        takes_body=True,
+    ),
+    Route("/modules/actes/actes_transac_get_status.php", actes.get_status, Access.EDIT, Shape.PRINTED, Module.ACTES),
+    Route(
+        "/modules/actes/actes_transac_get_files_list.php",
+        actes.get_files_list,
+        Access.VIEW,
+        Shape.PRINTED,
+        Module.ACTES,
+    ),
+    Route(
+        "/modules/actes/actes_download_file.php",
+        actes.download_file,
+        Access.VIEW,
+        Shape.BROWSER,
+        Module.ACTES,
+        page=ACTES_INDEX,
+        admins=True,
+    ),
+    Route(
+        "/modules/actes/actes_transac_get_ARActe.php",
+        actes.get_ar_acte,
+        Access.VIEW,
+        Shape.BROWSER,
+        Module.ACTES,
+        page=ACTES_INDEX,
+        admins=True,
+    ),
+    Route("/modules/actes/api/actes_status.php", actes.actes_status, Access.ACCOUNT, Shape.JSON, admins=True),
+    Route(
+        "/modules/helios/api/helios_importer_fichier.php",
+        helios.importer_fichier,
+        Access.PREPARE,
+        Shape.IMPORT,
+        Module.HELIOS,
+        door=Shape.PRINTED,
+        admins=True,
+        takes_body=True,
+    ),
+    Route(
+        "/modules/helios/api/helios_transac_get_status.php",
+        helios.get_status,
+        Access.EDIT,
+        Shape.STATUS,
+        Module.HELIOS,
+        first=helios.check_number_given,
+    ),
+    Route(
+        "/modules/helios/helios_download_acquit.php",
+        helios.download_acquit,
+        Access.VIEW,
+        Shape.BROWSER,
+        Module.HELIOS,
+        page=HELIOS_INDEX,
+        admins=True,
+    ),
+    Route(
+        "/modules/helios/helios_download_file.php",
+        helios.download_file,
+        Access.VIEW,
+        Shape.BROWSER,
+        Module.HELIOS,
+        page=HELIOS_INDEX,
+        admins=True,
+    ),
+)

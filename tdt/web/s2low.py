@@ -1,0 +1,140 @@
+"""The answer shapes of S2LOW: text, printed text, JSON, redirection and the XML of HELIOS, to the byte."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aiohttp import web
+
+from tdt.domain.text import escape_html, to_ascii_xml, to_latin1, to_latin1_xml
+
+HTML = "text/html; charset=utf-8"
+"""PHP's default header, sent even though the body is ISO-8859-1: no client believes it."""
+
+FILE_HEADERS: Mapping[str, str] = {
+    "Expires": "0",
+    "Cache-Control": "must-revalidate, post-check=0,pre-check=0",
+    "Pragma": "public",
+}
+
+
+class Shape(StrEnum):
+    """How an endpoint tells a refusal."""
+
+    REPLY = "reply"
+    """S2LOW's returnAndExit: `KO` and the escaped message with api=1, else a redirection."""
+    PRINTED = "printed"
+    """`KO` and the message as it is, without a final newline, whatever `api` says."""
+    BROWSER = "browser"
+    """A redirection and an empty body, even with api=1."""
+    JSON = "json"
+    """A JSON object with `api`, else a redirection."""
+    IMPORT = "import"
+    """The XML document `import` of a PES deposit."""
+    STATUS = "status"
+    """The XML document `transaction` of a PES status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a refusal needs whatever its shape: its text, where a browser is sent, how the client asked."""
+
+    message: str
+    location: str
+    api: bool
+    subject: int = 0
+    """The transaction asked for, repeated in the XML of a PES status."""
+
+
+def refuse(shape: Shape, refusal: Refusal) -> web.Response:
+    """The refusal in the shape of the endpoint, HTTP 200 or 302 as S2LOW does."""
+    match shape:
+        case Shape.PRINTED:
+            return printed(refusal.message)
+        case Shape.IMPORT:
+            return import_answer(None, refusal.message)
+        case Shape.STATUS:
+            return status_answer(refusal.subject, None, refusal.message)
+        case Shape.JSON if refusal.api:
+            return json_answer({"status": "error", "error-message": refusal.message}, "text/plain")
+        case Shape.REPLY if refusal.api:
+            return text(b"KO\n" + to_latin1(escape_html(refusal.message)) + b"\n")
+    return redirect(refusal.location)
+
+
+def failure(shape: Shape, message: str, status: int, subject: int = 0) -> web.Response:
+    """A failure of ours in the shape of the endpoint, with its true HTTP status."""
+    match shape:
+        case Shape.IMPORT:
+            response = import_answer(None, message)
+        case Shape.STATUS:
+            response = status_answer(subject, None, message)
+        case Shape.JSON:
+            response = json_answer({"status": "error", "error-message": message}, "text/plain")
+        case _:
+            response = text(b"KO\n" + to_latin1(message) + b"\n")
+    response.set_status(status)
+    return response
+
+
+def text(body: bytes) -> web.Response:
+    """A text answer; the caller has chosen every byte."""
+    return web.Response(body=body, headers={"Content-Type": HTML})
+
+
+def printed(message: str) -> web.Response:
+    """The refusal of the scripts that print by themselves.
+
+    ISO-8859-1: clients decode every text answer from it, whatever the version of S2LOW that they know.
+    """
+    return text(b"KO\n" + to_latin1(message))
+
+
+def created(number: int) -> web.Response:
+    """A transaction was created: its number alone on the second line, then an empty one."""
+    return text(f"OK\n{number}\n\n".encode("ascii"))
+
+
+def redirect(location: str) -> web.Response:
+    """302 and nothing else."""
+    return web.Response(status=302, headers={"Location": location, "Content-Type": HTML})
+
+
+def json_answer(value: object, content_type: str = HTML, pretty: bool = False) -> web.Response:
+    """JSON as PHP writes it: pure ASCII, `/` escaped, no spaces (or four to indent)."""
+    encoded = json.dumps(value, indent=4) if pretty else json.dumps(value, separators=(",", ":"))
+    # a slash can only stand inside a string
+    return web.Response(body=encoded.replace("/", "\\/").encode("ascii"), headers={"Content-Type": content_type})
+
+
+def import_answer(number: int | None, message: str) -> web.Response:
+    """The answer to a PES deposit: ASCII with references and no encoding in its declaration.
+
+    Clients re-encode the bytes before they parse them: only ASCII survives (Pastell, all versions).
+    """
+    identifier = b"<id/>" if number is None else b"<id>%d</id>" % number
+    result = b"KO" if number is None else b"OK"
+    body = b'<?xml version="1.0"?>\n<import>\n  %b\n  <resultat>%b</resultat>\n  <message>%b</message>\n</import>\n' % (
+        identifier,
+        result,
+        to_ascii_xml(message),
+    )
+    return web.Response(body=body, headers={"Content-Type": "text/xml", **attachment("import.xml")})
+
+
+def status_answer(number: int, status: int | None, message: str) -> web.Response:
+    """The status of a PES: true ISO-8859-1 under its declaration, in the exact layout of S2LOW's template."""
+    result, value = (b"KO", b"") if status is None else (b"OK", b"%d" % status)
+    body = (
+        b'<?xml version="1.0" encoding="ISO-8859-1"?>\n<transaction >\n'
+        b"        <id>%d</id><resultat>%b</resultat><message>%b</message><status>%b</status></transaction>\n"
+        b"            " % (number, result, to_latin1_xml(message), value)
+    )
+    return web.Response(body=body, headers={"Content-Type": "text/xml"})
+
+
+def attachment(filename: str) -> dict[str, str]:
+    """The headers of a file sent to the client; a name cannot break out of its quotes nor of its line."""
+    safe = "".join(character for character in filename if character >= " " and character not in '"\x7f')
+    return {"Content-Disposition": f'attachment; filename="{safe}"', **FILE_HEADERS}

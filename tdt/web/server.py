@@ -1,0 +1,146 @@
+"""Run the web process: listeners, live reload of the trust, watchdog, graceful stop."""
+
+import asyncio
+import signal
+import socket
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from tdt.config import Config, ConfigError, Server
+from tdt.deps import Deps, open_deps
+from tdt.notify import notify, watchdog_seconds
+from tdt.web.app import build_app
+from tdt.web.health import build_health_app
+from tdt.web.metrics import Metrics
+from tdt.web.trust import Trust
+
+log = structlog.get_logger()
+
+UNIX = "unix:"
+BACKLOG = 1024
+LINGER_SECONDS = 120.0
+"""How long a refused body is still read, so that a client that sends before it reads gets its answer."""
+KEEPALIVE_SECONDS = 75.0
+RELOAD_SECONDS = 5.0
+HEADER_BYTES = 32_768
+"""A certificate forwarded by nginx in a header is several kilobytes."""
+
+
+async def serve(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT, then let the requests in flight end."""
+    check(config.server)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with open_deps(config) as deps, AsyncExitStack() as stack:
+        await start(deps, stack)
+        notify("READY=1")
+        log.info("server_ready", listen=config.server.listen, health=config.server.health)
+        await stop.wait()
+        notify("STOPPING=1")
+        log.info("server_stopping")
+
+
+def check(server: Server) -> None:
+    """A certificate told by a header is only believed from a local nginx."""
+    if server.client_certificate == "nginx" and not server.listen.startswith(UNIX):
+        raise ConfigError(['server.client_certificate = "nginx" needs server.listen = "unix:/path"'])
+    if server.client_certificate == "tls" and server.listen.startswith(UNIX):
+        raise ConfigError(['server.client_certificate = "tls" needs server.listen = "address:port"'])
+
+
+async def start(deps: Deps, stack: AsyncExitStack) -> None:
+    """Open both listeners and the background care; the stack closes them in the reverse order."""
+    server = deps.config.server
+    metrics = Metrics()
+    trust = await asyncio.to_thread(Trust, server, deps.now)
+    for care in (_reload(trust, metrics), feed_watchdog()):
+        task = asyncio.create_task(care)
+        stack.push_async_callback(_cancel, task)
+    health = web.AppRunner(build_health_app(deps, metrics.render), access_log=None)
+    await open_listener(health, server.health, stack)
+    runner = web.AppRunner(
+        build_app(deps, trust, metrics),
+        access_log=None,
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        shutdown_timeout=server.shutdown_seconds,
+        lingering_time=LINGER_SECONDS,
+        max_field_size=HEADER_BYTES,
+        max_line_size=HEADER_BYTES,
+        auto_decompress=False,
+    )
+    await open_listener(runner, server.listen, stack, trust if server.client_certificate == "tls" else None)
+
+
+async def open_listener(runner: web.AppRunner, address: str, stack: AsyncExitStack, trust: Trust | None = None) -> None:
+    """Serve an application on `host:port` or `unix:/path` until the stack closes."""
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    context = trust.context if trust is not None else None
+    if address.startswith(UNIX):
+        site: web.BaseSite = web.SockSite(runner, _unix_socket(Path(address.removeprefix(UNIX))), backlog=BACKLOG)
+    else:
+        site = web.SockSite(runner, _tcp_socket(address), ssl_context=context, backlog=BACKLOG)
+    await site.start()
+
+
+def _tcp_socket(address: str) -> socket.socket:
+    """A TCP socket on `host:port` that several processes may share."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        listener.bind((host, int(port)))
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def _unix_socket(path: Path) -> socket.socket:
+    """A socket that its owner and its group (nginx) may use; a name left by a killed process is taken over."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(path))
+        path.chmod(0o660)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+async def _reload(trust: Trust, metrics: Metrics) -> None:
+    while True:
+        await asyncio.sleep(RELOAD_SECONDS)
+        try:
+            if await asyncio.to_thread(trust.reload):
+                log.info("trust_reloaded")
+            metrics.tell_reload(failed=False)
+        except (ConfigError, OSError) as error:
+            # half-written or wrong files: what was loaded before stays in force
+            log.error("trust_reload_failed", error=str(error))
+            metrics.tell_reload(failed=True)
+
+
+async def feed_watchdog() -> None:
+    """Tell systemd that the loop turns, as often as it asks."""
+    period = watchdog_seconds()
+    while period is not None:
+        notify("WATCHDOG=1")
+        await asyncio.sleep(period)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,261 @@
+"""Read a request body into a form without ever holding it: files go to the spool, limits count bytes received."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import multipart
+from aiohttp import web
+
+from tdt.config import Limits
+from tdt.documents.spool import Spool, SpoolWriter
+from tdt.domain.errors import Refused
+from tdt.domain.text import decode_form
+from tdt.web.forms import Form, Upload, Values, parse_disposition, parse_urlencoded
+
+STALL_SECONDS = 60.0
+"""A client that sends nothing for so long in the middle of a body has gone."""
+TEXT_FIELDS_AT_MOST = 16
+"""All text of one form together stays below this many times the limit of one field."""
+BOUNDARY = re.compile(r"""boundary\s*=\s*(?:"([^"]+)"|([^\s;,]+))""", re.IGNORECASE)
+
+
+class Fault(StrEnum):
+    """Why a body cannot be taken."""
+
+    TOO_LARGE = "too_large"
+    TOO_MANY_FILES = "too_many_files"
+    TOO_MUCH_TEXT = "too_much_text"
+    TRUNCATED = "truncated"
+    MALFORMED = "malformed"
+
+
+class FormFault(Exception):
+    """The body cannot be taken; nothing of it is kept."""
+
+    def __init__(self, fault: Fault):
+        super().__init__(fault)
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class FormPlan:
+    """What an endpoint expects in a body: files to spool, files to read as text, and what it says of each fault.
+
+    Without messages the endpoint does not care: files are discarded and faults ignored while the body is read.
+    """
+
+    spooled: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
+    max_bytes: int = 0
+    max_files: int = 0
+    messages: Mapping[Fault, str] = field(default_factory=dict)
+
+    @property
+    def careless(self) -> bool:
+        return not self.messages
+
+
+NO_PLAN = FormPlan()
+FORM = web.RequestKey("form", Form)
+_Sink = SpoolWriter | bytearray | None
+
+
+class FormReader:
+    """Feed it the chunks of one multipart body; then `await finish()` for the form, or `discard()`."""
+
+    def __init__(self, boundary: str, plan: FormPlan, limits: Limits, spool: Spool):
+        self._plan, self._limits, self._spool = plan, limits, spool
+        self._parser = _parser(boundary, limits)
+        self._form = Form()
+        self._open: list[tuple[str, str, SpoolWriter]] = []
+        self._name, self._filename, self._sink = "", None, None  # type: tuple[str, str | None, _Sink]
+        self._file_bytes = self._text_bytes = self._files = 0
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes. Raises FormFault; the caller then discards."""
+        try:
+            for event in self._parser.parse(chunk):
+                if event is None:
+                    self._end_part()
+                elif isinstance(event, multipart.MultipartSegment):
+                    self._begin_part(event)
+                else:
+                    self._take(bytes(event))
+        except multipart.ParserLimitReached as error:
+            raise FormFault(Fault.TOO_MUCH_TEXT) from error
+        except multipart.MultipartError as error:
+            raise FormFault(Fault.MALFORMED) from error
+
+    async def finish(self) -> Form:
+        """Check that the body was whole and make its files durable."""
+        try:
+            self._parser.close()
+        except multipart.MultipartError as error:
+            raise FormFault(Fault.TRUNCATED) from error
+        kept = self._surviving()
+        for name, filename, writer in self._open:
+            if writer in kept:
+                self._form.files.add(name, Upload(filename, writer.size, body=await writer.finish()))
+            else:
+                # a name that was repeated: its place is kept for the count of `name[]`, its bytes are not
+                writer.discard()
+                self._form.files.add(name, Upload(filename, writer.size))
+        return self._form
+
+    def _surviving(self) -> set[SpoolWriter]:
+        last: Values[SpoolWriter] = Values()
+        for name, _, writer in self._open:
+            last.add(name, writer)
+        return set(last.all())
+
+    def discard(self) -> None:
+        """Leave nothing on disk."""
+        for _, _, writer in self._open:
+            writer.discard()
+
+    def partial(self) -> Form:
+        """The fields read so far: enough to know in which shape to refuse."""
+        return self._form
+
+    def _begin_part(self, segment: multipart.MultipartSegment) -> None:
+        self._name, self._filename = parse_disposition(segment.header("Content-Disposition", ""))
+        field_name = self._name.partition("[")[0]
+        if self._filename is None or field_name in self._plan.texts:
+            self._sink = bytearray()
+        elif field_name in self._plan.spooled:
+            self._sink = self._spool.writer()
+            self._open.append((self._name, self._filename, self._sink))
+        else:
+            self._sink = None
+        self._count_file()
+
+    def _count_file(self) -> None:
+        self._files += self._filename is not None
+        if self._plan.max_files and self._files > self._plan.max_files:
+            raise FormFault(Fault.TOO_MANY_FILES)
+
+    def _take(self, data: bytes) -> None:
+        if isinstance(self._sink, SpoolWriter):
+            self._file_bytes += len(data)
+            if self._file_bytes > self._plan.max_bytes:
+                raise FormFault(Fault.TOO_LARGE)
+            self._sink.write(data)
+        elif self._sink is not None:
+            self._take_text(self._sink, data)
+
+    def _take_text(self, sink: bytearray, data: bytes) -> None:
+        self._text_bytes += len(data)
+        limit = self._limits.text_field_bytes
+        if len(sink) + len(data) <= limit and self._text_bytes <= TEXT_FIELDS_AT_MOST * limit:
+            sink += data
+        elif self._plan.careless:
+            # forms left over from an earlier call of the client: what does not fit is not wanted either
+            self._sink = None
+        else:
+            raise FormFault(Fault.TOO_MUCH_TEXT)
+
+    def _end_part(self) -> None:
+        if isinstance(self._sink, bytearray):
+            if self._filename is None:
+                self._form.fields.add(self._name, decode_form(bytes(self._sink)))
+            else:
+                self._form.files.add(self._name, Upload(self._filename, len(self._sink), text=bytes(self._sink)))
+        self._sink = None
+
+
+@dataclass(frozen=True, slots=True)
+class BodySource:
+    """Where the bodies of a server go and how large they may be."""
+
+    limits: Limits
+    spool: Spool
+
+
+async def read_form(request: web.Request, plan: FormPlan, source: BodySource) -> Form:
+    """Read the whole body. Raises Refused in the endpoint's words when the body cannot be taken."""
+    try:
+        return await _read(request, plan, source)
+    except FormFault as error:
+        if plan.careless:
+            await _drain(request)
+            return Form()
+        raise Refused(plan.messages[error.fault], details={"fault": str(error.fault)}) from error
+
+
+async def _read(request: web.Request, plan: FormPlan, source: BodySource) -> Form:
+    if not request.can_read_body:
+        return Form()
+    await accept_body(request)
+    if request.content_type == "application/x-www-form-urlencoded":
+        request[FORM] = Form(fields=parse_urlencoded(await _read_text(request, plan, source.limits)))
+        return request[FORM]
+    boundary = BOUNDARY.search(request.headers.get("Content-Type", ""))
+    if request.content_type != "multipart/form-data" or boundary is None:
+        await _drain(request)
+        return Form()
+    reader = FormReader(boundary[1] or boundary[2], plan, source.limits, source.spool)
+    # known to the error middleware from now on: a refusal needs the fields already read
+    request[FORM] = reader.partial()
+    try:
+        await _pump(request, reader)
+        return await reader.finish()
+    except FormFault:
+        reader.discard()
+        if not plan.careless:
+            raise
+        await _drain(request)
+        return reader.partial()
+    except BaseException:
+        reader.discard()
+        raise
+
+
+async def accept_body(request: web.Request) -> None:
+    """Say 100 Continue to a client that waits for it: only now is the body wanted."""
+    if request.headers.get("Expect", "").lower() == "100-continue" and not request.get("continued"):
+        request["continued"] = True
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+
+
+async def _pump(request: web.Request, reader: FormReader) -> None:
+    try:
+        async with asyncio.timeout(STALL_SECONDS) as stall:
+            while chunk := await request.content.readany():
+                reader.feed(chunk)
+                stall.reschedule(asyncio.get_running_loop().time() + STALL_SECONDS)
+    except (web.RequestPayloadError, TimeoutError) as error:
+        raise FormFault(Fault.TRUNCATED) from error
+
+
+async def _read_text(request: web.Request, plan: FormPlan, limits: Limits) -> bytes:
+    kept = bytearray()
+    limit = TEXT_FIELDS_AT_MOST * limits.text_field_bytes
+    while chunk := await request.content.readany():
+        kept += chunk[: limit - len(kept)]
+        if len(kept) == limit:
+            if not plan.careless:
+                raise FormFault(Fault.TOO_MUCH_TEXT)
+            await _drain(request)
+    return bytes(kept)
+
+
+async def _drain(request: web.Request) -> None:
+    try:
+        async with asyncio.timeout(STALL_SECONDS) as stall:
+            while await request.content.readany():
+                stall.reschedule(asyncio.get_running_loop().time() + STALL_SECONDS)
+    except (web.RequestPayloadError, TimeoutError):
+        return
+
+
+def _parser(boundary: str, limits: Limits) -> multipart.PushMultipartParser:
+    try:
+        return multipart.PushMultipartParser(
+            boundary, max_segment_count=limits.parts, max_header_count=16, header_charset="latin1"
+        )
+    except multipart.MultipartError as error:
+        raise FormFault(Fault.MALFORMED) from error

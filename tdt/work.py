@@ -1,0 +1,36 @@
+"""Run a worker process: its jobs and listeners, its health listener, its watchdog, a graceful stop."""
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+
+import structlog
+from aiohttp import web
+
+from tdt.config import Config
+from tdt.deps import open_deps
+from tdt.notify import notify
+from tdt.web.health import build_health_app
+from tdt.web.server import feed_watchdog, open_listener
+from tdt.workers.metrics import WorkerMetrics
+from tdt.workers.runner import Worker
+
+log = structlog.get_logger()
+
+
+async def work(config: Config) -> None:
+    """Work until SIGTERM or SIGINT; what runs then may finish, what does not goes back to the others."""
+    async with open_deps(config) as deps, AsyncExitStack() as stack:
+        metrics = WorkerMetrics()
+        worker = Worker(deps, metrics)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, worker.stop)
+        health = web.AppRunner(build_health_app(deps, metrics.render), access_log=None)
+        await open_listener(health, config.worker.health, stack)
+        watchdog = asyncio.create_task(feed_watchdog())
+        stack.callback(watchdog.cancel)
+        log.info("worker.started", worker=worker.name, health=config.worker.health)
+        await worker.run(on_ready=lambda: notify("READY=1"))
+        notify("STOPPING=1")
+        log.info("worker.stopped", worker=worker.name)

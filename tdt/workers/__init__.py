@@ -1,0 +1,1 @@
+"""Background work: claim jobs, run their flow, decide what comes next; listen to the State."""

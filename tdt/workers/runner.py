@@ -1,0 +1,187 @@
+"""The worker: wake, claim, run, decide; heartbeat; take over the jobs of the dead; stop without losing anything."""
+
+import asyncio
+import os
+import socket
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+
+import structlog
+
+from tdt.db import jobs as db
+from tdt.deps import Deps, open_wakeups
+from tdt.domain.errors import TdtError, Temporary
+from tdt.domain.jobs import Dead, Done, Job, JobKind, NextStep, RetryAt, next_step
+from tdt.queue.wakeups import Ring, Wakeups
+from tdt.workers.handlers import HANDLERS, first_retry
+from tdt.workers.metrics import WorkerMetrics
+from tdt.workers.schedule import listen_to_the_state
+
+log = structlog.get_logger()
+
+ARCHIVE_LANE = [JobKind.CONTENT_ARCHIVE]
+"""Archiving large bodies has a lane of its own, one at a time: it must not delay what leaves for the State."""
+MAIN_LANE = [kind for kind in JobKind if kind not in ARCHIVE_LANE]
+
+
+def worker_name() -> str:
+    """A name never used before: a restarted worker is another worker."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+class Worker:
+    """One process that works until it is told to stop."""
+
+    def __init__(self, deps: Deps, metrics: WorkerMetrics):
+        self.name = worker_name()
+        self._metrics = metrics
+        self._deps = deps
+        self._stopping = asyncio.Event()
+        self._reschedule = asyncio.Event()
+        self._lanes: dict[str, asyncio.Queue[Ring]] = {"main": asyncio.Queue(), "archive": asyncio.Queue()}
+
+    def stop(self) -> None:
+        """Claim nothing more; what runs may finish within the time set."""
+        self._stopping.set()
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Work until stop(). What is still running after `shutdown_seconds` is cut, and claimed again by others."""
+        config = self._deps.config.worker
+        wakeups = open_wakeups(self._deps)
+        await self._say_alive()
+        async with AsyncExitStack() as stack:
+            rings = await stack.enter_async_context(wakeups.listen())
+            helpers = [
+                asyncio.create_task(self._dispatch(rings), name="dispatch"),
+                asyncio.create_task(self._heartbeat(), name="heartbeat"),
+                asyncio.create_task(self._look_by_itself(), name="timer"),
+                asyncio.create_task(listen_to_the_state(self._deps), name="state"),
+            ]
+            loops = [
+                asyncio.create_task(self._work("main", MAIN_LANE, wakeups)) for _ in range(max(config.concurrency, 1))
+            ]
+            loops.append(asyncio.create_task(self._work("archive", ARCHIVE_LANE, wakeups)))
+            on_ready()
+            stopped = asyncio.create_task(self._stopping.wait())
+            # a helper that ends is a fault: the supervisor restarts the whole process
+            await asyncio.wait([stopped, *helpers], return_when=asyncio.FIRST_COMPLETED)
+            self._stopping.set()
+            await self._finish(loops, helpers)
+            for helper in helpers:
+                if helper.done() and not helper.cancelled() and helper.exception() is not None:
+                    raise helper.exception()  # type: ignore[misc]
+
+    async def _finish(self, loops: list[asyncio.Task[None]], helpers: list[asyncio.Task[None]]) -> None:
+        self._lanes["archive"].put_nowait(Ring())
+        for _ in loops:
+            self._lanes["main"].put_nowait(Ring())
+        state = next(task for task in helpers if task.get_name() == "state")
+        state.cancel()
+        _, late = await asyncio.wait(loops, timeout=self._deps.config.worker.shutdown_seconds)
+        for task in (*late, *helpers):
+            task.cancel()
+        await asyncio.gather(*late, *helpers, return_exceptions=True)
+        if not late:
+            async with self._deps.transaction("system") as connection:
+                await db.delete_worker(connection, self.name)
+
+    async def _dispatch(self, rings: AsyncIterator[Ring]) -> None:
+        async for ring in rings:
+            self._lanes["main"].put_nowait(ring)
+            self._lanes["archive"].put_nowait(Ring())
+            self._reschedule.set()
+
+    async def _work(self, lane: str, kinds: list[JobKind], wakeups: Wakeups) -> None:
+        rings = self._lanes[lane]
+        while True:
+            ring = await rings.get()
+            if self._stopping.is_set():
+                return
+            try:
+                job = await self._claim(ring, kinds)
+                if job is not None:
+                    if ring.job is None:
+                        rings.put_nowait(Ring())  # there may be more: let another loop look while this one works
+                    await self._run(job)
+            except Temporary as error:
+                log.warning("worker.database_away", reason=error.message)
+            finally:
+                await wakeups.answered(ring)
+
+    async def _claim(self, ring: Ring, kinds: list[JobKind]) -> Job | None:
+        async with self._deps.transaction("system") as connection:
+            if ring.job is not None:
+                return await db.move_to_running(connection, self.name, ring.job, kinds)
+            return await db.move_next_to_running(connection, self.name, kinds)
+
+    async def _run(self, job: Job) -> None:
+        structlog.contextvars.bind_contextvars(job=job.id, kind=job.kind, object=job.object_id)
+        error: BaseException | None = None
+        started = asyncio.get_running_loop().time()
+        try:
+            await HANDLERS[job.kind](self._deps, job.object_id)
+        except TdtError as raised:
+            error = raised
+            log.warning("job.failed", code=raised.code, reason=raised.message, attempts=job.attempts)
+        except Exception as raised:
+            error = raised
+            log.exception("job.crashed", attempts=job.attempts)
+        finally:
+            structlog.contextvars.unbind_contextvars("job", "kind", "object")
+        step = next_step(job, error, self._deps.now(), first_retry(self._deps.config, job))
+        self._metrics.observe(job.kind, type(step).__name__.lower(), asyncio.get_running_loop().time() - started)
+        await self._conclude(job, step)
+
+    async def _conclude(self, job: Job, step: NextStep) -> None:
+        async with self._deps.transaction("system") as connection:
+            match step:
+                case Done():
+                    await db.delete_done(connection, self.name, job.id)
+                case RetryAt(at, reason):
+                    await db.move_to_ready(connection, self.name, job.id, at, reason)
+                case Dead(reason):
+                    log.error("job.dead", job=job.id, kind=job.kind, object=job.object_id, reason=reason)
+                    await db.move_to_dead(connection, self.name, job.id, reason)
+        self._reschedule.set()
+
+    async def _say_alive(self) -> None:
+        async with self._deps.transaction("system") as connection:
+            await db.insert_heartbeat(connection, self.name)
+
+    async def _heartbeat(self) -> None:
+        """Say that we live, and free the jobs of workers that have not said so for too long."""
+        config = self._deps.config.worker
+        steady_since = asyncio.get_running_loop().time()
+        while True:
+            await asyncio.sleep(config.heartbeat_seconds)
+            try:
+                async with self._deps.transaction("system") as connection:
+                    await db.insert_heartbeat(connection, self.name)
+                    # after an outage of the database everybody looks dead: let the others speak first
+                    if asyncio.get_running_loop().time() - steady_since > config.dead_after_seconds:
+                        freed = await db.move_orphans_to_ready(connection, config.dead_after_seconds)
+                        if freed:
+                            log.warning("worker.jobs_taken_over", jobs=freed)
+            except Temporary:
+                steady_since = asyncio.get_running_loop().time()
+
+    async def _look_by_itself(self) -> None:
+        """Ring when a delayed job falls due, and now and then in case a ring was lost."""
+        while True:
+            self._reschedule.clear()
+            try:
+                async with self._deps.transaction("system") as connection:
+                    due = await db.get_next_due(connection)
+            except Temporary:
+                due = None
+            wait = self._deps.config.worker.poll_seconds
+            if due is not None:
+                wait = min(wait, max((due - self._deps.now()).total_seconds(), 0.05))
+            try:
+                await asyncio.wait_for(self._reschedule.wait(), wait)
+            except TimeoutError:
+                for lane in self._lanes.values():
+                    lane.put_nowait(Ring())
+            else:
+                await asyncio.sleep(0.02)

@@ -1,0 +1,98 @@
+"""One private PostgreSQL for the test session, a migrated template, a copy of it for each test.
+
+TDT_TEST_POSTGRES_BIN selects other binaries than the wheel's (a directory with initdb and postgres).
+"""
+
+import asyncio
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from tdt.db.migrate import migrate
+from tdt.sandbox import postgres
+
+TEMPLATE = "tdt_template"
+
+
+@dataclass(frozen=True, slots=True)
+class TestServer:
+    """The server of the session; `template` is migrated and never connected to again."""
+
+    __test__ = False
+
+    cluster: postgres.Cluster
+    template: str = TEMPLATE
+
+    @property
+    def admin_dsn(self) -> str:
+        return self.cluster.dsn("postgres", "postgres")
+
+
+@dataclass(frozen=True, slots=True)
+class TestDatabase:
+    """A fresh migrated database: as its owner (sees all rows) and as the application (row-level security applies)."""
+
+    __test__ = False
+
+    name: str
+    owner_dsn: str
+    app_dsn: str
+    admin_dsn: str
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[TestServer]:
+    directory = Path(tempfile.mkdtemp(prefix="tdt-test-pg-"))
+    cluster = postgres.describe_cluster(directory, os.environ.get("TDT_TEST_POSTGRES_BIN", ""), durable=False)
+    process = None
+    try:
+        asyncio.run(postgres.create_cluster(cluster))
+        with (directory / "log").open("wb") as log:
+            command = postgres.server_command(cluster)
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=postgres.environment(), cwd="/")
+        asyncio.run(_prepare(cluster))
+        yield TestServer(cluster)
+    finally:
+        if process is not None:
+            process.send_signal(signal.SIGINT)
+            process.wait(30)
+        shutil.rmtree(directory)
+        shutil.rmtree(cluster.sockets, ignore_errors=True)
+
+
+async def _prepare(cluster: postgres.Cluster) -> None:
+    await postgres.wait_ready(cluster)
+    await postgres.make_roles(cluster)
+    await postgres.make_database(cluster, TEMPLATE)
+    await migrate(cluster.dsn(postgres.OWNER, TEMPLATE))
+
+
+@pytest.fixture
+def database(postgres_server: TestServer) -> Iterator[TestDatabase]:
+    name = f"tdt_test_{next(_numbers)}"
+    asyncio.run(_execute(postgres_server.admin_dsn, f"create database {name} template {TEMPLATE} owner tdt_owner"))
+    cluster = postgres_server.cluster
+    yield TestDatabase(
+        name, cluster.dsn(postgres.OWNER, name), cluster.dsn(postgres.APP, name), cluster.dsn("postgres", name)
+    )
+    asyncio.run(_execute(postgres_server.admin_dsn, f"drop database {name} with (force)"))
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
