@@ -23,7 +23,8 @@ def envelope(name: str = "FLUX-ESSAI-1", header: str = "") -> str:
     return (
         '<?xml version="1.0" encoding="ISO-8859-1"?>\n'
         f'<n:PES_Aller xmlns:n="{ALLER}"><Enveloppe><Parametres><Version V="2"/><TypFic V="PESALR1"/>'
-        f'<NomFic V="{name}"/></Parametres><Emetteur><Sigle V="Éditeur"/><Adresse V="Essais 1.0"/></Emetteur></Enveloppe>'
+        f'<NomFic V="{name}"/></Parametres><Emetteur><Sigle V="Éditeur"/><Adresse V="Essais 1.0"/></Emetteur>'
+        "</Enveloppe>"
         '<EnTetePES><DteStr V="2026-01-15"/><IdPost V="034001"/><IdColl V="12345678200010"/><CodCol V="012"/>'
         f'<CodBud V="00"/>{header}</EnTetePES>'
     )
@@ -38,8 +39,8 @@ def slip(one: Slip) -> str:
         return (
             f'<Bordereau>{block}<MtBordHT V="10.00"/>{one.extra}</BlocBordereau><Piece><BlocPiece><InfoPce>'
             '<IdPce V="345"/><TypPce V="01"/><NatPce V="01"/></InfoPce></BlocPiece><LigneDePiece><BlocLignePiece>'
-            f'<InfoLignePce><IdLigne V="7"/><Nature V="6068"/>{one.line or DEFAULT_LINE}<MtHT V="10.00"/></InfoLignePce>'
-            f"</BlocLignePiece>{one.address}</LigneDePiece></Piece></Bordereau>"
+            f'<InfoLignePce><IdLigne V="7"/><Nature V="6068"/>{one.line or DEFAULT_LINE}<MtHT V="10.00"/>'
+            f"</InfoLignePce></BlocLignePiece>{one.address}</LigneDePiece></Piece></Bordereau>"
         )
     return (
         f'<Bordereau>{block}<MtBordHt V="10.00"/>{one.extra}</BlocBordereau><Piece><BlocPiece><IdPce V="88"/>'
@@ -75,7 +76,7 @@ def attachments(*items: str, version: str = "1") -> str:
 
 
 def flow(*content: str, name: str = "FLUX-ESSAI-1", header: str = "") -> bytes:
-    return (envelope(name, header) + "".join(content) + "</n:PES_Aller>").encode("latin-1")
+    return (envelope(name, header) + "".join(content) + "</n:PES_Aller>").encode("latin-1", "xmlcharrefreplace")
 
 
 def sample(name: str = "FLUX-ESSAI-1", number: str = "12", unique: str = "12345678200010ESSAI1") -> bytes:

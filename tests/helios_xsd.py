@@ -1,4 +1,4 @@
-"""The official PES schemas of the shared reference, when it is there: `check()` judges what the DGFiP simulator writes."""
+"""The official PES schemas, when the shared reference is there: `check()` judges what the DGFiP simulator writes."""
 
 from functools import cache
 from pathlib import Path

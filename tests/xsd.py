@@ -1,9 +1,9 @@
 """The ministry's official XSD, read from the shared reference when it is there, and the count of what it judged.
 
-The schema is not ours and is not in the repository: the tests that use it look for it in `$TDT_SHARED` (default: `shared`
-beside the repository) and go without when it is absent. The end of every test run says which of the two happened:
-`official XSD: N checks` or `official XSD: absent`. A test that compares a message with the schema calls
-`record_xsd_check()` once for each message judged.
+The schema is not ours and is not in the repository: the tests that use it look for it in `$TDT_SHARED` (default:
+`shared` beside the repository) and go without when it is absent. The end of every test run says which of the two
+happened: `official XSD: N checks` or `official XSD: absent`. A test that compares messages with the schema calls
+`record_xsd_check(n)` with the number of messages judged.
 """
 
 import os

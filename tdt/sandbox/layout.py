@@ -13,7 +13,7 @@ from tdt.sandbox.settings import Settings
 CREDENTIALS_PREFECTURE = "prefecture"
 CREDENTIALS_DGFIP = "dgfip"
 DGFIP_LOGIN = "tdt"
-RETURN_ADDRESS = "retour-actes@tdt.example"
+RETURN_ADDRESS = "retour-actes@tdt.test"
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,9 +67,9 @@ def server_context(authority: TestAuthority) -> ssl.SSLContext:
 
 @asynccontextmanager
 async def ministry_server(ministry: Ministry, context: ssl.SSLContext | None) -> AsyncIterator[str]:
-    runner = web.ServerRunner(web.Server(ministry.handle))
+    runner = web.ServerRunner(web.Server(ministry.handle), shutdown_timeout=1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context, shutdown_timeout=1)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
     await site.start()
     port = runner.addresses[0][1]
     try:
@@ -315,8 +315,6 @@ async def test_a_refusal_before_the_end_of_the_body(ministry: Ministry, target: 
 
     async def slow() -> AsyncIterator[bytes]:
         yield CONTENT
-        while not ministry.requests:
-            await asyncio.sleep(0.01)
         await asyncio.wait_for(asyncio.Event().wait(), 30)
 
     async with ministry_server(ministry, None) as url:

@@ -60,10 +60,11 @@ def test_urlencoded_follows_php() -> None:
 Part = tuple[str, bytes, str | None]
 NAMES = st.sampled_from(["a", "b", "list[]", "list[2]", "api"])
 FILE_NAMES = st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='"/\\'), max_size=12)
+BYTES = st.one_of(st.binary(max_size=2000), st.just(b"z" * 900))
 FIELD = st.tuples(NAMES, st.binary(max_size=200), st.none())
 FILE = st.tuples(
     st.sampled_from(["file", "files[]", "files[1]", "other"]),
-    st.one_of(st.binary(max_size=2000), st.just(b"z" * 900)),
+    BYTES,
     FILE_NAMES,
 )
 

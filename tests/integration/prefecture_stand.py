@@ -1,0 +1,152 @@
+"""A préfecture simulator under test: posts over mutual TLS, its control API, and the maildir read back and judged."""
+
+import asyncio
+import email
+import email.policy
+import re
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from lxml import etree
+
+from tests.actes_archives import Parcel
+from tests.certificates import Files, TestAuthority
+from tests.xsd import official_actes_xsd, record_xsd_check
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A mail read back: attachments in order, and its HTML body."""
+
+    message_id: str
+    to: str
+    html: str
+    files: tuple[tuple[str, bytes], ...]
+
+    @property
+    def xml(self) -> bytes:
+        """The message: the second attachment, or the only one of an anomaly of envelope."""
+        return self.files[1 if len(self.files) > 1 else 0][1]
+
+    @property
+    def root(self) -> etree._Element:
+        return etree.fromstring(self.xml)
+
+    @property
+    def kind(self) -> str:
+        return etree.QName(self.root).localname
+
+    def text(self, name: str) -> str:
+        return str(self.root.findtext(f"{{*}}{name}"))
+
+
+def settings(directory: Path, authority: TestAuthority, port: int = 0) -> dict[str, Any]:
+    server = authority.server()
+    return {
+        "host": "127.0.0.1",
+        "port": port,
+        "certificate": server.certificate,
+        "key": server.key,
+        "client_authorities": authority.path,
+        "maildir": str(directory / "mail"),
+        "trigramme": "TDT",
+        "quadrigramme": "TACT",
+        "registry": [
+            {"siren": "123456782", "department": "034", "district": "3", "nature": 31, "name": "Commune d'Été"},
+            {"siren": "200000008", "department": "02A", "district": "1", "nature": 44, "name": "Communauté"},
+        ],
+        "classification_date": "2019-03-01",
+    }
+
+
+def client_tls(authority: TestAuthority, files: Files | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=authority.path)
+    if files is not None:
+        context.load_cert_chain(files.certificate, files.key)
+    return context
+
+
+class Stand:
+    """Talks to a simulator wherever it runs; `control` is the address of its control API."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, control: str, maildir: Path):
+        self._session = session
+        self.url = url
+        self.control = control
+        self.maildir = maildir
+
+    async def post(self, parcel: Parcel | tuple[str, bytes], headers: dict[str, str] | None = None) -> int:
+        name, data = parcel if isinstance(parcel, tuple) else (parcel.name, parcel.build())
+        with aiohttp.MultipartWriter("form-data") as body:
+            part = body.append(data, {"Content-Type": "application/octet-stream"})
+            part.set_content_disposition("form-data", name=name, filename=name)
+        async with self._session.post(self.url, data=body, headers=headers) as response:
+            return response.status
+
+    async def command(self, path: str, value: Any = None, status: int = 200) -> Any:
+        """POST of JSON (bytes go as they are); the JSON answered, after its status was checked."""
+        sent = {"data": value} if isinstance(value, bytes) else {"json": value}
+        async with self._session.post(self.control + path, **sent) as response:
+            answer = await response.json()
+            assert response.status == status, answer
+            assert isinstance(answer, dict) and (status == 200) == ("error" not in answer)
+            return answer
+
+    async def received(self) -> list[dict[str, Any]]:
+        async with self._session.get(f"{self.control}/prefecture/received") as response:
+            items: list[dict[str, Any]] = await response.json()
+            return items
+
+    async def bytes_of(self, number: int) -> tuple[int, bytes]:
+        async with self._session.get(f"{self.control}/prefecture/received/{number}") as response:
+            return response.status, await response.read()
+
+    def mails(self) -> list[Received]:
+        """Everything in the mailbox, oldest first; every XML is judged on the way."""
+        names = sorted((self.maildir / "new").iterdir(), key=lambda file: int(file.name.split(".M")[1].split(".")[0]))
+        return [read_mail(file.read_bytes()) for file in names]
+
+    async def wait_mails(self, count: int, seconds: float = 20) -> list[Received]:
+        await wait_until(lambda: len(list((self.maildir / "new").iterdir())) >= count, seconds)
+        mails = self.mails()
+        assert len(mails) == count
+        return mails
+
+
+async def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        await asyncio.sleep(0.01)
+
+
+def read_mail(raw: bytes) -> Received:
+    message = email.message_from_bytes(raw, policy=email.policy.default)
+    assert isinstance(message, EmailMessage) and message.get_content_type() == "multipart/mixed"
+    body = message.get_body()
+    assert body is not None and body.get_content_charset() == "iso-8859-1"
+    files = tuple((str(part.get_filename()), part.get_payload(decode=True)) for part in message.iter_attachments())
+    read = tuple((name, data) for name, data in files if isinstance(data, bytes))
+    assert len(read) == len(files)
+    for name, data in read:
+        if name.endswith(".xml"):
+            judge(data)
+    return Received(str(message["Message-ID"]), str(message["To"]), str(body.get_content()), read)
+
+
+def judge(data: bytes) -> None:
+    """An XML of the ministry: bytes true to their declaration, literal prefixes, valid for the official schema."""
+    assert data.startswith(b'<?xml version="1.0" encoding="ISO-8859-1"?>\n<actes:')
+    assert re.search(rb"\s=|=\s", re.sub(rb'"[^"]*"', b'""', data.split(b">", 1)[1].split(b">", 1)[0])) is None
+    root = etree.fromstring(data)
+    assert root.getroottree().docinfo.encoding == "ISO-8859-1" and root.prefix == "actes"
+    schema = official_actes_xsd()
+    if schema is not None:
+        schema.assertValid(root)
+        record_xsd_check()

@@ -1,0 +1,46 @@
+"""The type of a file is what its first bytes show."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tdt.domain.actes import filetype
+
+XML = b'<?xml version="1.0"?><a/>'
+
+
+@pytest.mark.parametrize(
+    ("head", "mime"),
+    [
+        (b"%PDF-1.4\n", "application/pdf"),
+        (b"\xef\xbb\xbf\n  %PDF-1.7", "application/pdf"),
+        (b"\x00" * 1019 + b"%PDF-1.7", "application/pdf"),
+        (b"\x00" * 1020 + b"%PDF-1.7", "application/octet-stream"),
+        (XML, "text/xml"),
+        (b"\xef\xbb\xbf" + XML, "text/xml"),
+        (b" \r\n\t" + XML, "text/xml"),
+        ("\ufeff<?xml version='1.0' encoding='UTF-16'?><a/>".encode("utf-16-le"), "text/xml"),
+        ("\ufeff<?xml version='1.0' encoding='UTF-16'?><a/>".encode("utf-16-be"), "text/xml"),
+        (XML + b"<!-- %PDF-1.4 -->", "text/xml"),
+        (b"<?xmlish?>", "text/plain"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "image/jpeg"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "image/png"),
+        (b"bonjour\r\n", "text/plain"),
+        ("été".encode("latin-1"), "text/plain"),
+        (b"PK\x03\x04\x14\x00", "application/octet-stream"),
+        (b"", "application/octet-stream"),
+    ],
+)
+def test_sniff(head: bytes, mime: str) -> None:
+    assert filetype.sniff(head) == mime
+
+
+def test_extensions() -> None:
+    known = ["application/pdf", "text/xml", "image/jpeg", "image/png"]
+    assert [filetype.extension(mime) for mime in known] == ["pdf", "xml", "jpg", "png"]
+    assert filetype.extension("text/plain") == ""
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_have_a_type(head: bytes) -> None:
+    assert "/" in filetype.sniff(head)
