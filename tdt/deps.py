@@ -62,4 +62,8 @@ async def open_deps(config: Config) -> AsyncIterator[Deps]:
 
 def open_wakeups(deps: Deps) -> Wakeups:
     """The doorbell of the workers: the broker when one is configured, else Postgres itself."""
+    if deps.config.queue.url:
+        from tdt.queue.rabbit import RabbitWakeups  # noqa: PLC0415 - 60 ms and 8 MB for those who have a broker
+
+        return RabbitWakeups(deps.pool, deps.config.queue, deps.config.database.wait_seconds)
     return PostgresWakeups(deps.pool)

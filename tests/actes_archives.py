@@ -1,4 +1,4 @@
-"""Archives as a TdT sends them to the préfecture, written here by hand: the tests of the simulator trust nothing of the server."""
+"""Archives as a TdT sends them to the préfecture, written here by hand: these tests trust nothing of the server."""
 
 import gzip
 import io
@@ -94,8 +94,9 @@ class Parcel:
         idcl = self.idcl
         return _document(
             f"<actes:EnveloppeCLMISILL {_SPACES}><actes:Emetteur>"
-            f'<actes:IDCL actes:Nature="{idcl.nature}" insee:SIREN="{idcl.siren}" actes:Departement="{idcl.department}" '
-            f'actes:Arrondissement="{idcl.district}"/><actes:Referent><actes:Nom>Zoé</actes:Nom></actes:Referent>'
+            f'<actes:IDCL actes:Nature="{idcl.nature}" insee:SIREN="{idcl.siren}" '
+            f'actes:Departement="{idcl.department}" actes:Arrondissement="{idcl.district}"/>'
+            "<actes:Referent><actes:Nom>Zoé</actes:Nom></actes:Referent>"
             "</actes:Emetteur><actes:AdressesRetour><actes:Email>actes@tdt.test</actes:Email></actes:AdressesRetour>"
             f"<actes:FormulairesEnvoyes>{forms}</actes:FormulairesEnvoyes></actes:EnveloppeCLMISILL>"
         )

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from tdt.sandbox import mailserver
 from tests.certificates import Files
 
@@ -36,8 +38,14 @@ class MailServer:
         os.chown(path, self.owner, -1)
         path.rename(self.maildir / "new" / name)
 
+    def serves(self, content: bytes) -> bytes:
+        """pymap ends lines with LF, whatever the file says."""
+        return content.replace(b"\r\n", b"\n") if self.name == "pymap" else content
+
     def kill(self) -> None:
-        """Cut every connection."""
+        """Cut every connection: Dovecot's master is not the process that holds ours."""
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            child.kill()
         self.process.kill()
         self.process.wait(10)
 

@@ -118,19 +118,43 @@ async def get_next_due(connection: Connection) -> datetime | None:
     return due
 
 
+OUTBOX_LOCK = 0x7464746F
+"""Advisory lock of the process that is telling the broker."""
+
+
+async def lock_outbox(connection: Connection) -> bool:
+    """One transaction at a time tells the broker: False when another one does."""
+    locked: bool = await connection.fetchval("select pg_try_advisory_xact_lock($1)", OUTBOX_LOCK)
+    return locked
+
+
 UNPUBLISHED = """
     select id from job where state = 'ready' and published_at is null and run_at <= now()
-    order by run_at, id limit $1 for update skip locked"""
+    order by run_at, id limit $1"""
 
 
 async def list_unpublished(connection: Connection, limit: int) -> list[JobId]:
-    """Jobs that the broker has not been told about, locked for the caller."""
+    """Due jobs that the broker has not been told about."""
     return [JobId(row["id"]) for row in await connection.fetch(UNPUBLISHED, limit)]
 
 
+NEXT_UNPUBLISHED = """
+    select extract(epoch from min(run_at) - now())::float8 from job where state = 'ready' and published_at is null"""
+
+
+async def get_seconds_to_unpublished(connection: Connection) -> float | None:
+    """Seconds until the broker must be told of a job, negative when it should have been, None when there is none."""
+    seconds: float | None = await connection.fetchval(NEXT_UNPUBLISHED)
+    return seconds
+
+
+MOVE_TO_PUBLISHED = """
+    update job set published_at = now() where id = any($1) and state = 'ready' and run_at <= now()"""
+
+
 async def move_to_published(connection: Connection, jobs: list[JobId]) -> None:
-    """The broker has confirmed these."""
-    await connection.execute("update job set published_at = now() where id = any($1)", jobs)
+    """The broker has confirmed these. One that was taken and given back meanwhile is to be told again, later."""
+    await connection.execute(MOVE_TO_PUBLISHED, jobs)
 
 
 FORGET_PUBLISHED = """

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tdt.db.pool import AWAY, Pool
+from tdt.db.pool import UNREACHABLE, Pool
 from tdt.domain.errors import Temporary
 
 ROUTE_LOCKS = 0x746474
@@ -35,5 +35,5 @@ async def hold_route(pool: Pool, route: int) -> AsyncIterator[asyncio.Event | No
                 if not connection.is_closed():
                     connection.remove_termination_listener(on_lost)
                     await connection.execute("select pg_advisory_unlock($1, $2)", ROUTE_LOCKS, route)
-    except AWAY as error:
+    except UNREACHABLE as error:
         raise Temporary("La base de données ne répond pas.") from error

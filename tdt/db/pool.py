@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal, Protocol
 
 import asyncpg
@@ -34,7 +34,7 @@ class Connection(Protocol):
 RETRY_SECONDS = 0.2
 
 AWAY = (
-    OSError,
+    ConnectionError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -45,6 +45,9 @@ AWAY = (
     TimeoutError,
 )
 """What the driver raises when the server is stopped, starting, restarting, full, or cut from us."""
+
+UNREACHABLE = (OSError, *AWAY)
+"""The same, while connecting: the socket may not even be there."""
 
 
 async def open_pool(dsn: str, size: int) -> Pool:
@@ -79,7 +82,7 @@ async def transaction(pool: Pool, scope: Scope, wait_seconds: float = 10.0) -> A
         await _roll_back(connection)
         raise
     finally:
-        await asyncio.shield(pool.release(connection))
+        await _release(pool, connection)
 
 
 async def _begin(pool: Pool, scope: Scope, wait_seconds: float) -> Any:
@@ -91,27 +94,32 @@ async def _begin(pool: Pool, scope: Scope, wait_seconds: float) -> Any:
             connection = await pool.acquire(timeout=max(deadline - asyncio.get_running_loop().time(), 0.1))
             # one round trip: the scope lasts as long as the transaction
             await connection.execute(f"begin; set local tdt.scope = '{who}'")
-        except AWAY as error:
+        except UNREACHABLE as error:
             if connection is not None:
-                await pool.release(connection)
+                await _release(pool, connection)
             if asyncio.get_running_loop().time() + RETRY_SECONDS > deadline:
                 raise Temporary("La base de données ne répond pas.") from error
             await asyncio.sleep(RETRY_SECONDS)
         except BaseException:
             if connection is not None:
-                await pool.release(connection)
+                await _release(pool, connection)
             raise
         else:
             return connection
 
 
 async def _roll_back(connection: Any) -> None:
-    if connection.is_closed():
-        return
+    """Undo what an open transaction did; a connection that is gone has already undone it."""
     try:
         await asyncio.shield(connection.execute("rollback"))
     except AWAY:
-        connection.terminate()
+        with suppress(asyncpg.InterfaceError):
+            connection.terminate()
+
+
+async def _release(pool: Pool, connection: Any) -> None:
+    with suppress(*AWAY):
+        await asyncio.shield(pool.release(connection))
 
 
 async def _prepare(connection: Any) -> None:

@@ -7,6 +7,7 @@ a slow reader see other bytes.
 import asyncio
 import hashlib
 import os
+import threading
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -30,6 +31,8 @@ class SpoolWriter:
         self._memory = bytearray()
         self._head = b""
         self._file: int | None = None
+        self._naming = threading.Lock()
+        self._discarded = False
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes. Blocks for a local disk write at most."""
@@ -48,12 +51,16 @@ class SpoolWriter:
         _write_all(self._file, chunk)
 
     async def finish(self) -> Body:
-        """Make the body durable and describe it. The writer is of no use after this."""
+        """Make the body durable and describe it. The writer is of no use after this.
+
+        Cancelled, it leaves the disk's work to end in its thread; discard() then sees to it that nothing stays.
+        """
         if self._file is None:
             data, self._memory = bytes(self._memory), bytearray()
             return self._body(data=data)
-        await asyncio.to_thread(self._make_durable, self._file)
-        self._file = None
+        # from here on the descriptor belongs to the thread, which closes it even when nobody waits any more
+        file, self._file = self._file, None
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self._make_durable, file))
         return self._body(spool_name=self._name)
 
     def discard(self) -> None:
@@ -62,8 +69,10 @@ class SpoolWriter:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-        for path in (self._partial, self._directory / self._name):
-            path.unlink(missing_ok=True)
+        with self._naming:
+            self._discarded = True
+            for path in (self._partial, self._directory / self._name):
+                path.unlink(missing_ok=True)
 
     @property
     def _partial(self) -> Path:
@@ -73,9 +82,14 @@ class SpoolWriter:
         return Body(self.size, self._sha256.digest(), self._sha1.digest(), self._head, data, spool_name)
 
     def _make_durable(self, file: int) -> None:
-        os.fdatasync(file)
-        os.close(file)
-        self._partial.rename(self._directory / self._name)
+        try:
+            os.fdatasync(file)
+        finally:
+            os.close(file)
+        with self._naming:
+            if self._discarded:
+                return
+            self._partial.rename(self._directory / self._name)
         sync_directory(self._directory)
 
 
@@ -99,12 +113,20 @@ class Spool:
 
     async def read(self, spool_name: str) -> AsyncIterator[bytes]:
         """The bytes of a body, in chunks of 1 MiB; FileNotFoundError when it has been archived meanwhile."""
-        file = await asyncio.to_thread(self.path(spool_name).open, "rb", 0)
+        file = os.open(self.path(spool_name), os.O_RDONLY)
+        reading = None
         try:
-            while chunk := await asyncio.to_thread(file.read, READ_BYTES):
+            while True:
+                reading = asyncio.get_running_loop().run_in_executor(None, os.read, file, READ_BYTES)
+                chunk = await asyncio.shield(reading)
+                if not chunk:
+                    return
                 yield chunk
         finally:
-            file.close()
+            if reading is None or reading.done():
+                os.close(file)
+            else:  # cancelled: the thread may be about to read, and the number must not be another file's by then
+                reading.add_done_callback(lambda _: os.close(file))
 
     def remove(self, spool_name: str) -> None:
         """Drop a body whose bytes are archived."""

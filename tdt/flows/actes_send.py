@@ -6,16 +6,16 @@ from datetime import timedelta
 from tdt.db import actes as db
 from tdt.db import routes as routes_db
 from tdt.db.authorities import Contact, get_authority, get_contact
-from tdt.db.content import get_content, insert_content, insert_small
+from tdt.db.content import get_content, get_small, insert_content
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.documents.archive import ArchiveEntry, write_archive
 from tdt.domain import retry
-from tdt.domain.actes import envelope, naming
+from tdt.domain.actes import envelope
 from tdt.domain.actes.classification import parse_classification
 from tdt.domain.actes.grammar import check_message
-from tdt.domain.actes.model import ActeData, ActeStatus, Emitter, MessageCode, Piece
+from tdt.domain.actes.model import ActeStatus, Emitter, MessageCode
 from tdt.domain.actes.package import check_entries
 from tdt.domain.actes.rules import AnalysedFile, check_analysis, check_archive_size
 from tdt.domain.actes.status import VALIDATION_OK, invalid_envelope, transmitted
@@ -45,11 +45,15 @@ async def _check_files(connection: Connection, acte: db.Acte) -> None:
     if acte.type != MessageCode.ACTE:
         return
     held = await db.last_classification(connection, acte.authority_id)
-    files = await db.list_files(connection, acte.id)
+    files = await _documents(connection, acte)
     if held is None or acte.nature_code is None:
         raise Permanent("L'acte a été accepté sans classification ni nature.", details={"acte_id": acte.id})
     analysed = [AnalysedFile(file.name, file.code_pj, file.mimetype) for file in files]
     check_analysis(acte.nature_code, analysed, parse_classification(held.xml))
+
+
+async def _documents(connection: Connection, acte: db.Acte) -> list[db.ActeFile]:
+    return [file for file in await db.list_files(connection, acte.id) if file.position > 0]
 
 
 async def _refuse(connection: Connection, actes: list[db.Acte], message: str) -> None:
@@ -64,19 +68,21 @@ async def package(deps: Deps, envelope_id: EnvelopeId) -> None:
         actes = await db.list_of_envelope(connection, envelope_id)
         if sent is None or sent.content_id is not None or any(one.status is not ActeStatus.POSTE for one in actes):
             return
-        files = [await db.list_files(connection, acte.id) for acte in actes]
+        forms = {}
+        documents: list[db.ActeFile] = []
+        for acte in actes:
+            message, *others = await db.list_files(connection, acte.id)
+            forms[message.name] = await get_small(connection, message.content_id)
+            documents += others
         emitter = await _emitter(deps, connection, sent)
-    forms = {
-        _message_name(emitter, acte): _message(acte, documents) for acte, documents in zip(actes, files, strict=True)
-    }
     envelope_xml = envelope.build_envelope(emitter, list(forms))
-    faults = _faults(envelope_xml, forms, files)
+    faults = _faults(envelope_xml, forms, documents)
     if faults:
         async with deps.transaction("system") as connection:
             await _refuse(connection, actes, invalid_envelope(" ; ".join(faults)))
         return
     entries = [_in_memory(sent.name, envelope_xml), *(_in_memory(name, data) for name, data in forms.items())]
-    entries += [_stored(deps, file) for documents in files for file in documents]
+    entries += [_stored(deps, file) for file in documents]
     body = await write_archive(entries, deps.spool.writer())
     async with deps.transaction("system") as connection:
         await db.move_archive(connection, envelope_id, await insert_content(connection, sent.authority_id, body))
@@ -85,8 +91,7 @@ async def package(deps: Deps, envelope_id: EnvelopeId) -> None:
         except Refused as refusal:
             await _refuse(connection, actes, refusal.message)
             return
-        for acte, (name, data) in zip(actes, forms.items(), strict=True):
-            await _keep_message(connection, acte, (name, data))
+        for acte in actes:
             move = db.Move(ActeStatus.POSTE, ActeStatus.EN_ATTENTE_DE_TRANSMISSION, VALIDATION_OK)
             await db.move_status(connection, acte, move)
         await insert_job(connection, JobKind.ACTES_TRANSMIT, sent.authority_id, envelope_id)
@@ -112,37 +117,11 @@ async def _emitter(deps: Deps, connection: Connection, sent: db.Envelope) -> Emi
     )
 
 
-def _message_name(emitter: Emitter, acte: db.Acte) -> str:
-    if acte.type == MessageCode.CLASSIFICATION:
-        return naming.classification_request_name(emitter.department, emitter.siren)
-    return naming.message_name(acte.unique_id or "", "1-1")
-
-
-def _message(acte: db.Acte, files: list[db.ActeFile]) -> bytes:
-    if acte.type == MessageCode.CLASSIFICATION:
-        return envelope.build_classification_request(acte.classification_date)
-    pieces = [Piece(file.name, file.signature) for file in files]
-    assert acte.number and acte.decision_date and acte.nature_code and acte.classification_date
-    return envelope.build_acte(
-        ActeData(
-            number=acte.number,
-            decision_date=acte.decision_date,
-            nature_code=acte.nature_code,
-            classif=acte.classif,
-            classification_date=acte.classification_date,
-            subject=acte.subject,
-            document=pieces[0],
-            annexes=tuple(pieces[1:]),
-            document_papier=acte.document_papier,
-        )
-    )
-
-
-def _faults(envelope_xml: bytes, forms: dict[str, bytes], files: list[list[db.ActeFile]]) -> list[str]:
+def _faults(envelope_xml: bytes, forms: dict[str, bytes], documents: list[db.ActeFile]) -> list[str]:
     faults = check_message(envelope_xml)
     for data in forms.values():
         faults += check_message(data)
-    return faults or check_entries(envelope_xml, forms, [file.name for documents in files for file in documents])
+    return faults or check_entries(envelope_xml, forms, [file.name for file in documents])
 
 
 def _in_memory(name: str, data: bytes) -> ArchiveEntry:
@@ -154,12 +133,6 @@ def _in_memory(name: str, data: bytes) -> ArchiveEntry:
 
 def _stored(deps: Deps, file: db.ActeFile) -> ArchiveEntry:
     return ArchiveEntry(file.name, file.size, lambda: deps.stream(file.authority_id, file.content_id))
-
-
-async def _keep_message(connection: Connection, acte: db.Acte, message: tuple[str, bytes]) -> None:
-    content = await insert_small(connection, acte.authority_id, message[1])
-    file = db.NewFile(0, message[0], "", "text/xml", len(message[1]), "", "", content)
-    await db.insert_files(connection, (acte.authority_id, acte.envelope_id, acte.id), [file])
 
 
 async def transmit(deps: Deps, envelope_id: EnvelopeId) -> None:

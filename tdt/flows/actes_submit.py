@@ -4,15 +4,16 @@ from dataclasses import dataclass
 
 from tdt.db import actes as db
 from tdt.db.audit import insert_audit
-from tdt.db.content import insert_content
+from tdt.db.content import insert_content, insert_small
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
 from tdt.db.routes import find_route
 from tdt.deps import Deps
 from tdt.domain.actes import naming
 from tdt.domain.actes.classification import parse_classification
-from tdt.domain.actes.filetype import extension
-from tdt.domain.actes.model import ActeStatus, MessageCode, Submission
+from tdt.domain.actes.envelope import build_acte, build_classification_request
+from tdt.domain.actes.filetype import XML, extension
+from tdt.domain.actes.model import ActeData, ActeStatus, MessageCode, Piece, Submission
 from tdt.domain.actes.rules import CheckedActe, Facts, check_submission, number_taken
 from tdt.domain.actes.status import DEPOT_EN_ATTENTE, DEPOT_INITIAL
 from tdt.domain.authorities import Authority, Module, Principal, Right, may
@@ -83,6 +84,9 @@ async def request_classification(deps: Deps, who: Principal) -> ActeId:
                 classification_date=held.date if held is not None else None,
             ),
         )
+        name = naming.classification_request_name(authority.department, authority.siren)
+        message = build_classification_request(held.date if held is not None else None)
+        await _keep_message(connection, (authority.id, envelope, acte), name, message)
         await insert_audit(connection, (authority.id, who.user.id), "api:classification:request", acte)
         await insert_job(connection, JobKind.ACTES_ANALYSE, authority.id, acte)
         return acte
@@ -147,19 +151,45 @@ async def _open_envelope(deps: Deps, connection: Connection, authority: Authorit
     return await db.insert_envelope(connection, db.NewEnvelope(authority.id, account, route.id, name, archive))
 
 
-async def _keep_files(
-    connection: Connection, owner: tuple[AuthorityId, EnvelopeId, ActeId], accepted: _Accepted
-) -> None:
-    files = []
+Owner = tuple[AuthorityId, EnvelopeId, ActeId]
+
+
+async def _keep_files(connection: Connection, owner: Owner, accepted: _Accepted) -> None:
+    """Record the message first, then the act, then its annexes: clients rely on this order."""
+    documents = []
     for position, file in enumerate(_files(accepted), start=1):
         name = naming.document_name(file.code_pj, accepted.unique_id, "1-1", position, extension(file.mime))
         content = await insert_content(connection, owner[0], file.body)
-        files.append(
+        documents.append(
             db.NewFile(
                 position, name, file.posted_filename, file.mime, file.body.size, file.code_pj, file.signature, content
             )
         )
-    await db.insert_files(connection, owner, files)
+    message = _message(accepted, [Piece(document.name, document.signature) for document in documents])
+    await _keep_message(connection, owner, naming.message_name(accepted.unique_id, "1-1"), message)
+    await db.insert_files(connection, owner, documents)
+
+
+def _message(accepted: _Accepted, pieces: list[Piece]) -> bytes:
+    checked = accepted.checked
+    return build_acte(
+        ActeData(
+            number=checked.number,
+            decision_date=checked.decision_date,
+            nature_code=checked.nature.code,
+            classif=checked.classif,
+            classification_date=checked.classification_date,
+            subject=checked.subject,
+            document=pieces[0],
+            annexes=tuple(pieces[1:]),
+            document_papier=checked.document_papier,
+        )
+    )
+
+
+async def _keep_message(connection: Connection, owner: Owner, name: str, message: bytes) -> None:
+    content = await insert_small(connection, owner[0], message)
+    await db.insert_files(connection, owner, [db.NewFile(0, name, "", XML, len(message), "", "", content)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,9 +69,16 @@ def remote_name(transport: Transport, name: str, metadata: Metadata, sha1_hex: s
     return passtrans_name(metadata.p_dest, metadata.p_appli, metadata.p_msg, sha1_hex)
 
 
+def is_plain_name(name: str) -> bool:
+    """A name in its directory, without control characters. Names are latin-1 text: each character is a byte there."""
+    return (
+        name not in ("", ".", "..") and "/" not in name and not any(ord(char) < 32 or ord(char) == 127 for char in name)
+    )
+
+
 def remote_path(directory: str, name: str) -> str:
     """A path below a directory of the settings. Refuses a name that would leave it or break a command line."""
-    if not name or name in (".", "..") or "/" in name or not name.isprintable():
+    if not is_plain_name(name):
         raise Permanent("Nom de fichier impossible à échanger avec la DGFiP", details={"name": name})
     if directory in ("", ".", "./"):
         return name

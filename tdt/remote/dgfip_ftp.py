@@ -11,7 +11,7 @@ import aioftp
 from tdt.domain.errors import Temporary, Uncertain
 from tdt.domain.helios.model import Metadata
 from tdt.domain.routes import Transport
-from tdt.remote.dgfip import UNKNOWN_SIZE, DgfipTarget, RemoteFile, remote_path
+from tdt.remote.dgfip import UNKNOWN_SIZE, DgfipTarget, RemoteFile, is_plain_name, remote_path
 from tdt.remote.errors import Progress, Remote, translated
 from tdt.remote.tls import client_context
 
@@ -52,9 +52,7 @@ async def open_ftp(target: DgfipTarget) -> AsyncIterator["FtpClient"]:
     try:
         await client.log_in()
         yield client
-        with suppress(OSError, EOFError, aioftp.AIOFTPException):
-            async with asyncio.timeout(LEAVE_SECONDS):
-                await ftp.command("QUIT", "2xx")
+        await client.log_out()
     finally:
         await client.close()
 
@@ -67,6 +65,13 @@ class FtpClient:
         self._ftp = ftp
         self._passive: tuple[str, ...] = ("pasv", "epsv")
 
+    @property
+    def _control(self) -> aioftp.Client:
+        """The connection, if it still stands: asyncio's closed TLS transports fail in odd ways when written to."""
+        if self._ftp.stream.writer.is_closing():
+            raise ConnectionResetError("the control connection is closed")
+        return self._ftp
+
     async def log_in(self) -> None:
         secure = self._target.transport == Transport.PASSTRANS_FTPS
         context = await client_context(SERVICE, self._target.authorities) if secure else None
@@ -76,7 +81,7 @@ class FtpClient:
             if context is not None:
                 await self._ftp.upgrade_to_tls(context)
             await self._ftp.login(self._target.login, self._target.password)
-            await self._ftp.command("TYPE I", "200")
+            await self._control.command("TYPE I", "200")
 
     def _choose_passive(self, secure: bool) -> None:
         """PASV first over IPv4, as S2LOW's PHP client: the path the real gateway and its firewalls are used to."""
@@ -105,7 +110,7 @@ class FtpClient:
                 complete = await _copy(chunks, size, writer, progress)
             finally:
                 _end_upload(writer, complete)
-            code, lines = await self._ftp.command(None, "xxx", "1xx")
+            code, lines = await self._control.command(None, "xxx", "1xx")
             return _judge(code, _words(lines), complete)
 
     async def _announce(self, metadata: Metadata) -> None:
@@ -117,7 +122,7 @@ class FtpClient:
             commands = [f"site {key} {value}" for key, value in values.items()]
         expected = "xxx" if self._target.transport == Transport.FTP_SIMULATOR else "200"
         for command in commands:
-            await self._ftp.command(command, expected)
+            await self._control.command(command, expected)
 
     async def list_received(self) -> list[RemoteFile]:
         with translated(_REMOTE):
@@ -137,16 +142,16 @@ class FtpClient:
             listing = bytearray()
             while block := await _read(reader):
                 listing += block
-        await self._ftp.command(None, "2xx", "1xx")
+        await self._control.command(None, "2xx", "1xx")
         names = {line.rstrip("\r").rpartition("/")[2] for line in listing.decode("latin-1").split("\n")}
-        return {name for name in names if name not in ("", ".", "..") and name.isprintable()}
+        return {name for name in names if is_plain_name(name)}
 
     async def _size_of_received(self, name: str) -> int | None:
         """None for what is no file or has just gone."""
         return await self._size(remote_path(self._target.receive_directory, name))
 
     async def _size(self, path: str) -> int | None:
-        code, lines = await self._ftp.command(f"SIZE {path}", "xxx")
+        code, lines = await self._control.command(f"SIZE {path}", "xxx")
         words = _words(lines)
         if code == "213" and words.isdigit():
             return int(words)
@@ -166,7 +171,7 @@ class FtpClient:
                 while block := await _read(reader):
                     received += len(block)
                     yield block
-            await self._ftp.command(None, "2xx", "1xx")
+            await self._control.command(None, "2xx", "1xx")
         if size not in (None, UNKNOWN_SIZE, received):
             raise Temporary(f"{SERVICE} : fichier reçu incomplet", details={"expected": size, "received": received})
 
@@ -176,7 +181,7 @@ class FtpClient:
             return
         path = remote_path(self._target.receive_directory, name)
         with translated(_REMOTE):
-            await self._ftp.command(f"DELE {path}", ("2xx", "550"))
+            await self._control.command(f"DELE {path}", ("2xx", "550"))
 
     async def find_sent(self, name: str) -> int | None:
         path = remote_path(self._target.send_directory, name)
@@ -186,11 +191,11 @@ class FtpClient:
 
     async def _open_data(self, command: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
-            reader, writer = await self._ftp.get_passive_connection("I", self._passive)
+            reader, writer = await self._control.get_passive_connection("I", self._passive)
         except (ValueError, IndexError) as error:
             raise aioftp.AIOFTPException("unreadable reply to PASV or EPSV") from error
         try:
-            await self._ftp.command(command, "1xx")
+            await self._control.command(command, "1xx")
         except BaseException:
             await _close(writer)
             raise
@@ -206,6 +211,11 @@ class FtpClient:
             raise
         finally:
             await _close(writer)
+
+    async def log_out(self) -> None:
+        with suppress(OSError, EOFError, aioftp.AIOFTPException):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await self._control.command("QUIT", "2xx")
 
     async def close(self) -> None:
         self._ftp.close()

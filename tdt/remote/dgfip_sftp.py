@@ -1,7 +1,6 @@
 """The DGFiP over Passtrans SFTP: metadata in the remote name, uploads under a temporary name then renamed."""
 
 import asyncio
-import posixpath
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -12,7 +11,7 @@ import asyncssh
 
 from tdt.domain.errors import Temporary
 from tdt.domain.helios.model import Metadata
-from tdt.remote.dgfip import UNKNOWN_SIZE, DgfipTarget, RemoteFile, remote_name, remote_path
+from tdt.remote.dgfip import UNKNOWN_SIZE, DgfipTarget, RemoteFile, is_plain_name, remote_name, remote_path
 from tdt.remote.errors import SETTINGS, Remote, settings_read, translated
 
 SERVICE = "DGFiP (SFTP)"
@@ -58,7 +57,7 @@ async def open_sftp(target: DgfipTarget) -> AsyncIterator["SftpClient"]:
         with translated(_REMOTE):
             connection = await asyncssh.connect(target.host, target.port, options=options)
             stack.push_async_callback(_leave, connection)
-            sftp = await _within(connection.start_sftp_client())
+            sftp = await _within(connection.start_sftp_client(path_encoding="latin-1"))
         yield SftpClient(target, sftp)
 
 
@@ -184,9 +183,9 @@ class SftpClient:
 
 
 def _as_file(entry: asyncssh.SFTPName) -> RemoteFile | None:
-    name = entry.filename if isinstance(entry.filename, str) else entry.filename.decode("utf-8", "replace")
+    name = str(entry.filename)
     directory = entry.attrs.type == asyncssh.FILEXFER_TYPE_DIRECTORY or S_ISDIR(entry.attrs.permissions or 0)
-    if directory or name in (".", "..") or posixpath.basename(name) != name or not name.isprintable():
+    if directory or not is_plain_name(name):
         return None
     return RemoteFile(name, UNKNOWN_SIZE if entry.attrs.size is None else entry.attrs.size)
 

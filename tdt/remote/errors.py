@@ -66,7 +66,7 @@ def _classify(remote: Remote, progress: Progress, error: Exception) -> TdtError:
 
 def describe(error: Exception) -> str:
     """Type and system reason of an error: never its text, which may quote an address and its password."""
-    reason = (error.reason if isinstance(error, ssl.SSLError) else getattr(error, "strerror", None)) or ""
+    reason = getattr(error, "reason" if isinstance(error, ssl.SSLError) else "strerror", None)
     if not isinstance(reason, str) or "://" in reason:
-        reason = ""
+        return type(error).__name__
     return f"{type(error).__name__} {reason}".strip()

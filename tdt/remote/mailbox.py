@@ -156,7 +156,8 @@ class Mailbox:
                     while not any(_ANNOUNCED.match(line) for line in await self._race(self._pushed(), None)):
                         pass
         finally:
-            self._client.idle_done()
+            if not self._lost.done():
+                self._client.idle_done()
         await self._race(asyncio.wait_for(idling, TIMEOUT_SECONDS))
 
     async def _pushed(self) -> list[bytes]:
@@ -192,6 +193,9 @@ class Mailbox:
 
     async def _race(self, call: Coroutine[Any, Any, Any], seconds: float | None = TIMEOUT_SECONDS) -> Any:
         """The library leaves commands waiting when the connection is lost: watch both."""
+        if self._lost.done():
+            call.close()
+            raise ConnectionResetError("connection lost")
         task = asyncio.ensure_future(call)
         try:
             await asyncio.wait({task, self._lost}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

@@ -5,13 +5,14 @@ import secrets
 import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Literal
 
 import aiohttp
 from yarl import URL
 
 from tdt.domain.errors import Permanent, Temporary, Uncertain
-from tdt.remote.errors import Progress, Remote, translated
+from tdt.remote.errors import Progress, Remote, describe, translated
 from tdt.remote.tls import client_context
 
 SERVICE = "Ministère de l'Intérieur (@CTES)"
@@ -24,8 +25,8 @@ ANSWER_SECONDS = 180.0
 # What S2LOW sends since the DGCL servers of 2025: keep the same header, in case a filter there expects it.
 _USER_AGENT = "curl/*"
 
-# TLS 1.3: a server refuses our certificate after the client believes the handshake done. These alerts say so.
-_HANDSHAKE_ALERTS = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE", "PROTOCOL_VERSION")
+# How long curl waits for "100 Continue" before it sends the body all the same.
+CONTINUE_SECONDS = 1.0
 
 OpenChunks = Callable[[], AsyncIterator[bytes]]
 
@@ -73,30 +74,37 @@ async def send_archive(target: PrefectureTarget, name: str, size: int, open_chun
 async def _post(target: PrefectureTarget, url: str, context: ssl.SSLContext, archive: _Archive) -> str:
     in_query = bool(target.login) and target.authentication == "query"
     with translated(_REMOTE, hide_cause=in_query) as progress:
+        upload = _Upload(archive, progress)
         try:
-            status = await _exchange(target, url, context, _Upload(archive, progress))
+            status = await _exchange(target, url, context, upload)
+            if status == HTTPStatus.EXPECTATION_FAILED and not progress.sent:
+                status = await _exchange(target, url, context, upload, ask_first=False)
         except (OSError, aiohttp.ClientError) as error:
-            if _never_reached(error):
-                message = f"{SERVICE} : serveur injoignable"
-                details = {"error": type(error).__name__, "unreached": True}
-                raise Temporary(message, details=details) from (None if in_query else error)
-            raise
+            if progress.sent:
+                raise
+            details = {"error": describe(error), "unreached": True}
+            raise Temporary(f"{SERVICE} : serveur injoignable", details=details) from (None if in_query else error)
     if status not in target.accepted_status:
         raise Temporary(f"{SERVICE} : envoi refusé (HTTP {status})", details={"status": status})
     return f"HTTP {status}"
 
 
-def _never_reached(error: BaseException) -> bool:
-    """No connection (refused, DNS, time), or a handshake that one side refused: not a byte of the request was read."""
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        return True
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLError):
-            reason = cause.reason or ""
-            return "ALERT" in reason and any(alert in reason for alert in _HANDSHAKE_ALERTS)
-        cause = cause.__cause__ or cause.__context__
-    return False
+class _Request(aiohttp.ClientRequest):
+    """Asks before it sends the body, as curl does ("Expect: 100-continue"), but not for ever (RFC 9110 §10.1.1).
+
+    With TLS 1.3 the client believes the handshake done before the server has judged its certificate: sent at once, the
+    body of a refused connection would leave in doubt what is certain.
+    """
+
+    async def send(self, conn: "aiohttp.connector.Connection") -> aiohttp.ClientResponse:
+        if self._continue is not None:
+            asyncio.get_running_loop().call_later(CONTINUE_SECONDS, _release, self._continue)
+        return await super().send(conn)
+
+
+def _release(answered: asyncio.Future[bool]) -> None:
+    if not answered.done():
+        answered.set_result(True)
 
 
 class _Upload:
@@ -136,26 +144,34 @@ class _Upload:
         self.complete = True
 
 
-async def _exchange(target: PrefectureTarget, url: str, context: ssl.SSLContext, upload: _Upload) -> int:
-    connector = aiohttp.TCPConnector(ssl=context, force_close=True)
-    timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS)
+async def _exchange(
+    target: PrefectureTarget, url: str, context: ssl.SSLContext, upload: _Upload, *, ask_first: bool = True
+) -> int:
     headers = {
         "User-Agent": _USER_AGENT,
         "Content-Type": upload.content_type,
         "Content-Length": str(upload.length),
     }
-    address, auth = URL(url), None
+    address = URL(url)
     if target.login and target.authentication == "query":
         address = address.update_query(user=target.login, password=target.password)
     elif target.login:
-        auth = aiohttp.BasicAuth(target.login, target.password, encoding="utf-8")
-    session = aiohttp.ClientSession(
-        connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), auth=auth
-    )
-    async with asyncio.timeout(CONNECT_SECONDS + ANSWER_SECONDS) as deadline, session:
-        # the body of the answer is ignored, as S2LOW does: only the status is defined
+        headers["Authorization"] = aiohttp.encode_basic_auth(target.login, target.password)
+    async with asyncio.timeout(CONNECT_SECONDS + ANSWER_SECONDS) as deadline, _session(context) as session:
         body = upload.chunks(deadline)
-        async with session.post(address, data=body, headers=headers, allow_redirects=False) as answer:
+        async with session.post(
+            address, data=body, headers=headers, allow_redirects=False, expect100=ask_first
+        ) as answer:
+            # the body of the answer is ignored, as S2LOW does: only the status is defined
             if answer.status in target.accepted_status and not upload.complete:
                 raise Uncertain(f"{SERVICE} : réponse reçue avant la fin de l'envoi", details={"status": answer.status})
             return answer.status
+
+
+def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=context, force_close=True),
+        timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_connect=CONNECT_SECONDS),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        request_class=_Request,
+    )

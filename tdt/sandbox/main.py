@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from tdt.db.migrate import migrate
-from tdt.db.pool import AWAY
+from tdt.db.pool import UNREACHABLE
 from tdt.domain.ids import AuthorityId
 from tdt.log import configure
 from tdt.sandbox import mailserver, postgres
@@ -185,7 +185,7 @@ async def _start_database(supervisor: Supervisor, layout: Layout, settings: Sett
         dsns = Dsns(cluster.dsn(postgres.OWNER), cluster.dsn(postgres.APP))
     try:
         await migrate(dsns.owner)
-    except AWAY as error:
+    except UNREACHABLE as error:
         raise StartFailed(f"the database went away while it was being prepared: {error}") from error
     return dsns
 

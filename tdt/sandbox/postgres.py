@@ -226,6 +226,9 @@ def server_command(cluster: Cluster, parent: int | None = None) -> list[str]:
         "log_timezone": "UTC",
         "timezone": "UTC",
     }
+    if cluster.binaries.major >= 18:
+        # an I/O worker killed while the server recovers is never noticed: recovery would wait for it for ever
+        settings["io_method"] = "sync"
     if not cluster.durable:
         settings |= {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
     server = [str(cluster.binaries.directory / "postgres"), "-D", str(cluster.data)]

@@ -13,7 +13,10 @@ from reportlab.lib.styles import getSampleStyleSheet
 from reportlab.lib.units import cm
 from reportlab.platypus import Paragraph, SimpleDocTemplate, Spacer, Table
 
-MONTHS = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
+MONTHS = (
+    *("janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre"),
+    *("octobre", "novembre", "décembre"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,9 @@ def deliberation(payer: Payer, number: str, day: date) -> bytes:
             f"<b>{payer.name}</b>",
             f"<b>Extrait du registre des délibérations du conseil municipal</b><br/>Séance du {_french(day)}",
             f"<b>Délibération n° {number} : acquisition de la parcelle AB 214, chemin du Moulin</b>",
-            "Le maire rappelle que la commune souhaite ouvrir au public un jardin au bord du canal. La parcelle AB 214,"
-            " d'une contenance de 1 240 m², est proposée par son propriétaire au prix de 18 600 €, frais en sus. Le plan"
-            " de situation et l'état parcellaire sont joints en annexe.",
+            "Le maire rappelle que la commune souhaite ouvrir au public un jardin au bord du canal. La parcelle"
+            " AB 214, d'une contenance de 1 240 m², est proposée par son propriétaire au prix de 18 600 €. Le plan de"
+            " situation et l'état parcellaire sont joints en annexe.",
             "<b>Après en avoir délibéré, le conseil municipal, par quinze voix pour et deux abstentions :</b>",
             "Article 1 : approuve l'acquisition de la parcelle AB 214 au prix de 18 600 €.",
             "Article 2 : autorise le maire à signer l'acte authentique et toute pièce utile.",

@@ -60,6 +60,37 @@ class GatewayData(TLS_DTPHandler):  # type: ignore[misc]  # pyftpdlib has no typ
     """The data connection: says 226 only when a received file is durable, or a sent one really taken."""
 
     _settled = False
+    _empty = False
+
+    def __init__(self, sock: socket.socket, cmd_channel: "GatewayHandler"):
+        super().__init__(sock, cmd_channel)
+        if not self.connected:
+            cmd_channel.data_lost()
+
+    def push(self, data: bytes) -> None:
+        """An empty listing must not be sent: over TLS, pyftpdlib takes the nothing written for a closed connection."""
+        if data:
+            super().push(data)
+        else:
+            self._initialized = True
+            self._await(self.ioloop.WRITE)
+
+    def close_when_done(self) -> None:
+        """Nor may a connection be closed before its TLS handshake, when there is nothing to send."""
+        self._empty = self._ssl_requested and not self._ssl_established and not self.producer_fifo
+        if self._empty:
+            self._await(self.ioloop.READ)
+        else:
+            super().close_when_done()
+
+    def handle_ssl_established(self) -> None:
+        if self._empty:
+            self._await(self.ioloop.WRITE)
+            super().close_when_done()
+
+    def _await(self, events: int) -> None:
+        self._wanted_io_events = events
+        self.modify_ioloop_events(events)
 
     def cut(self) -> None:
         """Break the connection off in the middle, as a network would."""
@@ -130,6 +161,8 @@ class GatewayHandler(TLS_FTPHandler):  # type: ignore[misc]
     gateway: bool
     secure: bool
     _restart_position: int
+    _in_dtp_queue: tuple[Any, ...] | None
+    _out_dtp_queue: tuple[Any, ...] | None
     dtp_handler = GatewayData
     banner = "Passerelle DGFiP (simulateur)"
     auth_failed_timeout = 0.2
@@ -212,6 +245,15 @@ class GatewayHandler(TLS_FTPHandler):  # type: ignore[misc]
         else:
             self.respond("150 File status okay. About to open data connection.")
             self._in_dtp_queue = (stored, "STOR")
+
+    def data_lost(self) -> None:
+        """The client broke the data connection off before it was used: it still waits for a reply."""
+        for queue, position in ((self._in_dtp_queue, 0), (self._out_dtp_queue, 2)):
+            if queue is not None:
+                self.respond(ABORTED_REPLY)
+                if queue[position] is not None:
+                    queue[position].close()
+        self._in_dtp_queue = self._out_dtp_queue = None
 
     def take(self, file: StoredFile) -> None:
         """The file is complete: make it durable. Raises UploadRefused, OSError."""

@@ -1,5 +1,6 @@
 """The XML that the préfecture writes (envelope, acknowledgements, anomalies, classification) and its file names."""
 
+import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -133,10 +134,15 @@ def ar_acte(acte: etree._Element, id_acte: str, day: date, classification: str) 
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """`nature`: three digits; `detail`: French, for the agent."""
+    """`nature`: three digits; `detail`: French, for the agent; it may quote anything that was received."""
 
     nature: str
     detail: str
+
+    @property
+    def readable(self) -> str:
+        """The detail without the characters that XML forbids."""
+        return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "?", self.detail)
 
 
 def anomalie_acte(acte: etree._Element, anomaly: Anomaly, day: date, classification: str) -> bytes:
@@ -146,7 +152,7 @@ def anomalie_acte(acte: etree._Element, anomaly: Anomaly, day: date, classificat
             None,
             element("Date", text=day.isoformat()),
             element("Nature", text=anomaly.nature),
-            element("Detail", text=anomaly.detail),
+            element("Detail", text=anomaly.readable),
             echo(acte, "ActeRecu"),
             element("ClassificationDateVersionEnCours", text=classification),
         )
@@ -160,7 +166,7 @@ def anomalie_enveloppe(received: etree._Element, anomaly: Anomaly, day: date) ->
             None,
             element("Date", text=day.isoformat()),
             element("Nature", text=anomaly.nature),
-            element("Detail", text=anomaly.detail),
+            element("Detail", text=anomaly.readable),
             echo(received, "EnveloppeRecue"),
         )
     )

@@ -105,8 +105,7 @@ class Desk:
             self._journal.reception(name, {**_metadata(case.reading), **origin}, stored)
             mails = [] if behaviour["answer"] == "silence" else self._answer(case)
             for mail in mails:
-                for _ in range(2 if behaviour["duplicate_mail"] else 1):
-                    self._post(mail, case.now, behaviour["delay"])
+                self._post(mail, case.now, behaviour["delay"])
 
     def _case(self, name: str, stored: Stored, archive: Archive | ArchiveError, answer: str) -> Case:
         rules = Rules(
@@ -209,7 +208,9 @@ class Desk:
         return [File(envelope_name, answers.envelope(party, [name])), File(name, data)]
 
     def _post(self, mail: Mail, now: datetime, delay: float) -> None:
-        self._journal.add_due(now.timestamp() + delay, {"mail": mail.subject}, build_mail(mail, now))
+        raw = build_mail(mail, now)
+        for _ in range(2 if self.behaviour()["duplicate_mail"] else 1):  # as when two addresses lead to one mailbox
+            self._journal.add_due(now.timestamp() + delay, {"mail": mail.subject}, raw)
 
 
 def _party(entry: Mapping[str, Any]) -> Party:

@@ -142,7 +142,9 @@ def _check(element: etree._Element) -> None:
 
 
 def _check_attributes(element: etree._Element, name: str, shape: Shape) -> None:
-    given = {str(key) for key in element.attrib if not str(key).startswith(f"{{{XSI}}}")}
+    given = {str(key) for key in element.attrib} - {f"{{{XSI}}}schemaLocation"}
+    if name == "DocumentPapier":  # the one element that the schema lets be nil
+        given -= _check_nil(element)
     wanted = {f"{{{INSEE if key == 'SIREN' else ACTES}}}{key}" for key in shape.attributes}
     if given != wanted:
         raise Malformed(f"attributs de {name} : {', '.join(sorted(given ^ wanted))}")
@@ -152,6 +154,14 @@ def _check_attributes(element: etree._Element, name: str, shape: Shape) -> None:
             raise Malformed(f"valeur de l'attribut {key} de {name} : {value[:80]}")
         if pattern == DATE:
             _check_date(key, value)
+
+
+def _check_nil(element: etree._Element) -> set[str]:
+    """Its attribute xsi:nil, when it is right."""
+    nil = element.get(f"{{{XSI}}}nil", "false")
+    if nil not in ("true", "false", "1", "0") or (nil in ("true", "1") and (element.text or len(element))):
+        raise Malformed("xsi:nil de DocumentPapier")
+    return {f"{{{XSI}}}nil"}
 
 
 def _check_date(name: str, text: str) -> None:

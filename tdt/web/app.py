@@ -46,7 +46,7 @@ class Door:
         """Check who calls and what it may do, in S2LOW's order, then hand over."""
         request[ROUTE] = route
         der = peer_certificate(request, self.deps.config.server.client_certificate == "nginx")
-        if der is not None and (reason := self.trust.refusal(der)):
+        if der is not None and (reason := self._doubt(der)):
             return await self._close(request, der, reason)
         if route.first is not None:
             route.first(read_query(request))
@@ -66,6 +66,12 @@ class Door:
                 # nothing refers to these files; after a commit whose answer was lost something may
                 discard(self.deps, request.get(FORM) or Form())
             raise
+
+    def _doubt(self, der: bytes) -> str:
+        try:
+            return self.trust.refusal(der)
+        except ValueError as error:
+            raise Unidentified("Impossible de lire le certificat") from error
 
     def _identify(self, der: bytes | None) -> Identity:
         if der is None:

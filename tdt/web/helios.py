@@ -10,6 +10,7 @@ from tdt.db.authorities import get_owner
 from tdt.domain.authorities import Module, can_view
 from tdt.domain.errors import Forbidden, Refused
 from tdt.domain.helios.model import HeliosStatus
+from tdt.domain.helios.rules import too_large
 from tdt.domain.ids import HeliosId
 from tdt.domain.text import FILENAME_LENGTH, truncate
 from tdt.flows import helios_submit
@@ -97,9 +98,8 @@ async def _viewable(call: Call) -> db.HeliosTransaction:
 
 
 def _plan(limits: Limits) -> FormPlan:
-    too_large = f"Taille de fichier supérieure à la limite autorisée ({limits.pes_bytes >> 20} Mo maximum)."
     messages: Mapping[Fault, str] = {
-        Fault.TOO_LARGE: too_large,
+        Fault.TOO_LARGE: too_large(limits.pes_bytes).message,
         Fault.TOO_MANY_FILES: NO_FILE,
         Fault.TOO_MUCH_TEXT: NO_FILE,
         Fault.TRUNCATED: UPLOAD_ERROR.format(PHP_PARTIAL),

@@ -60,6 +60,7 @@ class FormPlan:
 
 NO_PLAN = FormPlan()
 FORM = web.RequestKey("form", Form)
+CONTINUED = web.RequestKey("continued", bool)
 _Sink = SpoolWriter | bytearray | None
 
 
@@ -215,8 +216,8 @@ async def _read(request: web.Request, plan: FormPlan, source: BodySource) -> For
 
 async def accept_body(request: web.Request) -> None:
     """Say 100 Continue to a client that waits for it: only now is the body wanted."""
-    if request.headers.get("Expect", "").lower() == "100-continue" and not request.get("continued"):
-        request["continued"] = True
+    if request.headers.get("Expect", "").lower() == "100-continue" and CONTINUED not in request:
+        request[CONTINUED] = True
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
 

@@ -64,13 +64,13 @@ class Worker:
             loops.append(asyncio.create_task(self._work("archive", ARCHIVE_LANE, wakeups)))
             on_ready()
             stopped = asyncio.create_task(self._stopping.wait())
-            # a helper that ends is a fault: the supervisor restarts the whole process
-            await asyncio.wait([stopped, *helpers], return_when=asyncio.FIRST_COMPLETED)
+            # a task that ends by itself is a fault of ours: the process ends too, and is started again
+            await asyncio.wait([stopped, *helpers, *loops], return_when=asyncio.FIRST_COMPLETED)
             self._stopping.set()
             await self._finish(loops, helpers)
-            for helper in helpers:
-                if helper.done() and not helper.cancelled() and helper.exception() is not None:
-                    raise helper.exception()  # type: ignore[misc]
+            for task in (*helpers, *loops):
+                if not task.cancelled() and (fault := task.exception()) is not None:
+                    raise fault
 
     async def _finish(self, loops: list[asyncio.Task[None]], helpers: list[asyncio.Task[None]]) -> None:
         self._lanes["archive"].put_nowait(Ring())

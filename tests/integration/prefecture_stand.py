@@ -76,7 +76,7 @@ class Stand:
     """Talks to a simulator wherever it runs; `control` is the address of its control API."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, control: str, maildir: Path):
-        self._session = session
+        self.session = session
         self.url = url
         self.control = control
         self.maildir = maildir
@@ -86,25 +86,25 @@ class Stand:
         with aiohttp.MultipartWriter("form-data") as body:
             part = body.append(data, {"Content-Type": "application/octet-stream"})
             part.set_content_disposition("form-data", name=name, filename=name)
-        async with self._session.post(self.url, data=body, headers=headers) as response:
+        async with self.session.post(self.url, data=body, headers=headers) as response:
             return response.status
 
     async def command(self, path: str, value: Any = None, status: int = 200) -> Any:
         """POST of JSON (bytes go as they are); the JSON answered, after its status was checked."""
         sent = {"data": value} if isinstance(value, bytes) else {"json": value}
-        async with self._session.post(self.control + path, **sent) as response:
+        async with self.session.post(self.control + path, **sent) as response:
             answer = await response.json()
             assert response.status == status, answer
             assert isinstance(answer, dict) and (status == 200) == ("error" not in answer)
             return answer
 
     async def received(self) -> list[dict[str, Any]]:
-        async with self._session.get(f"{self.control}/prefecture/received") as response:
+        async with self.session.get(f"{self.control}/prefecture/received") as response:
             items: list[dict[str, Any]] = await response.json()
             return items
 
     async def bytes_of(self, number: int) -> tuple[int, bytes]:
-        async with self._session.get(f"{self.control}/prefecture/received/{number}") as response:
+        async with self.session.get(f"{self.control}/prefecture/received/{number}") as response:
             return response.status, await response.read()
 
     def mails(self) -> list[Received]:

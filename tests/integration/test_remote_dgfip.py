@@ -141,6 +141,14 @@ async def test_received_files_are_listed_with_their_sizes_without_directories(wa
         assert await client.list_received() == [RemoteFile("ACK 1.xml", 0), RemoteFile("PES2R_DEP_P_1.xml", 5)]
 
 
+async def test_a_name_with_accents_can_be_listed_and_fetched(way: Way) -> None:
+    (way.played.received / "Éàœ.xml").write_bytes(b"12345")
+    async with open_dgfip(way.target) as client:
+        (file,) = await client.list_received()
+        assert file.name.encode("latin-1").decode() == "Éàœ.xml"
+        assert b"".join([block async for block in client.fetch(file.name)]) == b"12345"
+
+
 async def test_an_empty_receive_directory_is_an_empty_list(way: Way) -> None:
     async with open_dgfip(way.target) as client:
         assert await client.list_received() == []
@@ -236,9 +244,10 @@ async def test_a_name_that_leaves_the_directory_or_the_line_is_refused(way: Way,
                 pass
 
 
-def test_metadata_that_would_break_the_line_are_refused() -> None:
+@pytest.mark.parametrize("p_msg", ["", "PES#1#2#3\r\nsite P_DEST X", "PES#1#2#é"])
+def test_metadata_that_would_break_the_line_are_refused(p_msg: str) -> None:
     with pytest.raises(Permanent):
-        Metadata("VHPCE31", "THELPES2", "PES#1#2#3\r\nsite P_DEST X")
+        Metadata("VHPCE31", "THELPES2", p_msg)
 
 
 async def test_content_of_another_size_than_announced_is_not_taken_for_sent(way: Way) -> None:

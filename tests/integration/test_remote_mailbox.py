@@ -42,9 +42,10 @@ def target(server: MailServer) -> MailboxTarget:
     return MailboxTarget("127.0.0.1", server.port, False, LOGIN, PASSWORD)
 
 
-async def subjects(mailbox: Mailbox) -> list[bytes]:
-    mails = [await mailbox.fetch(key) for key in await mailbox.list_new()]
-    return [mail.split(b"Subject: ")[1].split(b"\r\n")[0] for mail in mails]
+async def by_subject(mailbox: Mailbox) -> dict[str, str]:
+    """Key of each message by its subject: files dropped together get their UIDs in any order."""
+    mails = [(await mailbox.fetch(key), key) for key in await mailbox.list_new()]
+    return {mail.splitlines()[0].decode().removeprefix("Subject: "): key for mail, key in mails}
 
 
 def mail(subject: str) -> bytes:
@@ -63,8 +64,8 @@ async def test_messages_come_byte_for_byte_and_stay(server: MailServer, target: 
         uidvalidity, _, uid = key.partition("/")
         assert uidvalidity.isdigit()
         assert uid == "1"
-        assert await mailbox.fetch(key) == MAIL
-        assert await mailbox.fetch(key) == MAIL
+        assert await mailbox.fetch(key) == server.serves(MAIL)
+        assert await mailbox.fetch(key) == server.serves(MAIL)
     async with open_mailbox(target) as mailbox:
         assert await mailbox.list_new() == [key]
 
@@ -74,14 +75,15 @@ async def test_a_message_that_arrives_meanwhile_is_listed(server: MailServer, ta
         for number in range(1, 4):
             server.deliver(mail(f"AR {number}"), f"{number}.a")
             assert len(await mailbox.list_new()) == number
-        assert await subjects(mailbox) == [b"AR 1", b"AR 2", b"AR 3"]
+        assert list(await by_subject(mailbox)) == ["AR 1", "AR 2", "AR 3"]
 
 
 async def test_many_messages_are_listed_in_one_go(server: MailServer, target: MailboxTarget) -> None:
-    for number in range(2_500):
+    count = 2_500 if server.name == "dovecot" else 200  # pymap takes 7 ms for each
+    for number in range(count):
         server.deliver(mail("AR"), f"{number:05}.a")
     async with open_mailbox(target) as mailbox:
-        assert len(await mailbox.list_new()) == 2_500
+        assert len(await mailbox.list_new()) == count
 
 
 @pytest.mark.parametrize("folder", ["", "traites", "Traités & classés"])
@@ -92,17 +94,17 @@ async def test_an_acknowledged_message_leaves_the_folder(
         server.deliver(mail(f"AR {number}"), f"{number}.a")
     target = replace(target, done_folder=folder)
     async with open_mailbox(target) as mailbox:
-        first, second, third = await mailbox.list_new()
-        await mailbox.acknowledge(second)
-        await mailbox.acknowledge(first)
-        assert await mailbox.list_new() == [third]
-        await mailbox.acknowledge(first)
-        assert await mailbox.list_new() == [third]
+        keys = await by_subject(mailbox)
+        await mailbox.acknowledge(keys["AR 2"])
+        await mailbox.acknowledge(keys["AR 1"])
+        assert await mailbox.list_new() == [keys["AR 3"]]
+        await mailbox.acknowledge(keys["AR 1"])
+        assert await mailbox.list_new() == [keys["AR 3"]]
         with pytest.raises(NotFound):
-            await mailbox.fetch(first)
+            await mailbox.fetch(keys["AR 1"])
     if folder:
         async with open_mailbox(replace(target, folder=folder)) as done:
-            assert await subjects(done) == [b"AR 2", b"AR 1"]
+            assert list(await by_subject(done)) == ["AR 2", "AR 1"]
     left = [path.read_bytes() for name in ("new", "cur") for path in (server.maildir / name).iterdir()]
     assert left == [mail("AR 3")]
 
@@ -128,7 +130,7 @@ async def test_a_mail_of_50_megabytes(server: MailServer, target: MailboxTarget)
         (key,) = await mailbox.list_new()
         before = psutil.Process().memory_info().rss
         fetched = await mailbox.fetch(key)
-        assert fetched == content
+        assert fetched == server.serves(content)
         assert psutil.Process().memory_info().rss - before < 4 * len(content)
 
 
@@ -192,13 +194,11 @@ async def test_a_connection_lost_while_waiting_is_temporary(server: MailServer, 
     async with open_mailbox(target) as mailbox:
         waiting = asyncio.create_task(mailbox.wait(60))
         await asyncio.wait({waiting}, timeout=0.3)
-        if server.name == "dovecot":
-            # the master is not the process that holds our connection
-            for child in psutil.Process(server.process.pid).children(recursive=True):
-                child.kill()
         server.kill()
         with pytest.raises(Temporary):
             await asyncio.wait_for(waiting, 10)
+        with pytest.raises(Temporary):
+            await mailbox.list_new()
 
 
 async def test_a_refused_login_is_temporary_and_hides_the_password(target: MailboxTarget) -> None:
@@ -297,9 +297,11 @@ async def test_a_server_without_idle_is_asked_again_at_the_end(monkeypatch: pyte
 
 async def test_a_short_body_given_as_a_quoted_string() -> None:
     fetched = ['* 1 FETCH (UID 4 BODY[] "a \\"b\\" \\\\")']
-    async with modest_server("", {"SELECT": SELECTED, "UID FETCH": fetched}) as (port, _):
-        async with open_mailbox(MailboxTarget("127.0.0.1", port, False, LOGIN, PASSWORD)) as mailbox:
-            assert await mailbox.fetch("7/4") == b'a "b" \\'
+    async with (
+        modest_server("", {"SELECT": SELECTED, "UID FETCH": fetched}) as (port, _),
+        open_mailbox(MailboxTarget("127.0.0.1", port, False, LOGIN, PASSWORD)) as mailbox,
+    ):
+        assert await mailbox.fetch("7/4") == b'a "b" \\'
 
 
 async def test_a_greeting_that_sends_us_away_is_temporary() -> None:

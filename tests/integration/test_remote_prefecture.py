@@ -33,6 +33,16 @@ class Ministry:
     bodies: list[bytes] = field(default_factory=list)
     received_bytes: int = 0
     keep: bool = True
+    unwilling: bool = False
+    expected: list[str] = field(default_factory=list)
+
+    async def expect(self, request: web.Request) -> web.StreamResponse | None:
+        self.expected.append(request.headers.get("Expect", ""))
+        if self.unwilling:
+            return web.Response(status=417)
+        assert request.transport is not None
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return None
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self.requests.append(request)
@@ -67,7 +77,9 @@ def server_context(authority: TestAuthority) -> ssl.SSLContext:
 
 @asynccontextmanager
 async def ministry_server(ministry: Ministry, context: ssl.SSLContext | None) -> AsyncIterator[str]:
-    runner = web.ServerRunner(web.Server(ministry.handle), shutdown_timeout=1)
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", ministry.handle, expect_handler=ministry.expect)
+    runner = web.AppRunner(application, shutdown_timeout=1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
     await site.start()
@@ -93,9 +105,12 @@ Misbehave = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Non
 
 
 @asynccontextmanager
-async def raw_server(misbehave: Misbehave, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+async def raw_server(
+    misbehave: Misbehave, context: ssl.SSLContext | None = None, greeting: bytes = b"HTTP/1.1 100 Continue\r\n\r\n"
+) -> AsyncIterator[str]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
+            writer.write(greeting)
             await misbehave(reader, writer)
         except (OSError, EOFError):
             pass
@@ -274,6 +289,37 @@ async def test_an_answer_that_is_not_http_is_uncertain(target: PrefectureTarget)
     async with raw_server(nonsense) as url:
         with pytest.raises(Uncertain):
             await post(replace(target, url=url))
+
+
+async def test_a_loss_before_the_body_is_rescued(ministry: Ministry, url: str, target: PrefectureTarget) -> None:
+    async def close(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+
+    async with raw_server(close, greeting=b"") as broken:
+        assert await post(replace(target, url=broken, rescue_url=url)) == "HTTP 200 (adresse de secours)"
+        with pytest.raises(Temporary):
+            await post(replace(target, url=broken))
+
+
+async def test_a_server_is_asked_before_the_body(ministry: Ministry, url: str, target: PrefectureTarget) -> None:
+    await post(replace(target, url=url))
+    assert ministry.expected == ["100-continue"]
+
+
+async def test_a_server_that_refuses_to_be_asked(ministry: Ministry, url: str, target: PrefectureTarget) -> None:
+    ministry.unwilling = True
+    assert await post(replace(target, url=url)) == "HTTP 200"
+    assert the_part(ministry) == (NAME, NAME, CONTENT)
+
+
+async def test_a_server_that_does_not_say_continue_gets_the_body_all_the_same(target: PrefectureTarget) -> None:
+    async def old(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_all(reader, writer)
+        writer.write(b"HTTP/1.0 200 OK\r\n\r\n")
+        await writer.drain()
+
+    async with raw_server(old, greeting=b"") as url:
+        assert await post(replace(target, url=url)) == "HTTP 200"
 
 
 async def test_silence_after_the_last_byte_is_uncertain(

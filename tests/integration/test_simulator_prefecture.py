@@ -179,7 +179,8 @@ def budget(sealed: bool, altered: bool = False, indented: bool = False) -> bytes
     text = f'<DocumentBudgetaire xmlns="{BUDGET_NAMESPACE}">\n   <VersionSchema V="100"/>\n'
     rest = '   <Budget>\n      <LigneBudget V="1"/>\n   </Budget>\n</DocumentBudgetaire>'
     canonical = etree.tostring(etree.fromstring(text + rest), method="c14n")
-    seal = f'   <Scellement md5="{md5(canonical).hexdigest()}" sha1="{sha1(canonical).hexdigest()}" date="2026-11-22T00:00:00"/>\n'
+    digests = f'md5="{md5(canonical).hexdigest()}" sha1="{sha1(canonical).hexdigest()}"'
+    seal = f'   <Scellement {digests} date="2026-11-22T00:00:00"/>\n'
     document = text + (seal if sealed else "") + (rest.replace('V="1"', 'V="2"') if altered else rest)
     if indented:
         document = document.replace("   ", " ")
@@ -412,7 +413,8 @@ async def test_only_certificates_of_the_authority_come_in(bench: Bench, stand: S
 async def test_every_shape_of_request(bench: Bench, stand: Stand) -> None:
     """Fields beside the file, unquoted names; a body that says no file, or stops, is refused and leaves nothing."""
     data = GOOD.build()
-    head = f"--b\r\nContent-Disposition: form-data; name=name\r\n\r\n{GOOD.name}\r\n--b\r\nContent-Disposition: form-data; "
+    part = "--b\r\nContent-Disposition: form-data; "
+    head = f"{part}name=name\r\n\r\n{GOOD.name}\r\n{part}"
     file = f"name=file; filename={GOOD.name}\r\nContent-Type: application/gzip\r\n\r\n".encode()
     tls = client_tls(bench.authority, bench.authority.client("shapes"))
     headers = {"Content-Type": "multipart/form-data; boundary=b"}

@@ -1,6 +1,8 @@
 """Who may come in, and what each is told: certificates, Basic credentials, the endpoints about the connection."""
 
+import asyncio
 import json
+import re
 import ssl
 from pathlib import Path
 
@@ -9,8 +11,9 @@ import msgspec
 import pytest
 
 from tdt.config import Config
+from tdt.deps import utc_now
 from tdt.domain.identity import certificate_hash
-from tdt.sandbox.pki import Pki
+from tdt.sandbox.pki import Pki, make_pki
 from tests.postgres import TestDatabase
 from tests.wire.client import Client, File, close, multipart, read_answer
 from tests.wire.stack import Stack, changed, run_stack
@@ -107,6 +110,27 @@ async def test_a_new_revocation_list_is_obeyed_on_an_open_connection(
         await close(writer)
 
 
+async def test_certificate_key_and_authorities_are_replaced_live(
+    config: Config, database: TestDatabase, pki: Pki, tmp_path: Path
+) -> None:
+    files = tmp_path / "tls"
+    (files / "connect").mkdir(parents=True)
+    install(pki, files)
+    server = msgspec.structs.replace(
+        config.server,
+        certificate=str(files / "server.pem"),
+        key=str(files / "server.key"),
+        connect_authorities=str(files / "connect"),
+    )
+    async with run_stack(changed(config, server=server), database, pki) as stack:
+        assert (await stack.client().get(TEST)).body == b"OK"
+        renewed = make_pki(tmp_path / "renewed", utc_now())
+        install(renewed, files)
+        await until_answer(Client(stack.port, renewed, "certonly"), NOBODY)
+        with pytest.raises((ssl.SSLError, ConnectionError, EOFError)):
+            await stack.client().get(TEST)
+
+
 async def test_rgs(stack: Stack) -> None:
     assert (await stack.client("certonly").get(RGS)).body == b"OK"
 
@@ -186,6 +210,13 @@ async def test_a_forwarded_header_of_nginx_is_not_believed_over_tls(stack: Stack
     assert (await stack.client("no-account").get(TEST, headers)).body == NOBODY
 
 
+async def test_a_fault_of_ours_shows_nothing_but_a_reference(stack: Stack) -> None:
+    await execute(stack, "drop table acte_transaction cascade")
+    answer = await stack.client().get("/modules/actes/actes_transac_get_files_list.php?transaction=1")
+    assert answer.status == 500
+    assert re.fullmatch(rb"KO\nErreur interne \(r\xe9f\xe9rence [0-9a-f]{32}\)\.\n", answer.body)
+
+
 async def test_an_unknown_script_is_not_found(stack: Stack) -> None:
     assert (await stack.client().get("/api/nothing.php")).status == 404
 
@@ -208,11 +239,30 @@ async def test_keep_alive_serves_several_requests(stack: Stack) -> None:
     await close(writer)
 
 
+def install(pki: Pki, files: Path) -> None:
+    """Put the files of a PKI where the server reads its own, the key last."""
+    for name in ("racine", "serveurs", "personnes"):
+        (files / "connect" / f"{name}.pem").write_bytes((pki.connect / f"{name}.pem").read_bytes())
+    (files / "server.pem").write_bytes(pki.server.cert.read_bytes())
+    (files / "server.key").write_bytes(pki.server.key.read_bytes())
+
+
+async def until_answer(client: Client, body: bytes) -> None:
+    deadline = asyncio.get_running_loop().time() + 20
+    while True:
+        try:
+            answer = await client.get(TEST)
+        except (ssl.SSLError, ConnectionError, EOFError):
+            assert asyncio.get_running_loop().time() < deadline, "never served with the new certificate"
+            await asyncio.sleep(0.1)
+        else:
+            assert answer.body == body
+            return
+
+
 def der_of(stack: Stack, account: str) -> bytes:
     pem = stack.pki.client(account).cert.read_text()
     return ssl.PEM_cert_to_DER_cert(pem[: pem.index("-----END")] + "-----END CERTIFICATE-----\n")
-        stack.pki.client(account).cert.read_text().split("-----END")[0] + "-----END CERTIFICATE-----\n"
-    )
 
 
 async def execute(stack: Stack, statement: str) -> None:

@@ -14,7 +14,14 @@ from tdt.domain.actes.naming import read_document_name
 MAIL_LIMIT = 256 * 1024 * 1024
 PARTS_LIMIT = 1000
 _HTML_LIMIT = 1024 * 1024
+_HEADER_LIMIT = 16 * 1024
 _NAME_LENGTH = 255
+
+# A header with its continuation lines: the library reads parameters in a time that grows as the square of their length.
+_PART_HEADER = re.compile(rb"^content-[a-z-]+:.*(?:\n[ \t].*)*", re.IGNORECASE | re.MULTILINE)
+
+# Charsets are read by name only among these: the others of the language include transformations that are no charset.
+_CHARSETS = ("utf-8", "utf8", "iso-8859-1", "iso-8859-15", "windows-1252", "us-ascii")
 
 # What the multi-canal reminder says; S2LOW recognises it by this sentence too.
 _MULTICANAL = (
@@ -44,6 +51,8 @@ def parse_mail(raw: bytes) -> MinistryMail:
     """Take a mail apart, whatever its structure; never raises."""
     if len(raw) > MAIL_LIMIT:
         return MinistryMail((), False, f"courriel de {len(raw)} octets, trop volumineux")
+    if any(match.end() - match.start() > _HEADER_LIMIT for match in _PART_HEADER.finditer(raw)):
+        return MinistryMail((), False, "courriel à l'en-tête trop long")
     try:
         # the older policy of the library: the newer one raises on headers that it cannot make sense of
         leaves = list(_leaves(message_from_bytes(raw)))
@@ -79,10 +88,10 @@ def _file_name(part: Message) -> str:
         # get_filename looks in Content-Disposition, then in the name of Content-Type
         name = str(part.get_filename(""))
         name = str(make_header(decode_header(name)))
+        # a name in bare 8-bit characters: the library keeps its bytes as surrogates
+        name = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     except (HeaderParseError, LookupError, ValueError, TypeError, AttributeError):
         name = "sans-nom"
-    # a name in bare 8-bit characters: the library keeps its bytes as surrogates
-    name = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     name = re.split(r"[/\\]", name)[-1]
     name = re.sub(r"[\x00-\x1f\x7f]", "", name).strip()
     return "" if name in (".", "..") else name[-_NAME_LENGTH:]
@@ -100,9 +109,10 @@ def _looks_like_xml(part: Message, data: bytes) -> bool:
 
 
 def _says_multicanal(data: bytes, part: Message) -> bool:
+    declared = part.get_content_charset("utf-8")
     try:
-        text = data[:_HTML_LIMIT].decode(part.get_content_charset() or "utf-8")
-    except (LookupError, ValueError):
+        text = data[:_HTML_LIMIT].decode(declared if declared in _CHARSETS else "utf-8")
+    except ValueError:
         text = data[:_HTML_LIMIT].decode("windows-1252", "replace")
     words = html.unescape(re.sub(r"<[^<>]*>", " ", text)).replace("’", "'").casefold()
     return _MULTICANAL in " ".join(words.split())

@@ -1,28 +1,13 @@
-"""The entries of an archive: their order, and the proof that envelope, messages and documents name each other."""
+"""The files of an archive: the proof that envelope, messages and documents name each other exactly."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from lxml import etree
 
 from tdt.domain.actes.naming import read_document_name, read_message_name
 from tdt.domain.actes.reading import attribute, children, parse_received, text_of
 from tdt.domain.xml import XmlError, local_name
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One file of the archive; `source` is whatever gives its bytes to the one who writes it."""
-
-    name: str
-    size: int
-    source: object
-
-
-def ordered_entries(envelope: Entry, messages: Sequence[Entry], documents: Sequence[Entry]) -> tuple[Entry, ...]:
-    """The entries in the order of S2LOW: envelope, messages, then the act and its annexes (in the order given)."""
-    return (envelope, *messages, *documents)
 
 
 def check_entries(envelope_xml: bytes, message_xmls: Mapping[str, bytes], document_names: Collection[str]) -> list[str]:

@@ -76,7 +76,7 @@ class DgfipReturn:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """The three values that route a file inside the DGFiP; opaque here, but free of control characters."""
+    """The three values that route a file inside the DGFiP; opaque here, but printable ASCII."""
 
     p_dest: str
     p_appli: str
@@ -84,5 +84,5 @@ class Metadata:
 
     def __post_init__(self) -> None:
         for value in (self.p_dest, self.p_appli, self.p_msg):
-            if not value or not value.isprintable():
+            if not value or not value.isascii() or not value.isprintable():
                 raise Permanent("Métadonnée d'envoi à la DGFiP vide ou illisible", details={"value": value})

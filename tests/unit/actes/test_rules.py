@@ -1,5 +1,6 @@
 """The checks of a submission, in S2LOW's order and words."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 
@@ -48,10 +49,14 @@ GOOD = Submission(
 )
 
 
-def _refusal(facts: Facts = FACTS, **changes: object) -> str:
+def _refused(changes: Mapping[str, object], facts: Facts = FACTS) -> str:
     with pytest.raises(Refused) as refused:
         check_submission(replace(GOOD, **changes), facts)  # type: ignore[arg-type]
     return refused.value.message
+
+
+def _refusal(facts: Facts = FACTS, **changes: object) -> str:
+    return _refused(changes, facts)
 
 
 def test_a_good_submission_is_read() -> None:
@@ -115,7 +120,7 @@ def test_a_number_already_taken() -> None:
     ],
 )
 def test_what_stops_at_once(changes: dict[str, object], message: str) -> None:
-    assert _refusal(**changes) == message
+    assert _refused(changes) == message
 
 
 ACTE_FAULT = "Erreur de validation du fichier de l'acte :\n"
@@ -150,13 +155,13 @@ ANNEX_FAULT = "Erreur de validation d'un fichier de pièce jointe :\n"
     ],
 )
 def test_faults_of_files_come_together(changes: dict[str, object], message: str) -> None:
-    assert _refusal(**changes) == message
+    assert _refused(changes) == message
 
 
 def test_a_missing_typologie_hides_the_faults_of_files() -> None:
     changes = {"acte": _file("n.txt", b"bonjour"), "type_pj": ()}
     expected = "Erreur lors de la réception du fichier annexe plan.pdf : typologie absente"
-    assert _refusal(**changes) == expected
+    assert _refused(changes) == expected
 
 
 def test_a_sealed_budget_is_accepted_with_pdf_and_other_annexes() -> None:
@@ -193,7 +198,7 @@ def test_two_levels_are_mandatory(classif: tuple[str, ...]) -> None:
     ],
 )
 def test_mandatory_fields_and_lengths_come_last_and_together(changes: dict[str, object], lines: str) -> None:
-    assert _refusal(**changes) == NOT_RECORDED + lines
+    assert _refused(changes) == NOT_RECORDED + lines
 
 
 def test_an_act_needs_a_classification() -> None:
@@ -212,16 +217,19 @@ def test_the_order_of_the_checks() -> None:
         "number": "é", "decision_date": "2026-01-01", "acte": None, "type_acte": "", "classif": (), "subject": "",
     }  # fmt: skip
     facts = replace(FACTS, number_taken=True, archive_limit=1)
-    seen = [_refusal(facts, **everything_wrong)]
+    seen = [_refused(everything_wrong, facts)]
     for key, value in (("number", "A"), ("decision_date", "")):
         everything_wrong[key] = value
-        seen.append(_refusal(facts, **everything_wrong))
+        seen.append(_refused(everything_wrong, facts))
     facts = replace(facts, archive_limit=10**9)
-    seen.append(_refusal(facts, **everything_wrong))
+    seen.append(_refused(everything_wrong, facts))
     facts = replace(facts, number_taken=False)
-    for key, value in (("acte", None), ("acte", _file()), ("type_acte", "99_DE"), ("classif", ("1", "1"))):
-        everything_wrong[key] = value
-        seen.append(_refusal(facts, **everything_wrong))
+    steps: list[tuple[str, object]] = [
+        ("acte", None), ("acte", _file()), ("type_acte", "99_DE"), ("classif", ("1", "1")),
+    ]  # fmt: skip
+    for name, correction in steps:
+        everything_wrong[name] = correction
+        seen.append(_refused(everything_wrong, facts))
     assert [text[:40] for text in seen] == [
         "Le numéro n'est pas correct",
         "La date de décision est une date dans le",

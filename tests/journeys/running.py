@@ -1,0 +1,137 @@
+"""A whole sandbox, started as a user starts it: one command, one line of JSON, processes of its own."""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+from tdt.sandbox.client import Client, Upload
+from tests.ports import free_port
+
+START_SECONDS = 90.0
+PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+PDF_NAME = "deliberation.pdf"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What the first process printed, and that process."""
+
+    process: subprocess.Popen[bytes]
+    told: dict[str, Any]
+    log: Path
+
+    def client(self, name: str) -> Client:
+        account = self.told["accounts"][name]
+        port = int(self.told["url"].rpartition(":")[2])
+        return Client(
+            port, Path(self.told["ca"]), Path(account["cert"]), Path(account["key"]), account["login"], account["password"]
+        )
+
+    def control(self, path: str, body: object = None) -> Any:
+        """Ask the simulators; a body makes it a POST."""
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.told["control"] + path, data, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.loads(answer.read())
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process below the first one."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+@contextmanager
+def running(directory: Path, port: int, environment: dict[str, str] | None = None) -> Iterator[Sandbox]:
+    """Start it, wait for its line, stop it in the end."""
+    command = [sys.executable, "-m", "tdt", "sandbox", "--dir", str(directory), "--port", str(port), "--json"]
+    log = Path(tempfile.mkstemp(prefix="tdt-sandbox-", suffix=".log")[1])
+    with log.open("wb") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, f"the sandbox did not start: {log.read_text(errors='replace')[-3000:]}"
+        yield Sandbox(process, json.loads(line), log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+        finally:
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+def fresh(environment: dict[str, str] | None = None) -> Any:
+    """A sandbox in a new folder on a free port."""
+    return running(Path(tempfile.mkdtemp(prefix="tdt-journey-")), free_port(), environment)
+
+
+def until(ask: Callable[[], T | None], seconds: float, what: str) -> T:
+    """Ask until there is an answer; AssertionError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = ask()
+        if answer is not None:
+            return answer
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def post_acte(client: Client, number: str, pdf: bytes = PDF, annexes: int = 1) -> int:
+    """Post a délibération; its number of transaction. AssertionError when it is refused."""
+    fields = [
+        ("api", "1"),
+        ("nature_code", "1"),
+        ("classif1", "3"),
+        ("classif2", "1"),
+        ("number", number),
+        ("decision_date", "2025-06-12"),
+        ("subject", "Acquisition d'une parcelle"),
+        ("type_acte", "99_DE"),
+        *[("type_pj[]", "31_DP")] * annexes,
+    ]
+    files = [Upload("acte_pdf_file", PDF_NAME, pdf, "application/pdf")]
+    files += [Upload("acte_attachments[]", f"annexe {n}.pdf", pdf, "application/pdf") for n in range(annexes)]
+    answer = client.post("/modules/actes/actes_transac_create.php", fields, files)
+    assert answer.startswith(b"OK\n"), answer
+    return int(answer.split(b"\n")[1])
+
+
+def acte_status(client: Client, transaction: int) -> tuple[int, bytes]:
+    """Status and what follows it (the AR at 4, the reason at -1)."""
+    answer = client.get("/modules/actes/actes_transac_get_status.php", transaction=transaction)
+    first, status, rest = answer.split(b"\n", 2)
+    assert first == b"OK", answer
+    return int(status), rest
+
+
+def post_pes(client: Client, flow: bytes, name: str = "flux.xml") -> int:
+    """Post a PES flow; its number of transaction."""
+    upload = Upload("enveloppe", name, flow, "text/xml")
+    answer = client.post("/modules/helios/api/helios_importer_fichier.php", [], [upload])
+    found = re.search(rb"<id>(\d+)</id>\s*<resultat>OK", answer)
+    assert found, answer
+    return int(found.group(1))
+
+
+def pes_status(client: Client, transaction: int) -> int:
+    """Status of a flow."""
+    answer = client.get("/modules/helios/api/helios_transac_get_status.php", transaction=transaction)
+    found = re.search(rb"<status>(-?\d+)</status>", answer)
+    assert found, answer
+    return int(found.group(1))

@@ -1,0 +1,105 @@
+"""Kill -9 of any process, again and again: every act that was answered OK reaches its AR, once."""
+
+import hashlib
+import random
+import signal
+import threading
+import time
+from collections import Counter, defaultdict
+from contextlib import suppress
+
+import psutil
+import pytest
+
+from tests.journeys.running import Sandbox, acte_status, fresh, post_acte, until
+
+ACTES = 40
+SEED = 20261122
+
+
+class Killer(threading.Thread):
+    """Kills a random process of the sandbox now and then, until told to stop."""
+
+    def __init__(self, sandbox: Sandbox):
+        super().__init__(daemon=True)
+        self.killed: Counter[str] = Counter()
+        self._sandbox = sandbox
+        self._stop_event = threading.Event()
+        self._random = random.Random(SEED)
+
+    def run(self) -> None:
+        while not self._stop_event.wait(self._random.uniform(0.3, 1.5)):
+            victims = self._sandbox.processes()
+            if not victims:
+                continue
+            victim = self._random.choice(victims)
+            with suppress(psutil.NoSuchProcess):
+                name = " ".join(victim.cmdline()[:5])[-60:] or victim.name()
+                victim.send_signal(signal.SIGKILL)
+                self.killed[name] += 1
+
+    def stop(self) -> None:
+        self._stop_event.set()
+        self.join()
+
+
+@pytest.mark.timeout(300)
+def test_every_acte_answered_ok_reaches_its_ar_once() -> None:
+    with fresh() as sandbox:
+        client = sandbox.client("certonly")
+        killer = Killer(sandbox)
+        killer.start()
+        answered: dict[int, str] = {}
+        for n in range(ACTES):
+            with suppress(OSError, AssertionError, ValueError):
+                answered[post_acte(client, f"KILL_{n}")] = f"KILL_{n}"
+            time.sleep(0.25)
+        killer.stop()
+        last_kill = time.monotonic()
+        assert len(answered) >= ACTES // 2, (len(answered), killer.killed)
+        for transaction in answered:
+            until(lambda: _is_acknowledged(sandbox, transaction), 60 - (time.monotonic() - last_kill), f"{transaction}")
+        print(f"{len(answered)} answered OK, {sum(killer.killed.values())} kills, {time.monotonic() - last_kill:.1f} s")
+        assert_received_once(sandbox, set(answered.values()))
+
+
+def _is_acknowledged(sandbox: Sandbox, transaction: int) -> bool | None:
+    with suppress(OSError, ValueError):
+        status, rest = acte_status(sandbox.client("certonly"), transaction)
+        assert status != -1, rest
+        return status == 4 or None
+    return None
+
+
+def assert_received_once(sandbox: Sandbox, numbers: set[str]) -> None:
+    """One name and one digest an act; a second reception only of the very same bytes under the very same name."""
+    received = until(lambda: _received(sandbox), 30, "the simulators answer")
+    by_number: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for archive in received:
+        for number in archive["metadata"]["acts"]:
+            by_number[number].add((archive["name"], archive["sha256"]))
+    for number in numbers:
+        assert len(by_number[number]) == 1, (number, by_number[number])
+
+
+def _received(sandbox: Sandbox) -> list[dict[str, object]] | None:
+    with suppress(OSError):
+        received: list[dict[str, object]] = sandbox.control("/prefecture/received")
+        return received
+    return None
+
+
+def test_digests_are_those_of_the_bytes() -> None:
+    with fresh() as sandbox:
+        transaction = post_acte(sandbox.client("certonly"), "DIGEST")
+        until(lambda: _is_acknowledged(sandbox, transaction), 10, "acknowledged")
+        received = sandbox.control("/prefecture/received")
+        assert received[-1]["sha256"] == hashlib.sha256(_bytes(sandbox, len(received) - 1)).hexdigest()
+
+
+def _bytes(sandbox: Sandbox, number: int) -> bytes:
+    import urllib.request
+
+    with urllib.request.urlopen(f"{sandbox.told['control']}/prefecture/received/{number}", timeout=30) as answer:
+        data: bytes = answer.read()
+        return data
