@@ -125,7 +125,9 @@ create table event_default partition of event default;
 create table audit_default partition of audit default;
 
 create function tdt_make_partitions(first_month date, months integer) returns integer
-    language plpgsql as $$
+    language plpgsql
+    -- called by the workers, who own nothing: it runs as its owner, on these four tables only
+    security definer set search_path = public, pg_temp as $$
 declare
     parent text;
     month date;

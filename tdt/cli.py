@@ -63,6 +63,17 @@ def migrate(path: Path) -> None:
     click.echo("\n".join(applied) if applied else "La base est à jour.")
 
 
+@main.command()
+@CONFIG
+@click.option("--dry-run", is_flag=True, help="Montrer sans rien supprimer.")
+def sweep(path: Path, dry_run: bool) -> None:
+    """Supprimer du dépôt local les fichiers que plus rien ne désigne."""
+    from tdt.work import sweep as run  # noqa: PLC0415
+
+    for name in asyncio.run(run(_load(path), dry_run)):
+        click.echo(name)
+
+
 @main.command("check-config")
 @CONFIG
 def check_config(path: Path) -> None:

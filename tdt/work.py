@@ -1,4 +1,4 @@
-"""Run a worker process: its jobs and listeners, its health listener, its watchdog, a graceful stop."""
+"""What workers do from the command line: run a process with jobs, listeners, health and watchdog; sweep the spool."""
 
 import asyncio
 import signal
@@ -9,6 +9,7 @@ from aiohttp import web
 
 from tdt.config import Config
 from tdt.deps import open_deps
+from tdt.flows import contents
 from tdt.notify import notify
 from tdt.web.health import build_health_app
 from tdt.web.server import feed_watchdog, open_listener
@@ -34,3 +35,9 @@ async def work(config: Config) -> None:
         await worker.run(on_ready=lambda: notify("READY=1"))
         notify("STOPPING=1")
         log.info("worker.stopped", worker=worker.name)
+
+
+async def sweep(config: Config, dry_run: bool) -> list[str]:
+    """Remove the orphans of the spool, or only name them."""
+    async with open_deps(config) as deps:
+        return await contents.sweep(deps, dry_run)

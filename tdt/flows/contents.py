@@ -1,6 +1,10 @@
-"""Bodies: move the spooled ones into Postgres, sweep what nothing refers to."""
+"""Bodies: move the spooled ones into Postgres, sweep what nothing refers to, keep partitions ahead of time."""
+
+import asyncio
+from pathlib import Path
 
 from tdt.db import content as db
+from tdt.db.migrate import make_partitions
 from tdt.deps import Deps
 from tdt.domain.ids import ContentId
 
@@ -15,3 +19,32 @@ async def archive(deps: Deps, content: ContentId) -> None:
     async with deps.transaction("system") as connection:
         await db.move_to_archive(connection, deps.spool, found, at)
     deps.spool.remove(found.spool_name)
+
+
+async def sweep(deps: Deps, dry_run: bool) -> list[str]:
+    """Remove spool files older than the grace period that no row needs; gives their names.
+
+    They come from uploads refused or cut in mid-air, from commits whose answer was lost, and from archived bodies whose
+    file a crash left behind. A file that a row needs is never touched, whatever its age.
+    """
+    before = deps.now().timestamp() - deps.config.spool.orphan_hours * 3600
+    old = await asyncio.to_thread(_older_than, deps.spool.directory, before)
+    if not old:
+        return []
+    async with deps.transaction("system") as connection:
+        needed = await db.list_known_spool_names(connection, old)
+    orphans = [name for name in old if name not in needed]
+    if not dry_run:
+        for name in orphans:
+            deps.spool.remove(name)
+    return orphans
+
+
+def _older_than(directory: Path, instant: float) -> list[str]:
+    return sorted(path.name for path in directory.iterdir() if path.is_file() and path.stat().st_mtime < instant)
+
+
+async def prepare_partitions(deps: Deps) -> int:
+    """Create the monthly partitions of the coming months; gives how many were made."""
+    async with deps.transaction("system") as connection:
+        return await make_partitions(connection)

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -30,16 +31,21 @@ HEADER_BYTES = 32_768
 
 
 async def serve(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT, then let the requests in flight end."""
-    check(config.server)
+    """Serve until SIGTERM or SIGINT, then let the requests in flight end; tell systemd about it."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    await serve_until(config, stop, lambda: notify("READY=1"))
+
+
+async def serve_until(config: Config, stop: asyncio.Event, ready: Callable[[], None]) -> None:
+    """Serve until told to stop; `ready` is called once requests are accepted."""
+    check(config.server)
     async with open_deps(config) as deps, AsyncExitStack() as stack:
         await start(deps, stack)
-        notify("READY=1")
         log.info("server_ready", listen=config.server.listen, health=config.server.health)
+        ready()
         await stop.wait()
         notify("STOPPING=1")
         log.info("server_stopping")

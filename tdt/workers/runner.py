@@ -16,7 +16,7 @@ from tdt.domain.jobs import Dead, Done, Job, JobKind, NextStep, RetryAt, next_st
 from tdt.queue.wakeups import Ring, Wakeups
 from tdt.workers.handlers import HANDLERS, first_retry
 from tdt.workers.metrics import WorkerMetrics
-from tdt.workers.schedule import listen_to_the_state
+from tdt.workers.schedule import keep_house, listen_to_the_state
 
 log = structlog.get_logger()
 
@@ -57,6 +57,7 @@ class Worker:
                 asyncio.create_task(self._heartbeat(), name="heartbeat"),
                 asyncio.create_task(self._look_by_itself(), name="timer"),
                 asyncio.create_task(listen_to_the_state(self._deps), name="state"),
+                asyncio.create_task(keep_house(self._deps), name="house"),
             ]
             loops = [
                 asyncio.create_task(self._work("main", MAIN_LANE, wakeups)) for _ in range(max(config.concurrency, 1))

@@ -10,12 +10,13 @@ from tdt.db.routes import list_active_routes
 from tdt.deps import Deps
 from tdt.domain.errors import TdtError, Temporary
 from tdt.domain.routes import Route, RouteKind
-from tdt.flows import actes_receive, helios_receive
+from tdt.flows import actes_receive, contents, helios_receive
 
 log = structlog.get_logger()
 
 TAKEOVER_SECONDS = 1.0
 REFRESH_SECONDS = 30.0
+HOUSEKEEPING_SECONDS = 3600.0
 
 
 async def listen_to_the_state(deps: Deps) -> None:
@@ -78,3 +79,16 @@ async def _collect_files(deps: Deps, route: Route) -> None:
     while True:
         await helios_receive.collect(deps, route)
         await asyncio.sleep(deps.config.helios.poll_seconds)
+
+
+async def keep_house(deps: Deps) -> None:
+    """Every hour: partitions ahead of time, orphans out of the spool. Several workers may do it at once, harmlessly."""
+    while True:
+        try:
+            made = await contents.prepare_partitions(deps)
+            swept = await contents.sweep(deps, dry_run=False)
+            if made or swept:
+                log.info("housekeeping.done", partitions=made, orphans=len(swept))
+        except TdtError as error:
+            log.warning("housekeeping.failed", code=error.code, reason=error.message)
+        await asyncio.sleep(HOUSEKEEPING_SECONDS)

@@ -1,0 +1,107 @@
+"""The web server as one process, or as several that share its port: start, restart, stop together."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+from collections.abc import Awaitable
+from multiprocessing.connection import Connection
+
+import msgspec
+import structlog
+import uvloop
+
+from tdt import log as logs
+from tdt.config import Config
+from tdt.notify import notify
+from tdt.web.server import UNIX, serve, serve_until
+
+log = structlog.get_logger()
+
+RESTART_SECONDS = 1.0
+"""A process that dies at once is not started again faster than this."""
+READY = "ready"
+
+
+def run(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT, in as many processes as configured. With several, this one only watches."""
+    uvloop.run(serve(config) if config.server.processes == 1 else _watch_all(config))
+
+
+def member(config: Config, index: int) -> Config:
+    """The configuration of one of several processes: the same port for all, each its own health address."""
+    return msgspec.structs.replace(
+        config, server=msgspec.structs.replace(config.server, health=_health(config.server.health, index))
+    )
+
+
+def _health(address: str, index: int) -> str:
+    if index == 0:
+        return address
+    if address.startswith(UNIX):
+        return f"{address}.{index}"
+    host, _, port = address.rpartition(":")
+    return f"{host}:{int(port) + index}"
+
+
+async def _watch_all(config: Config) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    ready = [asyncio.Event() for _ in range(config.server.processes)]
+    keepers = [
+        asyncio.create_task(_keep(member(config, index), stop, ready[index]))
+        for index in range(config.server.processes)
+    ]
+    await _first(stop.wait(), asyncio.gather(*(event.wait() for event in ready)))
+    if not stop.is_set():
+        notify("READY=1")
+    await stop.wait()
+    notify("STOPPING=1")
+    await asyncio.gather(*keepers)
+
+
+async def _keep(config: Config, stop: asyncio.Event, ready: asyncio.Event) -> None:
+    while not stop.is_set():
+        ours, theirs = multiprocessing.get_context("spawn").Pipe()
+        process = multiprocessing.get_context("spawn").Process(target=_serve_member, args=(config, theirs))
+        process.start()
+        theirs.close()
+        ended = asyncio.create_task(asyncio.to_thread(process.join))
+        await _first(asyncio.to_thread(_hear, ours, ready, asyncio.get_running_loop()), stop.wait())
+        await _first(ended, stop.wait())
+        # a closed line tells the member to stop; so does our death
+        ours.close()
+        await ended
+        if not stop.is_set():
+            log.error("web_process_died", exit_code=process.exitcode)
+            await _first(asyncio.sleep(RESTART_SECONDS), stop.wait())
+
+
+def _hear(line: Connection, ready: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        line.recv()
+    except (EOFError, OSError):
+        return
+    loop.call_soon_threadsafe(ready.set)
+
+
+async def _first(*waits: Awaitable[object]) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+
+def _serve_member(config: Config, line: Connection) -> None:
+    os.environ.pop("NOTIFY_SOCKET", None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logs.configure(config.log.level, config.log.format)
+    uvloop.run(_serve_with(config, line))
+
+
+async def _serve_with(config: Config, line: Connection) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_reader(line.fileno(), stop.set)
+    await serve_until(config, stop, lambda: line.send(READY))
