@@ -31,7 +31,7 @@ def check(content: bytes) -> list[str]:
     schema = _schema(_place(pack, root))
     record_xsd_check()
     schema.validate(root)
-    return [f"{error.line}: {error.message}" for error in iter(schema.error_log)]
+    return [f"{error.line}: {error.message}" for error in schema.error_log]  # type: ignore[attr-defined]  # the stubs lack __iter__
 
 
 def _place(pack: Path, root: etree._Element) -> Path:

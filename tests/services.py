@@ -1,7 +1,7 @@
 """A private RabbitMQ node for the test session, from the distribution's files, without its service and without root.
 
-Debian's rabbitmq-server script refuses other users than its own: the node is started by the script under it. As root the
-node runs as `nobody`. Everything listens on 127.0.0.1, on ports of its own; epmd is a child of ours too.
+Debian's rabbitmq-server script refuses other users than its own: the node is started by the script under it. As root
+the node runs as `nobody`. Everything listens on 127.0.0.1, on ports of its own; epmd is a child of ours too.
 """
 
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ports import free_port
+from tdt.sandbox.settings import choose_port
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 START_SECONDS = 90.0
@@ -39,8 +39,8 @@ class RabbitNode:
 
     def __init__(self, directory: Path):
         self._directory = directory
-        self.port = free_port()
-        self._epmd_port = free_port()
+        # not ports that the system gives to outgoing connections: ours must still be free after a restart
+        self.port, self._epmd_port, self._dist_port = choose_port(set()), choose_port(set()), choose_port(set())
         self._user = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
         self._server: subprocess.Popen[bytes] | None = None
         self._epmd: subprocess.Popen[bytes] | None = None
@@ -133,7 +133,6 @@ class RabbitNode:
         }
 
     def _write_files(self) -> None:
-        self._dist_port = free_port()
         for name in ("home", "mnesia", "log", "schema", "generated"):
             (self._directory / name).mkdir()
         (self._directory / "rabbitmq.conf").write_text(CONFIGURATION.format(port=self.port))

@@ -100,13 +100,13 @@ RECLAIM = """
         update job set state = 'ready', worker = null, published_at = null
         where state = 'running' and worker not in (select name from worker where name not in (select name from gone))
         returning id)
-    select count(id) as jobs, pg_notify('tdt_job', '') from freed"""
+    select count(id) as jobs, pg_notify('tdt_job', '') from freed having count(id) > 0"""
 
 
 async def move_orphans_to_ready(connection: Connection, dead_after_seconds: float) -> int:
     """Free the jobs of workers that have been silent for too long; gives how many."""
-    freed: int = await connection.fetchval(RECLAIM, dead_after_seconds)
-    return freed
+    freed: int | None = await connection.fetchval(RECLAIM, dead_after_seconds)
+    return freed or 0
 
 
 NEXT_DUE = "select min(run_at) from job where state = 'ready'"

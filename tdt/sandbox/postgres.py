@@ -119,6 +119,8 @@ def _as_user() -> list[str]:
     command = ["setpriv", "--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--clear-groups"]
     capability = _passing_capability()
     if capability:
+        # initdb asks access(2), which forgets the capability of a plain user unless the fix-up is off
+        command += ["--securebits", "+no_setuid_fixup"]
         command += ["--inh-caps", f"+{capability}", "--ambient-caps", f"+{capability}"]
     return [*command, "--no-new-privs", "--"]
 
@@ -239,9 +241,10 @@ def server_command(cluster: Cluster, parent: int | None = None) -> list[str]:
 
 
 async def is_ready(cluster: Cluster) -> bool:
+    """Whether the server lets somebody in; one that is full does too, for the places of the superuser are kept."""
     try:
         connection = await asyncpg.connect(cluster.dsn("postgres", "postgres"), timeout=5)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return False
     await connection.close()
     return True

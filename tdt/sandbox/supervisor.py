@@ -22,6 +22,7 @@ STEADY_SECONDS = 10.0
 FIRST_TRIES = 8
 """Deaths before the first readiness after which the start is given up (about 7 seconds)."""
 PROBE_SECONDS = 0.03
+WATCH_SECONDS = 1.0
 STDERR = 2
 
 
@@ -48,7 +49,11 @@ def _nothing() -> None: ...
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run, and how. `arguments` are already tied; `prepare` runs before each start."""
+    """What to run, and how. `arguments` are already tied; `prepare` runs before each start.
+
+    `silent_seconds`: once ready, a command that is not ready for so long is killed (0: never). It doubles at each such
+    death and comes back with the first sign of life, so that a start that truly takes long gets its time in the end.
+    """
 
     name: str
     arguments: Sequence[str]
@@ -58,6 +63,7 @@ class Command:
     stop_signal: int = signal.SIGTERM
     stop_seconds: float = 15.0
     start_seconds: float = 60.0
+    silent_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -66,10 +72,10 @@ class _Kept:
 
     command: Command
     process: asyncio.subprocess.Process | None = None
-    task: asyncio.Task[None] | None = None
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
     deaths: int = 0
+    born: float = 0.0
     stopping: bool = False
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Supervisor:
@@ -83,7 +89,7 @@ class Supervisor:
         """Returns once the command is ready. Raises StartFailed; it is then stopped with the others by stop()."""
         kept = _Kept(command)
         self._kept.append(kept)
-        kept.task = asyncio.create_task(self._keep(kept), name=f"keep {command.name}")
+        kept.tasks.append(asyncio.create_task(self._keep(kept), name=f"keep {command.name}"))
         try:
             async with asyncio.timeout(command.start_seconds):
                 while not await self._is_ready(kept):
@@ -92,7 +98,8 @@ class Supervisor:
                     await asyncio.sleep(PROBE_SECONDS)
         except TimeoutError as error:
             raise StartFailed(f"{command.name} is not ready after {command.start_seconds:.0f} s") from error
-        kept.ready.set()
+        if command.silent_seconds:
+            kept.tasks.append(asyncio.create_task(self._watch(kept), name=f"watch {command.name}"))
         log.info("sandbox.ready", process=command.name, pid=kept.process.pid if kept.process else None)
 
     async def stop(self) -> None:
@@ -112,16 +119,29 @@ class Supervisor:
         pause = SHORTEST_PAUSE
         clock = asyncio.get_running_loop().time
         while not kept.stopping:
-            born = clock()
+            kept.born = clock()
             code = await self._run(kept)
             if kept.stopping:
                 return
             kept.deaths += 1
-            if clock() - born > STEADY_SECONDS:
+            if clock() - kept.born > STEADY_SECONDS:
                 pause = SHORTEST_PAUSE
             log.warning("sandbox.died", process=kept.command.name, code=code, again_in_seconds=pause)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _watch(self, kept: _Kept) -> None:
+        patience, clock = kept.command.silent_seconds, asyncio.get_running_loop().time
+        last_sign = clock()
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            if await self._is_ready(kept):
+                patience, last_sign = kept.command.silent_seconds, clock()
+            elif clock() - max(last_sign, kept.born) > patience and not kept.stopping:
+                log.warning("sandbox.silent", process=kept.command.name, seconds=patience)
+                patience *= 2
+                if kept.process is not None and kept.process.returncode is None:
+                    kept.process.kill()
 
     async def _run(self, kept: _Kept) -> int | str:
         """One life of the command; gives its exit code, or why it has none."""
@@ -157,9 +177,9 @@ async def _end(kept: _Kept) -> None:
             log.warning("sandbox.killed", process=kept.command.name, after_seconds=kept.command.stop_seconds)
             process.kill()
             await process.wait()
-    if kept.task is not None:
-        kept.task.cancel()
-        await asyncio.wait([kept.task])
+    for task in kept.tasks:
+        task.cancel()
+    await asyncio.wait(kept.tasks)
 
 
 async def lock_directory(directory: Path, seconds: float = 20.0) -> int:

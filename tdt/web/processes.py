@@ -63,33 +63,42 @@ async def _watch_all(config: Config) -> None:
 
 
 async def _keep(config: Config, stop: asyncio.Event, ready: asyncio.Event) -> None:
+    """Keep one member running until told to stop. A closed line tells it to stop; so does our own death."""
+    loop = asyncio.get_running_loop()
+    context = multiprocessing.get_context("spawn")
     while not stop.is_set():
-        ours, theirs = multiprocessing.get_context("spawn").Pipe()
-        process = multiprocessing.get_context("spawn").Process(target=_serve_member, args=(config, theirs))
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve_member, args=(config, theirs))
         process.start()
         theirs.close()
-        ended = asyncio.create_task(asyncio.to_thread(process.join))
-        await _first(asyncio.to_thread(_hear, ours, ready, asyncio.get_running_loop()), stop.wait())
-        await _first(ended, stop.wait())
-        # a closed line tells the member to stop; so does our death
+        ended = asyncio.Event()
+        loop.add_reader(process.sentinel, ended.set)
+        loop.add_reader(ours.fileno(), _hear, ours, ready)
+        await _first(ended.wait(), stop.wait())
+        loop.remove_reader(ours.fileno())
         ours.close()
-        await ended
+        await ended.wait()
+        loop.remove_reader(process.sentinel)
+        process.join()
         if not stop.is_set():
             log.error("web_process_died", exit_code=process.exitcode)
             await _first(asyncio.sleep(RESTART_SECONDS), stop.wait())
 
 
-def _hear(line: Connection, ready: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:
+def _hear(line: Connection, ready: asyncio.Event) -> None:
+    asyncio.get_running_loop().remove_reader(line.fileno())
     try:
         line.recv()
     except (EOFError, OSError):
         return
-    loop.call_soon_threadsafe(ready.set)
+    ready.set()
 
 
 async def _first(*waits: Awaitable[object]) -> None:
     tasks = [asyncio.ensure_future(wait) for wait in waits]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
 
 
 def _serve_member(config: Config, line: Connection) -> None:

@@ -197,6 +197,9 @@ async def test_a_taken_value_is_a_conflict_that_names_its_constraint(database: T
 
 
 async def test_a_deadlock_asks_to_start_again(database: TestDatabase) -> None:
+    admin = await asyncpg.connect(database.admin_dsn)
+    await admin.execute(f"alter database \"{database.name}\" set deadlock_timeout = '10ms'")
+    await admin.close()
     async with application(database.app_dsn) as pool:
         async with transaction(pool, "system") as connection:
             await connection.execute("insert into worker (name) values ('a'), ('b')")
@@ -204,7 +207,6 @@ async def test_a_deadlock_asks_to_start_again(database: TestDatabase) -> None:
 
         async def lock(first: str, second: str) -> None:
             async with transaction(pool, "system") as connection:
-                await connection.execute("set local deadlock_timeout = '10ms'")
                 await connection.execute("update worker set seen_at = now() where name = $1", first)
                 await both_hold_one.wait()
                 await connection.execute("update worker set seen_at = now() where name = $1", second)

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,18 @@ async def test_a_killed_command_comes_again(tmp_path: Path) -> None:
     assert second is not None
     await supervisor.stop()
     assert not is_running(second)
+
+
+async def test_one_that_gives_no_sign_of_life_is_killed_and_comes_again(tmp_path: Path) -> None:
+    trace = tmp_path / "lives"
+    command = replace(sleeper("sleeper", trace), silent_seconds=1.5)
+    supervisor = Supervisor()
+    await supervisor.start(command)
+    first = supervisor.pid("sleeper")
+    trace.unlink()
+    await until(trace.exists)
+    assert supervisor.pid("sleeper") != first
+    await supervisor.stop()
 
 
 async def test_one_that_resists_is_killed(tmp_path: Path) -> None:
