@@ -119,31 +119,46 @@ alter table audit enable row level security;
 create policy tenant on audit using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
 
 -- Monthly partitions; the default one catches what no month was made for, so an insert never fails for want of it.
+-- Row-level security without a policy: reached by its own name, a partition shows nothing and takes nothing; the policy
+-- of its parent is the only way in.
 create table content_chunk_default partition of content_chunk default;
 create table attempt_default partition of attempt default;
 create table event_default partition of event default;
 create table audit_default partition of audit default;
+alter table content_chunk_default enable row level security;
+alter table attempt_default enable row level security;
+alter table event_default enable row level security;
+alter table audit_default enable row level security;
 
+-- A month is filled before it is attached: rows that came too early are in the default partition, which must give them
+-- up first, and attaching holds up nobody, where `create table … partition of` locks the parent.
 create function tdt_make_partitions(first_month date, months integer) returns integer
-    language plpgsql
-    -- called by the workers, who own nothing: it runs as its owner, on these four tables only
-    security definer set search_path = public, pg_temp as $$
+    language plpgsql as $$
 declare
     parent text;
+    key text;
+    part text;
     month date;
+    starts timestamptz;
+    ends timestamptz;
     made integer := 0;
 begin
-    foreach parent in array array['content_chunk', 'attempt', 'event', 'audit'] loop
+    for parent, key in select * from (values
+            ('content_chunk', 'archived_at'), ('attempt', 'started_at'), ('event', 'at'), ('audit', 'at')) as parents loop
         for i in 0 .. months - 1 loop
             month := (date_trunc('month', first_month) + make_interval(months => i))::date;
-            if to_regclass(format('%I', parent || to_char(month, '_YYYYMM'))) is null then
-                execute format(
-                    'create table %I partition of %I for values from (%L) to (%L)',
-                    parent || to_char(month, '_YYYYMM'), parent,
-                    month::timestamp at time zone 'UTC',
-                    (month + interval '1 month')::timestamp at time zone 'UTC');
-                made := made + 1;
-            end if;
+            part := parent || to_char(month, '_YYYYMM');
+            continue when to_regclass(format('%I', part)) is not null;
+            starts := month::timestamp at time zone 'UTC';
+            ends := (month + interval '1 month')::timestamp at time zone 'UTC';
+            execute format(
+                'create table %I (like %I including defaults including constraints including storage)', part, parent);
+            execute format('alter table %I enable row level security', part);
+            execute format(
+                'with early as (delete from %I where %I >= %L and %I < %L returning *) insert into %I select * from early',
+                parent || '_default', key, starts, key, ends, part);
+            execute format('alter table %I attach partition %I for values from (%L) to (%L)', parent, part, starts, ends);
+            made := made + 1;
         end loop;
     end loop;
     return made;

@@ -28,3 +28,6 @@ def configure(level: str, style: Literal["json", "console"]) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=renderer))
     logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
+    for name in ("aioimaplib", "aioftp", "asyncssh"):
+        # at debug these print the content of mails, and sometimes passwords
+        logging.getLogger(name).setLevel(logging.WARNING)

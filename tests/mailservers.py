@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -44,9 +45,12 @@ class MailServer:
 
     def kill(self) -> None:
         """Cut every connection: Dovecot's master is not the process that holds ours."""
-        for child in psutil.Process(self.process.pid).children(recursive=True):
+        self.process.send_signal(signal.SIGSTOP)  # the master must not start others meanwhile
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        for child in children:
             child.kill()
         self.process.kill()
+        psutil.wait_procs(children, 10)
         self.process.wait(10)
 
 

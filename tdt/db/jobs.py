@@ -40,9 +40,9 @@ async def move_next_to_running(connection: Connection, worker: str, kinds: list[
 CLAIM_ONE = """
     update job set state = 'running', worker = $1, started_at = now(), attempts = attempts + 1
     where id = (
-        select id from job where id = $2 and kind = any($3) and state = 'ready' and run_at <= now()
-        for update skip locked)
+        select id from job where id = $2 and kind = any($3) and state = 'ready' and run_at <= now() for update)
     returning id, kind, authority_id, object_id, attempts"""
+"""Without `skip locked`: the ring may come before the relay has committed that it was told."""
 
 
 async def move_to_running(connection: Connection, worker: str, job: JobId, kinds: list[JobKind]) -> Job | None:

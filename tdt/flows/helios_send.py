@@ -122,8 +122,9 @@ async def transmit(deps: Deps, transaction_id: HeliosId) -> None:
 class _Started:
     attempt: AttemptId
     transaction: db.HeliosTransaction
-    name: str
     route: Route
+    names: tuple[str, str]
+    """Ours, and the one seen at the other end."""
     metadata: Metadata
     resend: bool
 
@@ -192,13 +193,15 @@ async def _start(deps: Deps, transaction_id: HeliosId) -> _Started | None:
         if route is None or authority is None or stored is None:
             raise Permanent("La route, la collectivité ou le fichier a disparu.", details={"helios_id": found.id})
         name = await _name(deps, connection, found)
-        attempt = await routes_db.insert_attempt(
-            connection,
-            routes_db.Sending(found.authority_id, route.id, db.OBJECT, found.id, name, stored.sha256, stored.size),
-        )
         p_msg = naming.p_msg(found.xml_cod_col or "", found.xml_id_post or "", found.xml_cod_bud or "")
         metadata = Metadata(authority.p_dest, deps.config.helios.p_appli, p_msg)
-        return _Started(attempt, found, name, route, metadata, any(one.is_uncertain for one in attempts))
+        visible = naming.remote_name(route.transport, name, metadata, found.sha1.hex())
+        attempt = await routes_db.insert_attempt(
+            connection,
+            routes_db.Sending(found.authority_id, route.id, db.OBJECT, found.id, visible, stored.sha256, stored.size),
+        )
+        resend = any(one.is_uncertain for one in attempts)
+        return _Started(attempt, found, route, (name, visible), metadata, resend)
 
 
 async def _name(deps: Deps, connection: Connection, found: db.HeliosTransaction) -> str:
@@ -214,10 +217,10 @@ async def _send(deps: Deps, started: _Started) -> str:
     found = started.transaction
     async with deps.remotes.open_dgfip(started.route) as client:
         # evidence first: an uncertain sending whose file stands there whole is not sent again
-        if started.resend and await client.find_sent(started.name) == found.size:
+        if started.resend and await client.find_sent(started.names[1]) == found.size:
             return "déjà présent chez le destinataire, même nom et même taille"
         chunks = deps.stream(found.authority_id, found.content_id)
-        return await client.send(started.name, started.metadata, found.sha1.hex(), found.size, chunks)
+        return await client.send(started.names[0], started.metadata, found.sha1.hex(), found.size, chunks)
 
 
 async def _end(deps: Deps, attempt: AttemptId, outcome: Outcome, detail: str) -> None:

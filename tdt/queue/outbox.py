@@ -7,7 +7,7 @@ from contextlib import suppress
 import structlog
 
 from tdt.db import jobs as db
-from tdt.db.pool import Connection, Pool, transaction
+from tdt.db.pool import Pool, transaction
 from tdt.domain.errors import Temporary
 from tdt.domain.ids import JobId
 
@@ -48,32 +48,32 @@ class Relay:
 
     async def _tell_all(self) -> float:
         """Tell everything due; gives the seconds until there is more to tell."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._next_retell:
+            self._next_retell = now + RETELL_SECONDS
+            await self._forget()
         while await self._tell_batch() == BATCH:
             pass
         async with transaction(self._pool, "system", self._wait_seconds) as connection:
             due = await db.get_seconds_to_unpublished(connection)
         return POLL_SECONDS if due is None else min(max(due, SHORTEST_SECONDS), POLL_SECONDS)
 
+    async def _forget(self) -> None:
+        async with transaction(self._pool, "system", self._wait_seconds) as connection:
+            forgotten = await db.move_to_unpublished(connection, FORGOTTEN_SECONDS)
+        if forgotten:
+            log.info("queue.told_again", jobs=forgotten)
+
     async def _tell_batch(self) -> int:
         """A crash between the broker's confirms and our commit rings twice: harmless, a claim is conditional.
 
-        The rows are not locked meanwhile: while the broker makes us wait, workers go on claiming them by themselves.
+        No row is locked while the broker makes us wait: workers go on claiming them by themselves.
         """
         async with transaction(self._pool, "system", self._wait_seconds) as connection:
             if not await db.lock_outbox(connection):
                 return 0  # another process is telling; it was noticed too
-            await self._retell(connection)
             jobs = await db.list_unpublished(connection, BATCH)
             if jobs:
                 await self._tell(jobs)
                 await db.move_to_published(connection, jobs)
         return len(jobs)
-
-    async def _retell(self, connection: Connection) -> None:
-        now = asyncio.get_running_loop().time()
-        if now < self._next_retell:
-            return
-        self._next_retell = now + RETELL_SECONDS
-        forgotten = await db.move_to_unpublished(connection, FORGOTTEN_SECONDS)
-        if forgotten:
-            log.info("queue.told_again", jobs=forgotten)

@@ -7,7 +7,6 @@ from typing import Protocol
 
 from tdt.domain.errors import Permanent
 from tdt.domain.helios.model import Metadata
-from tdt.domain.helios.naming import passtrans_name
 from tdt.domain.routes import Transport
 
 UNKNOWN_SIZE = -1
@@ -59,14 +58,7 @@ class DgfipClient(Protocol):
         """Delete a received file, where the client is the one who does it."""
 
     async def find_sent(self, name: str) -> int | None:
-        """Size in the send directory of the file seen there as `name` (`remote_name`); None = not visible: no proof."""
-
-
-def remote_name(transport: Transport, name: str, metadata: Metadata, sha1_hex: str) -> str:
-    """The name under which a sent file is seen at the other end: Passtrans SFTP carries the metadata in it."""
-    if transport != Transport.PASSTRANS_SFTP:
-        return name
-    return passtrans_name(metadata.p_dest, metadata.p_appli, metadata.p_msg, sha1_hex)
+        """Size of the file seen in the send directory as `name` (`naming.remote_name`); None: not visible, no proof."""
 
 
 def is_plain_name(name: str) -> bool:

@@ -11,7 +11,8 @@ import asyncssh
 
 from tdt.domain.errors import Temporary
 from tdt.domain.helios.model import Metadata
-from tdt.remote.dgfip import UNKNOWN_SIZE, DgfipTarget, RemoteFile, is_plain_name, remote_name, remote_path
+from tdt.domain.helios.naming import remote_name
+from tdt.remote.dgfip import UNKNOWN_SIZE, DgfipTarget, RemoteFile, is_plain_name, remote_path
 from tdt.remote.errors import SETTINGS, Remote, settings_read, translated
 
 SERVICE = "DGFiP (SFTP)"

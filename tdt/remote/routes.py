@@ -7,7 +7,7 @@ from typing import Any
 
 from tdt.config import Credentials
 from tdt.domain.errors import Permanent
-from tdt.domain.routes import Route
+from tdt.domain.routes import Route, Transport
 from tdt.remote.dgfip import DgfipClient, DgfipTarget, open_dgfip
 from tdt.remote.mailbox import Mailbox, MailboxTarget, open_mailbox
 from tdt.remote.prefecture import PrefectureTarget, send_archive
@@ -44,6 +44,7 @@ class Remotes:
             authorities=secrets.authorities,
             login=secrets.login,
             password=_read(secrets.password_file),
+            authentication=settings.value("authentication", "basic"),
         )
 
     def _mailbox(self, route: Route) -> MailboxTarget:
@@ -64,7 +65,7 @@ class Remotes:
         return DgfipTarget(
             transport=route.transport,
             host=settings.text("host"),
-            port=settings.value("port", 21),
+            port=settings.value("port", 22 if route.transport is Transport.PASSTRANS_SFTP else 21),
             login=secrets.login,
             password=_read(secrets.password_file),
             send_directory=settings.text("send_directory", ""),
@@ -72,6 +73,7 @@ class Remotes:
             use_pasv_address=settings.value("use_pasv_address", True),
             known_hosts=secrets.known_hosts,
             authorities=secrets.authorities,
+            client_key=secrets.client_key,
         )
 
     def _of(self, route: Route) -> Credentials:

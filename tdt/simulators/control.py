@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from aiohttp import web
@@ -97,12 +97,16 @@ def behaviour_route(
     return web.post(f"{prefix}/behaviour", behave)
 
 
-def reset_route(journals: Sequence[Journal]) -> web.RouteDef:
+class Resettable(Protocol):
+    def reset(self) -> None: ...
+
+
+def reset_route(parts: Sequence[Resettable]) -> web.RouteDef:
     """`POST /reset`: default behaviours, empty lists, no answer due, in every simulator."""
 
     async def reset(_request: web.Request) -> web.Response:
-        for journal in journals:
-            journal.reset()
+        for part in parts:
+            part.reset()
         return web.json_response({"reset": True})
 
     return web.post("/reset", reset)

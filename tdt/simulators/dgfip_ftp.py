@@ -60,7 +60,6 @@ class GatewayData(TLS_DTPHandler):  # type: ignore[misc]  # pyftpdlib has no typ
     """The data connection: says 226 only when a received file is durable, or a sent one really taken."""
 
     _settled = False
-    _empty = False
 
     def __init__(self, sock: socket.socket, cmd_channel: "GatewayHandler"):
         super().__init__(sock, cmd_channel)
@@ -75,18 +74,16 @@ class GatewayData(TLS_DTPHandler):  # type: ignore[misc]  # pyftpdlib has no typ
             self._initialized = True
             self._await(self.ioloop.WRITE)
 
-    def close_when_done(self) -> None:
-        """Nor may a connection be closed before its TLS handshake, when there is nothing to send."""
-        self._empty = self._ssl_requested and not self._ssl_established and not self.producer_fifo
-        if self._empty:
+    def initiate_send(self) -> None:
+        """Sending before the end of the TLS handshake ends it where pyftpdlib does not see it, and closes without."""
+        if self._ssl_requested and not self._ssl_established:
             self._await(self.ioloop.READ)
         else:
-            super().close_when_done()
+            super().initiate_send()
 
     def handle_ssl_established(self) -> None:
-        if self._empty:
+        if self.producer_fifo:
             self._await(self.ioloop.WRITE)
-            super().close_when_done()
 
     def _await(self, events: int) -> None:
         self._wanted_io_events = events

@@ -1,7 +1,8 @@
 """Validate a PES flow of any size against an official schema pack, in constant memory."""
 
+import re
 import string
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +61,22 @@ class _Shortener:
         return shown
 
 
+class _Place:
+    """Line and column of the last tag of what has gone by."""
+
+    def __init__(self) -> None:
+        self.line, self.column = 1, 1
+        self._left = b""
+
+    def move(self, piece: bytes) -> bytes:
+        before, opening, tag = piece.rpartition(b"<")
+        passed = self._left + before
+        self.line += passed.count(b"\n")
+        self.column = len(passed) - passed.rfind(b"\n") + (0 if b"\n" in passed else self.column - 1)
+        self._left = opening + tag
+        return piece
+
+
 class SchemaPack:
     """The directory of a schema pack; compiled at its first use."""
 
@@ -69,6 +86,25 @@ class SchemaPack:
 
     def validate(self, path: Path) -> SchemaFault | None:
         """The first violation, if any. The flow is known to be well-formed. CPU and disk: call it from a thread."""
+        found = self._first_fault(map(_Shortener().shorten, _chunks(path)))
+        if found is None:
+            return None
+        # libxml2 does not say where when it is fed: a second reading goes tag by tag through the chunk of the fault
+        bad_chunk, message = found
+        shortener = _Shortener()
+        place = _Place()
+
+        def tag_by_tag() -> Iterator[bytes]:
+            for number, chunk in enumerate(_chunks(path)):
+                kept = shortener.shorten(chunk)
+                for piece in [kept] if number < bad_chunk else re.findall(rb"[^>]*>|[^>]+$", kept):
+                    yield place.move(piece)
+
+        self._first_fault(tag_by_tag())
+        return SchemaFault(shortener.line_of(place.line), place.column, message)
+
+    def _first_fault(self, pieces: Iterable[bytes]) -> tuple[int, str] | None:
+        """Number of the piece after which the first fault shows, and its text."""
         if self._schema is None:
             self._schema = etree.XMLSchema(file=str(self._aller()))
         parser = etree.XMLPullParser(
@@ -79,15 +115,16 @@ class SchemaPack:
             load_dtd=False,
             huge_tree=True,
         )
-        shortener = _Shortener()
+        number = 0
         try:
-            for chunk in _chunks(path):
-                parser.feed(shortener.shorten(chunk))
+            for number, piece in enumerate(pieces):
+                parser.feed(piece)
+                if parser.feed_error_log:
+                    return number, parser.feed_error_log[0].message
                 _clear(parser)
             parser.close()
         except etree.XMLSyntaxError as error:
-            position = error.position if error.position[0] else (1, 1)
-            return SchemaFault(shortener.line_of(position[0]), position[1], error.msg or str(error))
+            return number, error.msg or str(error)
         return None
 
     def _aller(self) -> Path:

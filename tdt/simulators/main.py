@@ -34,9 +34,10 @@ async def run(config_path: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     journals = [Journal(state / "prefecture"), Journal(state / "dgfip")]
-    simulators: list[Simulator] = [Prefecture(config["prefecture"], journals[0]), Dgfip(config["dgfip"], journals[1])]
+    dgfip = Dgfip(config["dgfip"], journals[1])
+    simulators: list[Simulator] = [Prefecture(config["prefecture"], journals[0]), dgfip]
     routes = [route for simulator in simulators for route in simulator.routes()]
-    control = ControlServer(config["control"], [*routes, reset_route(journals)])
+    control = ControlServer(config["control"], [*routes, reset_route([journals[0], dgfip])])
     async with contextlib.AsyncExitStack() as stack:
         for journal in journals:
             stack.callback(journal.close)

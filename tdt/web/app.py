@@ -20,8 +20,9 @@ from tdt.domain.identity import Identity
 from tdt.flows.connections import record_refused
 from tdt.web.auth import Authenticator, Unidentified, peer_certificate
 from tdt.web.call import ROUTE, Access, Call, Route, read_query
-from tdt.web.errors import DEPS, METRICS, answer_errors
+from tdt.web.errors import DEPS, IN_FLIGHT, METRICS, answer_errors
 from tdt.web.forms import Form
+from tdt.web.inflight import InFlight
 from tdt.web.metrics import Metrics
 from tdt.web.routes import ROUTES
 from tdt.web.trust import Trust
@@ -118,7 +119,7 @@ def discard(deps: Deps, form: Form) -> None:
 def build_app(deps: Deps, trust: Trust, metrics: Metrics) -> web.Application:
     """The public application."""
     app = web.Application(middlewares=[answer_errors], client_max_size=LARGEST_BODY)
-    app[DEPS], app[METRICS] = deps, metrics
+    app[DEPS], app[METRICS], app[IN_FLIGHT] = deps, metrics, InFlight()
     door = Door(deps, trust, Authenticator(deps), metrics)
     for route in ROUTES:
         app.router.add_route("*", route.path, _handler(door, route), expect_handler=_expect)

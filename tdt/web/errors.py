@@ -12,6 +12,7 @@ from tdt.domain.errors import Forbidden, Permanent, TdtError, Temporary, Uncerta
 from tdt.web.auth import Unidentified
 from tdt.web.call import ROUTE, Route, php_int, read_query
 from tdt.web.forms import Form
+from tdt.web.inflight import InFlight
 from tdt.web.metrics import Metrics
 from tdt.web.s2low import Refusal, Shape, failure, refuse
 from tdt.web.uploads import FORM, NO_PLAN, BodySource, read_form
@@ -22,6 +23,7 @@ RETRY_AFTER_SECONDS = 5
 UNAVAILABLE = "Service momentanément indisponible, réessayez."
 DEPS = web.AppKey("deps", Deps)
 METRICS = web.AppKey("metrics", Metrics)
+IN_FLIGHT = web.AppKey("in_flight", InFlight)
 
 
 @web.middleware
@@ -29,7 +31,11 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     """Give each request an id in the log, a measure, and an answer whatever happens."""
     started = time.perf_counter()
     structlog.contextvars.bind_contextvars(request_id=uuid.uuid4().hex)
-    response = await _answer(request, handler)
+    in_flight = request.app[IN_FLIGHT]
+    with in_flight.request():
+        response = await _answer(request, handler)
+    if in_flight.stopping and not response.prepared:
+        response.force_close()
     seconds = time.perf_counter() - started
     request.app[METRICS].observe(_path(request), response.status, seconds)
     log.info("request", path=_path(request), method=request.method, status=response.status, seconds=round(seconds, 4))

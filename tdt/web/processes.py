@@ -14,7 +14,7 @@ import uvloop
 from tdt import log as logs
 from tdt.config import Config
 from tdt.notify import notify
-from tdt.web.server import UNIX, serve, serve_until
+from tdt.web.server import UNIX, check, serve, serve_until
 
 log = structlog.get_logger()
 
@@ -45,6 +45,7 @@ def _health(address: str, index: int) -> str:
 
 
 async def _watch_all(config: Config) -> None:
+    check(config.server)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

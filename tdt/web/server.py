@@ -14,6 +14,7 @@ from tdt.config import Config, ConfigError, Server
 from tdt.deps import Deps, open_deps
 from tdt.notify import notify, watchdog_seconds
 from tdt.web.app import build_app
+from tdt.web.errors import IN_FLIGHT
 from tdt.web.health import build_health_app
 from tdt.web.metrics import Metrics
 from tdt.web.trust import Trust
@@ -25,6 +26,8 @@ BACKLOG = 1024
 LINGER_SECONDS = 120.0
 """How long a refused body is still read, so that a client that sends before it reads gets its answer."""
 KEEPALIVE_SECONDS = 75.0
+CLOSE_SECONDS = 2.0
+"""For aiohttp to write the last answers, once the requests in flight have ended."""
 RELOAD_SECONDS = 5.0
 HEADER_BYTES = 32_768
 """A certificate forwarded by nginx in a header is several kilobytes."""
@@ -49,6 +52,7 @@ async def serve_until(config: Config, stop: asyncio.Event, ready: Callable[[], N
         await stop.wait()
         notify("STOPPING=1")
         log.info("server_stopping")
+    log.info("server_stopped")
 
 
 def check(server: Server) -> None:
@@ -69,29 +73,35 @@ async def start(deps: Deps, stack: AsyncExitStack) -> None:
         stack.push_async_callback(_cancel, task)
     health = web.AppRunner(build_health_app(deps, metrics.render), access_log=None)
     await open_listener(health, server.health, stack)
+    app = build_app(deps, trust, metrics)
     runner = web.AppRunner(
-        build_app(deps, trust, metrics),
+        app,
         access_log=None,
         keepalive_timeout=KEEPALIVE_SECONDS,
-        shutdown_timeout=server.shutdown_seconds,
+        shutdown_timeout=CLOSE_SECONDS,
         lingering_time=LINGER_SECONDS,
         max_field_size=HEADER_BYTES,
         max_line_size=HEADER_BYTES,
         auto_decompress=False,
     )
-    await open_listener(runner, server.listen, stack, trust if server.client_certificate == "tls" else None)
+    site = await open_listener(runner, server.listen, stack, trust if server.client_certificate == "tls" else None)
+    stack.push_async_callback(app[IN_FLIGHT].drain, server.shutdown_seconds)
+    stack.push_async_callback(site.stop)
 
 
-async def open_listener(runner: web.AppRunner, address: str, stack: AsyncExitStack, trust: Trust | None = None) -> None:
+async def open_listener(
+    runner: web.AppRunner, address: str, stack: AsyncExitStack, trust: Trust | None = None
+) -> web.BaseSite:
     """Serve an application on `host:port` or `unix:/path` until the stack closes."""
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     context = trust.context if trust is not None else None
     if address.startswith(UNIX):
-        site: web.BaseSite = web.SockSite(runner, _unix_socket(Path(address.removeprefix(UNIX))), backlog=BACKLOG)
+        site = web.SockSite(runner, _unix_socket(Path(address.removeprefix(UNIX))), backlog=BACKLOG)
     else:
         site = web.SockSite(runner, _tcp_socket(address), ssl_context=context, backlog=BACKLOG)
     await site.start()
+    return site
 
 
 def _tcp_socket(address: str) -> socket.socket:

@@ -66,6 +66,11 @@ async def deps(config: Config) -> AsyncIterator[Deps]:
         yield opened
 
 
+TOLD = """
+    insert into job (kind, object_id, published_at)
+    select 'content.archive', n, now() - $2::text::interval from generate_series(1, $1) n"""
+
+
 # ---------------------------------------------------------------------------------------------- the contract
 
 
@@ -97,9 +102,7 @@ async def test_a_rolled_back_job_is_not(deps: Deps) -> None:
 async def test_without_any_ring_the_worker_looks_by_itself(config: Config, deps: Deps) -> None:
     """As when a broker has lost what it was told: marked as told, never rung, not notified."""
     async with deps.transaction("system") as connection:
-        await connection.execute(
-            "insert into job (kind, object_id, published_at) select 'content.archive', n, now() from generate_series(1, 9) n"
-        )
+        await connection.execute(TOLD, 9, "0 min")
     async with working(with_poll(config, 0.2)) as metrics:
         await until(lambda: no_job_left(deps), "done by polling")
         assert count_done(metrics) == 9
@@ -124,10 +127,8 @@ async def test_two_workers_do_five_hundred_jobs_once(config: Config, deps: Deps)
     assert min(count_done(first), count_done(second)) > 0
     async with deps.transaction("system") as connection:
         archived = await connection.fetchval("select count(*) from content where place = 'archive'")
-        chunks = await connection.fetchrow(
-            "select count(*) as written, count(distinct content_id) as contents from content_chunk"
-        )
-    assert (archived, dict(chunks)) == (500, {"written": 500, "contents": 500})
+        chunks = await connection.fetch("select content_id from content_chunk")
+    assert (archived, len(chunks), len(set(chunks))) == (500, 500, 500)
     assert list(deps.spool.directory.iterdir()) == []
 
 
@@ -213,9 +214,7 @@ async def test_without_its_broker_a_worker_works_from_its_slow_poll(plain: Confi
 async def test_a_job_told_long_ago_is_told_again(rabbit_config: Config) -> None:
     async with open_deps(rabbit_config) as deps:
         async with deps.transaction("system") as connection:
-            await connection.execute(
-                "insert into job (kind, object_id, published_at) values ('content.archive', 0, now() - interval '2 min')"
-            )
+            await connection.execute(TOLD, 1, "2 min")
         answerer = Answerer(deps)
         async with answerer.listening():
             await until(lambda: no_job_left(deps), "told again and done")

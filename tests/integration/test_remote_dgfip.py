@@ -12,8 +12,9 @@ import pytest
 
 from tdt.domain.errors import Permanent, Temporary, Uncertain
 from tdt.domain.helios.model import Metadata
+from tdt.domain.helios.naming import remote_name
 from tdt.domain.routes import Transport
-from tdt.remote.dgfip import DgfipTarget, RemoteFile, open_dgfip, remote_name
+from tdt.remote.dgfip import DgfipTarget, RemoteFile, open_dgfip
 from tdt.remote.errors import SETTINGS
 from tests.certificates import TestAuthority
 from tests.servers import LOGIN, PASSWORD, Behaviour, Played, ftp_server, sftp_server

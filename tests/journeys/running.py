@@ -33,12 +33,25 @@ class Sandbox:
     told: dict[str, Any]
     log: Path
 
-    def client(self, name: str) -> Client:
+    def client(self, name: str, login: str | None = "") -> Client:
+        """An account as it should come in; `login=None` leaves its Basic credentials out."""
         account = self.told["accounts"][name]
+        known = account["login"] if login == "" else login
+        return self._client(account, known, account["password"] if known else None)
+
+    def intruder(self, name: str) -> Client:
+        """A certificate that must not get in."""
+        return self._client(self.told["certificates"][name], None, None)
+
+    def _client(self, files: dict[str, str], login: str | None, password: str | None) -> Client:
         port = int(self.told["url"].rpartition(":")[2])
-        return Client(
-            port, Path(self.told["ca"]), Path(account["cert"]), Path(account["key"]), account["login"], account["password"]
-        )
+        return Client(port, Path(self.told["ca"]), Path(files["cert"]), Path(files["key"]), login, password)
+
+    def received(self, path: str, number: int) -> bytes:
+        """The bytes of the N-th thing that a simulator received."""
+        with urllib.request.urlopen(f"{self.told['control']}{path}/{number}", timeout=30) as answer:
+            data: bytes = answer.read()
+            return data
 
     def control(self, path: str, body: object = None) -> Any:
         """Ask the simulators; a body makes it a POST."""

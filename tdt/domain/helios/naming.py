@@ -3,6 +3,9 @@
 import re
 from datetime import date
 
+from tdt.domain.helios.model import Metadata
+from tdt.domain.routes import Transport
+
 OWN_PREFIX = "PESALR2_"
 PASSTRANS_SEPARATOR = "%%"
 
@@ -27,6 +30,13 @@ def p_msg(cod_col: str, id_post: str, cod_bud: str) -> str:
 def passtrans_name(p_dest: str, p_appli: str, p_msg: str, sha1_hex: str) -> str:
     """Remote name over Passtrans SFTP: the metadata travel in it."""
     return PASSTRANS_SEPARATOR.join((p_dest, p_appli, p_msg, sha1_hex))
+
+
+def remote_name(transport: Transport, name: str, metadata: Metadata, sha1_hex: str) -> str:
+    """The name under which a sent file is seen at the other end: Passtrans SFTP carries the metadata in it."""
+    if transport is not Transport.PASSTRANS_SFTP:
+        return name
+    return passtrans_name(metadata.p_dest, metadata.p_appli, metadata.p_msg, sha1_hex)
 
 
 def is_own_file(name: str) -> bool:

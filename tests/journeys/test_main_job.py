@@ -1,0 +1,84 @@
+"""The main job on a running sandbox: an acte to its AR, a PES to its acquit, nothing of it for anybody else."""
+
+import json
+import re
+import ssl
+import time
+
+import pytest
+
+from tests.journeys.flows import small_pes
+from tests.journeys.running import Sandbox, acte_status, pes_status, post_acte, post_pes, until
+
+STATUS = "/modules/actes/actes_transac_get_status.php"
+FILES = "/modules/actes/actes_transac_get_files_list.php"
+
+
+def test_acte_and_pes_arrive_within_five_seconds(sandbox: Sandbox) -> None:
+    client = sandbox.client("system")
+    started = time.monotonic()
+    acte, pes = post_acte(client, "DEUX"), post_pes(client, small_pes("DEUX"))
+    until(lambda: acte_status(client, acte)[0] == 4 or None, 5, "AR")
+    until(lambda: pes_status(client, pes) == 8 or None, 5 - (time.monotonic() - started), "acquit")
+    _, ar = acte_status(client, acte)
+    assert re.search(rb'actes:DateReception="\d{4}-\d\d-\d\d"', ar)
+    files = json.loads(client.get(FILES, transaction=acte))
+    assert [file["posted_filename"] for file in files] == ["", "deliberation.pdf", "annexe 0.pdf"]
+    assert [file["id"] for file in files] == sorted(file["id"] for file in files)
+    acquit = client.get("/modules/helios/helios_download_acquit.php", id=pes)
+    assert b'<NomFic V="DEUX"/>' in acquit
+    assert b'<EtatAck V="1"/>' in acquit
+    assert client.get("/modules/helios/helios_download_file.php", id=pes) == small_pes("DEUX")
+
+
+def test_another_collectivite_gets_what_an_unknown_number_gets(sandbox: Sandbox) -> None:
+    mine, other = sandbox.client("certonly"), sandbox.client("other")
+    acte, pes = post_acte(mine, "PRIVE"), post_pes(mine, small_pes("PRIVE"))
+    until(lambda: acte_status(mine, acte)[0] == 4 or None, 10, "AR")
+    until(lambda: pes_status(mine, pes) == 8 or None, 10, "acquit")
+    file = json.loads(mine.get(FILES, transaction=acte))[1]["id"]
+    pairs = [
+        (STATUS, "transaction", acte),
+        (FILES, "transaction", acte),
+        ("/modules/actes/actes_download_file.php", "file", file),
+        ("/modules/actes/actes_transac_get_ARActe.php", "id", acte),
+        ("/modules/helios/helios_download_acquit.php", "id", pes),
+        ("/modules/helios/helios_download_file.php", "id", pes),
+    ]
+    for path, name, number in pairs:
+        theirs = other.get(path, **{name: number})
+        unknown = other.get(path, **{name: 987_654_321})
+        assert theirs == unknown, path
+    theirs = other.get("/modules/helios/api/helios_transac_get_status.php", transaction=pes)
+    unknown = other.get("/modules/helios/api/helios_transac_get_status.php", transaction=987_654_321)
+    assert theirs == unknown.replace(b"987654321", str(pes).encode())
+
+
+@pytest.mark.parametrize("name", ["unknown-ca", "expired", "revoked"])
+def test_bad_certificates_never_reach_the_application(sandbox: Sandbox, name: str) -> None:
+    with pytest.raises((ssl.SSLError, ConnectionError, OSError)):
+        sandbox.intruder(name).get("/api/test-connexion.php")
+
+
+def test_a_valid_certificate_of_nobody_is_told_so(sandbox: Sandbox) -> None:
+    answer = sandbox.intruder("no-account").get("/api/test-connexion.php")
+    assert answer == "KO\nLe certificat n&#039;est pas valide : aucun compte trouvé\n".encode("latin-1")
+
+
+def test_a_shared_certificate_needs_its_login(sandbox: Sandbox) -> None:
+    client = sandbox.client("system")
+    assert client.get("/api/test-connexion.php") == b"OK"
+    alone = sandbox.client("system", login=None)
+    assert alone.get("/api/test-connexion.php").startswith(b"KO\nLa connexion n&#039;a pas pu")
+
+
+def test_the_simulators_received_what_the_server_serves(sandbox: Sandbox) -> None:
+    client = sandbox.client("certonly")
+    pes = post_pes(client, small_pes("IDENTIQUE"))
+    until(lambda: pes_status(client, pes) == 8 or None, 10, "acquit")
+    received = sandbox.control("/dgfip/received")
+    number = next(n for n, one in enumerate(received) if one["size"] == len(small_pes("IDENTIQUE")) and one["metadata"])
+    bodies = [sandbox.received("/dgfip/received", n) for n in range(number, len(received))]
+    assert small_pes("IDENTIQUE") in bodies
+    metadata = received[-1]["metadata"]
+    assert metadata["P_MSG"] == "PES#123#034000#01"
