@@ -4,6 +4,7 @@ Every key is documented, with its default, unit and effect, in conf/tdt.toml.exa
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,7 +143,8 @@ def load(path: Path) -> Config:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError([f"{path}: {error}"]) from error
-    faults = list(_faults(document))
+    document = _expanded(document)
+    faults = [*_faults(document), *_unset(document)]
     if faults:
         raise ConfigError(faults)
     config = _with_secrets(msgspec.convert(document, Config), path.parent)
@@ -165,6 +167,27 @@ def _faults(document: dict[str, Any]) -> Iterator[str]:
                 yield from _section_faults(f"credentials.{key}", Credentials, table)
         else:
             yield from _section_faults(name, sections[name], value)
+
+
+LITERAL = ("dsn", "owner_dsn", "url", "login", "mailbox_login")
+"""Values in which a dollar is a dollar."""
+VARIABLE = re.compile(r"\$(\w+|\{\w+\})")
+
+
+def _expanded(value: Any) -> Any:
+    """Environment variables in texts: systemd tells a service its folder of credentials and its instance that way."""
+    if isinstance(value, dict):
+        return {key: part if key in LITERAL else _expanded(part) for key, part in value.items()}
+    return os.path.expandvars(value) if isinstance(value, str) else value
+
+
+def _unset(value: Any, name: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if key not in LITERAL:
+                yield from _unset(part, f"{name}.{key}" if name else key)
+    elif isinstance(value, str) and (found := VARIABLE.search(value)):
+        yield f"{name}: {found[0]} is not set in the environment"
 
 
 def _section_faults(name: str, section: Any, table: Any) -> Iterator[str]:
@@ -197,7 +220,7 @@ def _with_secrets(config: Config, base: Path) -> Config:
 def _secret(name: str, base: Path) -> str:
     if not name:
         return ""
-    path = base / os.path.expandvars(name)
+    path = base / name
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:

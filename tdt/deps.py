@@ -12,7 +12,7 @@ from tdt.db.pool import Connection, Pool, Scope, open_pool, transaction
 from tdt.documents.spool import Spool
 from tdt.domain.ids import ContentId
 from tdt.queue.postgres import PostgresWakeups
-from tdt.queue.wakeups import Wakeups
+from tdt.queue.wakeups import Ring, Wakeups
 from tdt.remote.dgfip import DgfipClient
 from tdt.remote.routes import Remotes
 
@@ -36,7 +36,7 @@ class Deps:
         return stream_content(self.pool, self.spool, scope, content)
 
 
-__all__ = ["Deps", "DgfipClient", "open_deps", "open_wakeups", "utc_now"]
+__all__ = ["Deps", "DgfipClient", "Ring", "Wakeups", "open_deps", "open_wakeups", "utc_now"]
 
 
 def utc_now() -> datetime:

@@ -18,7 +18,7 @@ import aiohttp
 import asyncssh
 from lxml import etree
 
-from tdt.simulators.control import ControlServer
+from tdt.simulators.control import ControlServer, reset_route
 from tdt.simulators.dgfip import Dgfip
 from tdt.simulators.journal import Journal
 from tests.helios_xsd import check
@@ -65,18 +65,18 @@ class Simulator:
 
 
 @asynccontextmanager
-async def simulator(directory: Path, **settings: Any) -> AsyncIterator[tuple[Simulator, Dgfip]]:
+async def simulator(directory: Path, **settings: Any) -> AsyncIterator[Simulator]:
     config = {
         **{"host": "127.0.0.1", "ftp_port": 0, "sftp_port": 0, "login": LOGIN, "password": PASSWORD},
         **{"sftp_host_key": str(directory / "host_key"), "gateway": True, "schemas": None, **settings},
     }
     journal = Journal(directory / "state")
     dgfip = Dgfip(config, journal)
-    control = ControlServer({"host": "127.0.0.1", "port": 0}, dgfip.routes())
+    control = ControlServer({"host": "127.0.0.1", "port": 0}, [*dgfip.routes(), reset_route([dgfip])])
     await dgfip.start()
     await control.start()
     try:
-        yield Simulator(dgfip.ftp_port, dgfip.sftp_port, f"http://127.0.0.1:{control.port}"), dgfip
+        yield Simulator(dgfip.ftp_port, dgfip.sftp_port, f"http://127.0.0.1:{control.port}")
     finally:
         await control.stop()
         await dgfip.stop()

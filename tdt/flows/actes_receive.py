@@ -1,5 +1,7 @@
 """Take in what the ministry mails: store the raw message first, understand it after."""
 
+from dataclasses import replace
+
 from tdt.db import actes as db
 from tdt.db import routes as routes_db
 from tdt.db.authorities import find_authority_by_siren
@@ -10,6 +12,7 @@ from tdt.db.routes import Handling
 from tdt.deps import Deps
 from tdt.domain.actes import returns as r
 from tdt.domain.actes import status as texts
+from tdt.domain.actes.grammar import check_message
 from tdt.domain.actes.mail import parse_mail
 from tdt.domain.actes.model import ActeStatus
 from tdt.domain.ids import AuthorityId, ContentId, EnvelopeId, ReceivedId
@@ -56,10 +59,20 @@ async def ingest(deps: Deps, received_id: ReceivedId) -> None:
     raw = b"".join([chunk async for chunk in deps.stream("system", received.content_id)])
     answers = r.read_mail(parse_mail(raw))
     async with deps.transaction("system") as connection:
-        handlings = [await _apply(deps, connection, answer) for answer in answers]
+        handlings = [_with_report(await _apply(deps, connection, answer), answer) for answer in answers]
         handling = _summary(handlings)
         if await routes_db.move_received(connection, received_id, handling) and handling.authority_id is not None:
             await move_to_authority(connection, received.content_id, handling.authority_id)
+
+
+def _with_report(handling: Handling, answer: r.Return) -> Handling:
+    """What comes in is judged by the grammar for information only: the ministry itself does not always respect it."""
+    xml = getattr(answer, "xml", b"")
+    faults = check_message(xml) if xml else []
+    if not faults:
+        return handling
+    report = " ; ".join([handling.detail, *(f"hors grammaire : {fault}" for fault in faults[:5])])
+    return replace(handling, detail=report.removeprefix(" ; "))
 
 
 def _summary(handlings: list[Handling]) -> Handling:

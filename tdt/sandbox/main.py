@@ -31,7 +31,7 @@ from tdt.sandbox.supervisor import Busy, Command, StartFailed, Supervisor, lock_
 log = structlog.get_logger()
 
 CLASSIFICATION_SECONDS = 60.0
-POSTGRES_SILENT_SECONDS = 12.0
+POSTGRES_SILENT_SECONDS = 5.0
 FAILURES = (StartFailed, Busy, NotOurs, postgres.PostgresMissing, postgres.PostgresFailed)
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -201,6 +201,8 @@ def _database_command(cluster: postgres.Cluster) -> Command:
         stop_signal=signal.SIGINT,
         # a postmaster does not see a startup process or checkpointer killed during a recovery: it waits for ever
         silent_seconds=POSTGRES_SILENT_SECONDS,
+        progress=postgres.recovery_progress,
+        stop_seconds=10.0,
     )
 
 

@@ -14,6 +14,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -248,6 +249,30 @@ async def is_ready(cluster: Cluster) -> bool:
         return False
     await connection.close()
     return True
+
+
+def recovery_progress(pid: int) -> int | None:
+    """Changes as long as the server of this postmaster recovers: the CPU time of its startup process, in nanoseconds.
+
+    None without such a process. One that waits for the disk always progresses.
+    """
+    for child in _children(pid):
+        try:
+            if not Path(f"/proc/{child}/cmdline").read_bytes().startswith(b"postgres: startup"):
+                continue
+            if Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] == "D":
+                return time.monotonic_ns()
+            return int(Path(f"/proc/{child}/schedstat").read_text().split()[0])
+        except OSError:  # it ended while we looked
+            continue
+    return None
+
+
+def _children(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
 
 
 async def wait_ready(cluster: Cluster, seconds: float = 30.0) -> None:

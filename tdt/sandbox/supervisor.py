@@ -47,12 +47,16 @@ def _always_ready() -> Awaitable[bool]:
 def _nothing() -> None: ...
 
 
+def _no_progress(_pid: int) -> object:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """What to run, and how. `arguments` are already tied; `prepare` runs before each start.
 
-    `silent_seconds`: once ready, a command that is not ready for so long is killed (0: never). It doubles at each such
-    death and comes back with the first sign of life, so that a start that truly takes long gets its time in the end.
+    `silent_seconds`: once ready, a command that has been neither ready nor `progress`ing for so long is killed (0:
+    never). `progress` is given its process id; a value that changes is a sign of life.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Command:
     stop_seconds: float = 15.0
     start_seconds: float = 60.0
     silent_seconds: float = 0.0
+    progress: Callable[[int], object] = _no_progress
 
 
 @dataclass(slots=True)
@@ -131,17 +136,18 @@ class Supervisor:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _watch(self, kept: _Kept) -> None:
-        patience, clock = kept.command.silent_seconds, asyncio.get_running_loop().time
-        last_sign = clock()
+        command, clock = kept.command, asyncio.get_running_loop().time
+        last_sign, progress = clock(), None
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            if await self._is_ready(kept):
-                patience, last_sign = kept.command.silent_seconds, clock()
-            elif clock() - max(last_sign, kept.born) > patience and not kept.stopping:
-                log.warning("sandbox.silent", process=kept.command.name, seconds=patience)
-                patience *= 2
-                if kept.process is not None and kept.process.returncode is None:
-                    kept.process.kill()
+            process, seen = kept.process, progress
+            running = process is not None and process.returncode is None
+            progress = command.progress(process.pid) if process is not None and running else None
+            if progress != seen or await self._is_ready(kept):
+                last_sign = clock()
+            elif process is not None and running and clock() - max(last_sign, kept.born) > command.silent_seconds:
+                log.warning("sandbox.silent", process=command.name, seconds=command.silent_seconds)
+                process.kill()
 
     async def _run(self, kept: _Kept) -> int | str:
         """One life of the command; gives its exit code, or why it has none."""

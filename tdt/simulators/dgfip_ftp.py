@@ -1,6 +1,7 @@
 """The DGFiP gateway over FTP: SITE metadata before each STOR, files that go away once read, AUTH TLS."""
 
 import contextlib
+import logging
 import os
 import select
 import socket
@@ -298,6 +299,9 @@ class FtpGateway:
 
     def start(self) -> None:
         config = self._config
+        # otherwise pyftpdlib sets up its own log, with a line for each connection of a client that polls
+        logger.addHandler(logging.NullHandler())
+        logger.setLevel(logging.WARNING)
         authorizer = DummyAuthorizer()
         authorizer.add_user(config["login"], config["password"], str(self._intake.home), perm="elrdw")
         certificate = config.get("certificate")

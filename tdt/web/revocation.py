@@ -11,6 +11,7 @@ from tdt.config import ConfigError
 from tdt.web.tls import PEM_MARK, list_files
 
 LONGEST_CHAIN = 8
+REMEMBERED = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Revocations:
         self._authorities: dict[x509.Name, list[x509.Certificate]] = {}
         for authority in authorities:
             self._authorities.setdefault(authority.subject, []).append(authority)
+        self._verdicts: dict[x509.Certificate, bool] = {}
         self._lists: dict[x509.Name, list[_List]] = {}
         for crl in crls:
             if any(_is_signed_by(crl, authority) for authority in self._authorities.get(crl.issuer, ())):
@@ -50,13 +52,22 @@ class Revocations:
         if certificate.issuer == certificate.subject:
             return ""
         lists = self._lists.get(certificate.issuer, [])
-        for known in lists:
-            entry = known.crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
-            if entry is not None and not _is_unrevoked(entry):
-                return "revoked"
+        if self._is_revoked(certificate, lists):
+            return "revoked"
         if required and not any(known.next_update is None or known.next_update > now for known in lists):
             return "no current revocation list"
         return ""
+
+    def _is_revoked(self, certificate: x509.Certificate, lists: Sequence[_List]) -> bool:
+        # looking a serial up walks the whole list: once per certificate, not once per request
+        known = self._verdicts.get(certificate)
+        if known is None:
+            if len(self._verdicts) >= REMEMBERED:
+                self._verdicts.clear()
+            entries = (one.crl.get_revoked_certificate_by_serial_number(certificate.serial_number) for one in lists)
+            known = any(entry is not None and not _is_unrevoked(entry) for entry in entries)
+            self._verdicts[certificate] = known
+        return known
 
 
 def read_crls(path: str) -> list[x509.CertificateRevocationList]:

@@ -10,10 +10,9 @@ from contextlib import AsyncExitStack
 import structlog
 
 from tdt.db import jobs as db
-from tdt.deps import Deps, open_wakeups
+from tdt.deps import Deps, Ring, Wakeups, open_wakeups
 from tdt.domain.errors import TdtError, Temporary
 from tdt.domain.jobs import Dead, Done, Job, JobKind, NextStep, RetryAt, next_step
-from tdt.queue.wakeups import Ring, Wakeups
 from tdt.workers.handlers import HANDLERS, first_retry
 from tdt.workers.metrics import WorkerMetrics
 from tdt.workers.schedule import keep_house, listen_to_the_state

@@ -9,6 +9,7 @@ from tdt.db.locks import hold_route
 from tdt.db.routes import list_active_routes
 from tdt.deps import Deps
 from tdt.domain.errors import TdtError, Temporary
+from tdt.domain.ids import RouteId
 from tdt.domain.routes import Route, RouteKind
 from tdt.flows import actes_receive, contents, helios_receive
 
@@ -20,27 +21,37 @@ HOUSEKEEPING_SECONDS = 3600.0
 
 
 async def listen_to_the_state(deps: Deps) -> None:
-    """Keep a listener on every active route; routes added meanwhile are noticed within half a minute."""
-    listeners: dict[int, asyncio.Task[None]] = {}
+    """Keep a listener on every active route; routes opened or closed meanwhile are noticed within half a minute."""
+    listeners: dict[RouteId, asyncio.Task[None]] = {}
     try:
         while True:
-            for route in await _routes(deps):
-                if route.id not in listeners:
-                    listeners[route.id] = asyncio.create_task(_listen(deps, route))
+            await _match(deps, listeners)
             await asyncio.sleep(REFRESH_SECONDS if listeners else TAKEOVER_SECONDS)
     finally:
-        for task in listeners.values():
-            task.cancel()
-        await asyncio.gather(*listeners.values(), return_exceptions=True)
+        await _end(list(listeners.values()))
 
 
-async def _routes(deps: Deps) -> list[Route]:
+async def _match(deps: Deps, listeners: dict[RouteId, asyncio.Task[None]]) -> None:
+    """Start the listeners that are missing, end those of routes that were closed. A listener that died is a fault."""
+    for task in listeners.values():
+        if task.done():
+            task.result()
     try:
         async with deps.transaction("system") as connection:
-            actes = await list_active_routes(connection, RouteKind.ACTES)
-            return actes + await list_active_routes(connection, RouteKind.HELIOS)
+            routes = [route for kind in RouteKind for route in await list_active_routes(connection, kind)]
     except Temporary:
-        return []
+        return
+    for route in routes:
+        if route.id not in listeners:
+            listeners[route.id] = asyncio.create_task(_listen(deps, route))
+    closed = listeners.keys() - {route.id for route in routes}
+    await _end([listeners.pop(route) for route in closed])
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _listen(deps: Deps, route: Route) -> None:

@@ -37,7 +37,7 @@ from tests.helios_xsd import check
 
 @pytest.fixture
 async def dgfip(tmp_path: Path) -> AsyncIterator[Simulator]:
-    async with simulator(tmp_path) as (running, _):
+    async with simulator(tmp_path) as running:
         await running.post("/dgfip/behaviour", delay=0)
         yield running
 
@@ -146,7 +146,7 @@ async def test_the_gateway_forgets_a_file_read_to_its_end_only(dgfip: Simulator)
 
 
 async def test_in_simulator_mode_the_client_removes(tmp_path: Path) -> None:
-    async with simulator(tmp_path, gateway=False, sftp_port=None) as (running, _):
+    async with simulator(tmp_path, gateway=False, sftp_port=None) as running:
         await running.post("/dgfip/deposit", name="a.xml", content_base64="YQ==")
 
         def act() -> None:
@@ -161,7 +161,7 @@ async def test_in_simulator_mode_the_client_removes(tmp_path: Path) -> None:
 
 
 async def test_one_directory_for_both_ways(tmp_path: Path) -> None:
-    async with simulator(tmp_path, send_directory="./", receive_directory=".", sftp_port=None) as (running, _):
+    async with simulator(tmp_path, send_directory="./", receive_directory=".", sftp_port=None) as running:
         await running.post("/dgfip/behaviour", delay=0)
 
         def act() -> None:
@@ -249,10 +249,7 @@ async def test_wrong_passwords_are_refused(dgfip: Simulator) -> None:
 async def test_passtrans_over_tls(tmp_path: Path) -> None:
     authority = TestAuthority(tmp_path)
     files = authority.server()
-    async with simulator(tmp_path, certificate=str(files.certificate), key=str(files.key), sftp_port=None) as (
-        running,
-        _,
-    ):
+    async with simulator(tmp_path, certificate=str(files.certificate), key=str(files.key), sftp_port=None) as running:
         await running.post("/dgfip/behaviour", delay=0)
 
         def act() -> dict[str, bytes]:

@@ -32,7 +32,7 @@ from tests.helios_xsd import check, schema_pack
 
 @pytest.fixture
 async def dgfip(tmp_path: Path) -> AsyncIterator[Simulator]:
-    async with simulator(tmp_path) as (running, _):
+    async with simulator(tmp_path) as running:
         await running.post("/dgfip/behaviour", delay=0)
         yield running
 
@@ -110,7 +110,7 @@ async def test_automatic_with_the_official_schema(tmp_path: Path) -> None:
     pack = schema_pack()
     if pack is None:
         pytest.skip("the official PES schemas are absent")
-    async with simulator(tmp_path, schemas=str(pack), sftp_port=None) as (running, _):
+    async with simulator(tmp_path, schemas=str(pack), sftp_port=None) as running:
         await running.post("/dgfip/behaviour", acquit="auto", delay=0)
         accepted, refused = await asyncio.to_thread(
             exchange, running, sample(), sample("NATURE").replace(b'NatPce V="01"', b'NatPce V="99"')
@@ -176,14 +176,14 @@ async def test_behaviours_keep_what_is_left_out(dgfip: Simulator) -> None:
 
 
 async def test_reset_forgets_everything(tmp_path: Path) -> None:
-    async with simulator(tmp_path, sftp_port=None) as (running, inside):
+    async with simulator(tmp_path, sftp_port=None) as running:
         await running.post("/dgfip/behaviour", acquit="auto", delay=0)
         await asyncio.to_thread(exchange, running, sample())
         await running.post("/dgfip/deposit", name="a.xml", content_base64="YQ==")
         await running.post("/dgfip/behaviour", delay=0.3)
         with running.connect() as ftp:
             await asyncio.to_thread(put, ftp, sample("ENCORE"))
-            await asyncio.to_thread(inside.reset)
+            await running.post("/reset")
             assert await running.received() == []
             assert ftp.nlst("/entree") == ftp.nlst("/sortie") == []
         assert (await running.post("/dgfip/behaviour"))["acquit"] == "ok"

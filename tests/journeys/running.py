@@ -33,6 +33,10 @@ class Sandbox:
     told: dict[str, Any]
     log: Path
 
+    @property
+    def directory(self) -> Path:
+        return Path(self.told["dir"])
+
     def client(self, name: str, login: str | None = "") -> Client:
         """An account as it should come in; `login=None` leaves its Basic credentials out."""
         account = self.told["accounts"][name]

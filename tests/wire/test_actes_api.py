@@ -245,6 +245,20 @@ async def test_the_classification_is_given_byte_for_byte(ready: Stack) -> None:
     assert nothing.body == latin1("KO\nErreur de récupération de la dernière classification.\n")
 
 
+async def test_a_classification_is_asked_for_by_any_method(stack: Stack) -> None:
+    path = "/modules/actes/actes_classification_request.php"
+    client = stack.client()
+    first = await client.get(f"{path}?api=1")
+    second = await client.post(path, [("api", "1")])
+    body = b"api=1"
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": str(len(body))}
+    third = await client.send(client.head("POST", path, headers) + body)
+    for answer in (first, second, third):
+        assert re.fullmatch(rb"OK\n[0-9]+\n\n", answer.body), answer.body
+    assert await fetchval(stack, "select count(*) from acte_transaction where type = 7") == 3
+    assert (await stack.client("arch").get(f"{path}?api=1")).body == latin1("KO\nAccès refusé\n")
+
+
 async def test_the_labels_of_the_statuses(stack: Stack) -> None:
     answer = await stack.client().get(STATUSES)
     assert answer.body.startswith(b'{"-1":"Erreur","0":"Annul\\u00e9","1":"Post\\u00e9",')

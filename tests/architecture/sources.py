@@ -1,0 +1,21 @@
+"""The source files that the checks of the architecture read."""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def modules(under: str) -> list[Path]:
+    """Every module of a folder of the project."""
+    found = sorted((ROOT / under).rglob("*.py"))
+    assert found, f"no module under {under}"
+    return found
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))

@@ -1,0 +1,168 @@
+"""The configuration: every fault at once, secrets from files, nothing secret shown."""
+
+from pathlib import Path
+
+import pytest
+
+from tdt.config import Config, ConfigError, Database, describe, load
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "tdt.toml"
+
+
+def loaded(path: Path, text: str) -> Config:
+    path.write_text(text, encoding="utf-8")
+    return load(path)
+
+
+def faults(path: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        loaded(path, text)
+    assert str(caught.value) == "\n".join(caught.value.faults)
+    return caught.value.faults
+
+
+def test_a_database_is_enough(path: Path) -> None:
+    config = loaded(path, '[database]\ndsn = "postgresql:///tdt"\n')
+    assert config == Config(database=Database(dsn="postgresql:///tdt"))
+    assert (config.limits.pes_bytes, config.worker.concurrency) == (512 * 2**20, 8)
+
+
+def test_every_fault_is_told_at_once(path: Path) -> None:
+    text = """
+log = 3
+nothing = "x"
+
+[server]
+listen = 443
+processes = "four"
+tls_minimum = "1.1"
+colour = "red"
+
+[servers]
+listen = ":443"
+
+[database]
+pool_size = 1.5
+
+[actes]
+return_addresses = ["a@b.fr", 7]
+
+[credentials]
+flat = "x"
+
+[credentials.ministere]
+passwort = "x"
+login = 1
+"""
+    found = faults(path, text)
+    assert [fault.partition(":")[0] for fault in found] == [
+        "log",
+        "[nothing]",
+        "[server] listen",
+        "[server] processes",
+        "[server] tls_minimum",
+        "[server] colour",
+        "[servers]",
+        "[database] pool_size",
+        "[actes] return_addresses",
+        "[credentials.flat]",
+        "[credentials.ministere] passwort",
+        "[credentials.ministere] login",
+    ]
+    assert "[server] colour: unknown key" in found
+    assert "[servers]: unknown section" in found
+    assert any("Expected `int`, got `str`" in fault for fault in found)
+
+
+def test_every_inconsistency_is_told_at_once(path: Path) -> None:
+    text = """
+[server]
+client_certificate = "nginx"
+[worker]
+heartbeat_seconds = 5
+dead_after_seconds = 9
+[actes]
+poll_seconds = 0
+[helios]
+poll_seconds = -1.0
+"""
+    assert [fault.partition(":")[0] for fault in faults(path, text)] == [
+        "[database] dsn or dsn_file",
+        '[server] client_certificate = "nginx" is believed on a unix socket only',
+        "[worker] dead_after_seconds",
+        "[actes] poll_seconds",
+        "[helios] poll_seconds",
+    ]
+
+
+def test_a_unix_socket_goes_with_nginx(path: Path) -> None:
+    database = '[database]\ndsn = "x"\n'
+    assert len(faults(path, database + '[server]\nlisten = "unix:/run/tdt.sock"\n')) == 1
+    text = database + '[server]\nlisten = "unix:/run/tdt.sock"\nclient_certificate = "nginx"\n'
+    assert loaded(path, text).server.listen == "unix:/run/tdt.sock"
+
+
+@pytest.mark.parametrize("text", ["[server", "a = ", "[a]\n[a]\n", "x = 1\nx = 2\n"])
+def test_what_is_no_toml_names_the_file(path: Path, text: str) -> None:
+    assert [fault.startswith(f"{path}: ") for fault in faults(path, text)] == [True]
+
+
+def test_a_file_that_cannot_be_read_is_named(path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"tdt\.toml"):
+        load(path)
+    path.write_bytes(b'[log]\nlevel = "\xe9"\n')
+    with pytest.raises(ConfigError, match=r"tdt\.toml"):
+        load(path)
+
+
+def test_secrets_come_from_files_beside_the_configuration(path: Path) -> None:
+    (path.parent / "dsn").write_text("postgresql://app:secret@/tdt\n")
+    (path.parent / "owner").write_text("postgresql://owner:secret@/tdt\n")
+    (path.parent / "amqp").write_text(" amqp://u:secret@h/ \n")
+    text = '[database]\ndsn_file = "dsn"\nowner_dsn_file = "owner"\n[queue]\nurl_file = "amqp"\n'
+    config = loaded(path, text)
+    assert config.database.dsn == "postgresql://app:secret@/tdt"
+    assert config.database.owner_dsn == "postgresql://owner:secret@/tdt"
+    assert config.queue.url == "amqp://u:secret@h/"
+
+
+def test_a_path_may_name_the_folder_that_systemd_gives(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = path.parent / "credentials"
+    folder.mkdir()
+    (folder / "dsn").write_text("postgresql:///tdt")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    assert loaded(path, '[database]\ndsn_file = "$CREDENTIALS_DIRECTORY/dsn"\n').database.dsn == "postgresql:///tdt"
+
+
+def test_every_secret_file_that_is_missing_is_told_at_once(path: Path) -> None:
+    text = '[database]\ndsn_file = "absent"\nowner_dsn_file = "lost"\n[queue]\nurl_file = "gone"\n'
+    found = faults(path, text)
+    assert [Path(fault.partition(":")[0]).name for fault in found] == ["absent", "lost", "gone"]
+
+
+def test_the_configuration_in_force_hides_its_secrets(path: Path) -> None:
+    text = """
+[database]
+dsn = "postgresql://app:hunter2@/tdt"
+[queue]
+url = "amqp://u:hunter2@h/"
+[credentials.ministere]
+login = "tdt"
+password_file = "/run/secrets/ministere"
+"""
+    shown = describe(loaded(path, text))
+    assert "hunter2" not in shown
+    assert "database.dsn = ***" in shown.splitlines()
+    assert "database.owner_dsn = ''" in shown.splitlines()
+    assert "queue.url = ***" in shown.splitlines()
+    assert "worker.concurrency = 8" in shown.splitlines()
+    assert "/run/secrets/ministere" in shown
+
+
+def test_it_cannot_be_changed(path: Path) -> None:
+    config = loaded(path, '[database]\ndsn = "x"\n')
+    with pytest.raises(AttributeError):
+        config.database.dsn = "y"  # type: ignore[misc]
