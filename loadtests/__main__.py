@@ -8,14 +8,16 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from loadtests import actes
+from loadtests import actes, handshakes, upload
 from loadtests.result import Outcome, print_table, write_json
 from loadtests.stand import ROOT, Stand, prepare, temporary_directory
 
 Scenario = Callable[[Stand, int, bool], Iterator[Outcome]]
 
 SCENARIOS: dict[str, Scenario] = {
+    "upload": upload.run,
     "actes": actes.run,
+    "handshakes": handshakes.run,
 }
 
 

@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from loadtests.nginx import Certificates, nginx
-from loadtests.php import drop_files, php_fpm
-from loadtests.processes import Program, milliseconds_since, spent
+from loadtests.php import php_fpm
+from loadtests.processes import Program, drop_files, milliseconds_since, spent
 from loadtests.result import Outcome, Sample, compare, interleave
 from loadtests.stand import Stand, database, serve
 from loadtests.wire import FORM_END, Burst, Crowd, Door, field, file_head, request_head
@@ -52,7 +52,7 @@ def _sides(
         def send_bare(number: int) -> Sample:
             texts = _numbers(f"P{processes}{number:02}", each)
             sample = _measure(crowd, _burst(stand, front.port, "/acte.php"), texts, theirs)
-            drop_files(directory)
+            drop_files(directory / "files")
             return sample
 
         yield send_ours, send_bare

@@ -77,12 +77,6 @@ class Nginx:
     directory: Path
     program: Program
 
-    def drop_bodies(self) -> None:
-        """Remove the files of the last round."""
-        for path in (self.directory / "bodies").rglob("*"):
-            if path.is_file():
-                path.unlink()
-
 
 @contextmanager
 def nginx(directory: Path, certificates: Certificates, workers: int = 1) -> Iterator[Nginx]:

@@ -32,11 +32,12 @@ HANDLER = """<?php
 $file = $_FILES['acte_pdf_file'] ?? null;
 if ($file === null || $file['error'] !== UPLOAD_ERR_OK) {{ http_response_code(400); exit("KO\\n"); }}
 $name = bin2hex(random_bytes(16));
-if (!move_uploaded_file($file['tmp_name'], '{directory}/files/' . $name)) {{ http_response_code(500); exit("KO\\n"); }}
+if (!move_uploaded_file($file['tmp_name'], '{directory}/files/' . $name)) {{ exit("KO\\n"); }}
 $db = pg_connect('{dsn}');
-$row = pg_query_params($db, 'insert into loadtest_acte (number, nature, classif, subject, decision_date, type_acte, file)
-    values ($1, $2, $3, $4, $5, $6, $7) returning id', [$_POST['number'], $_POST['nature_code'],
-    $_POST['classif1'] . '.' . $_POST['classif2'], $_POST['subject'], $_POST['decision_date'], $_POST['type_acte'], $name]);
+$insert = 'insert into loadtest_acte (number, nature, classif, subject, decision_date, type_acte, file)
+    values ($1, $2, $3, $4, $5, $6, $7) returning id';
+$row = pg_query_params($db, $insert, [$_POST['number'], $_POST['nature_code'], $_POST['classif1'] . '.' .
+    $_POST['classif2'], $_POST['subject'], $_POST['decision_date'], $_POST['type_acte'], $name]);
 echo "OK\\n" . pg_fetch_row($row)[0] . "\\n";
 """
 
@@ -56,8 +57,8 @@ def php_fpm(stand: Stand, directory: Path) -> Iterator[Program]:
         folder = directory / name
         folder.mkdir(mode=0o700)
         if os.geteuid() == 0:
-            user = pwd.getpwnam("nobody")
-            os.chown(folder, user.pw_uid, user.pw_gid)
+            owner = pwd.getpwnam("nobody")
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
     dsn = f"host={stand.cluster.sockets} user={APP} dbname={DATABASE}"
     (directory / "acte.php").write_text(HANDLER.format(directory=directory, dsn=dsn))
     (directory / "acte.php").chmod(0o644)
@@ -74,9 +75,3 @@ def _find_php_fpm() -> str:
     if not found:
         raise NotReady("php-fpm is not installed: run scripts/loadtest as root once")
     return str(found[0])
-
-
-def drop_files(directory: Path) -> None:
-    """Remove the files of the last round."""
-    for path in (directory / "files").iterdir():
-        path.unlink()

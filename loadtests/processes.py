@@ -59,7 +59,7 @@ def running(
     stop_signal: signal.Signals = signal.SIGTERM,
     is_tied: bool = False,
 ) -> Iterator[Program]:
-    """A server from its readiness on, stopped in the end. It dies with us: `is_tied` says that its command sees to it."""
+    """A server from its readiness on, stopped in the end. It dies with us (`is_tied`: by its own command)."""
     arguments = list(command) if is_tied else tied(command)
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -132,3 +132,10 @@ def _status(pid: int, key: str) -> int:
         if name == key:
             return int(value.split()[0]) * 1024
     raise KeyError(key)
+
+
+def drop_files(directory: Path) -> None:
+    """Remove what the last round left, not the folders."""
+    for path in directory.rglob("*"):
+        if path.is_file():
+            path.unlink()

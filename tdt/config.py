@@ -147,8 +147,8 @@ def load(path: Path) -> Config:
     faults = [*_faults(document), *_unset(document)]
     if faults:
         raise ConfigError(faults)
-    config = _with_secrets(msgspec.convert(document, Config), path.parent)
-    faults = list(_inconsistencies(config))
+    config, faults = _with_secrets(msgspec.convert(document, Config), path.parent)
+    faults += _inconsistencies(config)
     if faults:
         raise ConfigError(faults)
     return config
@@ -205,26 +205,31 @@ def _section_faults(name: str, section: Any, table: Any) -> Iterator[str]:
             yield f"[{name}] {key}: {error}"
 
 
-def _with_secrets(config: Config, base: Path) -> Config:
-    """Fill the keys whose secret lives in a file of its own (`dsn_file`, `url_file`)."""
+def _with_secrets(config: Config, base: Path) -> tuple[Config, list[str]]:
+    """Fill the keys whose secret lives in a file of its own (`dsn_file`…); also says which files cannot be read."""
+    faults: list[str] = []
+
+    def secret(value: str, name: str) -> str:
+        if value or not name:
+            return value
+        try:
+            return (base / name).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            faults.append(f"{base / name}: {error.strerror if isinstance(error, OSError) else 'not UTF-8'}")
+            return UNREADABLE
+
     database, queue = config.database, config.queue
     database = msgspec.structs.replace(
         database,
-        dsn=database.dsn or _secret(database.dsn_file, base),
-        owner_dsn=database.owner_dsn or _secret(database.owner_dsn_file, base),
+        dsn=secret(database.dsn, database.dsn_file),
+        owner_dsn=secret(database.owner_dsn, database.owner_dsn_file),
     )
-    queue = msgspec.structs.replace(queue, url=queue.url or _secret(queue.url_file, base))
-    return msgspec.structs.replace(config, database=database, queue=queue)
+    queue = msgspec.structs.replace(queue, url=secret(queue.url, queue.url_file))
+    return msgspec.structs.replace(config, database=database, queue=queue), faults
 
 
-def _secret(name: str, base: Path) -> str:
-    if not name:
-        return ""
-    path = base / name
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ConfigError([f"{path}: {error.strerror}"]) from error
+UNREADABLE = "?"
+"""In place of a secret whose file cannot be read: a fault of its own, not also a missing value."""
 
 
 def _inconsistencies(config: Config) -> Iterator[str]:

@@ -32,6 +32,10 @@ SOCKET_PATH_LIMIT = 107
 """sockaddr_un of Linux: 108 bytes with the closing zero."""
 
 
+CONNECT_SECONDS = 20.0
+"""On a machine that is very busy; a server that is not there or not ready says so at once."""
+
+
 class PostgresMissing(Exception):
     """No usable PostgreSQL; the message says what was looked for and what to do."""
 
@@ -242,9 +246,11 @@ def server_command(cluster: Cluster, parent: int | None = None) -> list[str]:
 
 
 async def is_ready(cluster: Cluster) -> bool:
-    """Whether the server lets somebody in; one that is full does too, for the places of the superuser are kept."""
+    """Whether the server lets somebody in, or is only full or slow."""
     try:
-        connection = await asyncpg.connect(cluster.dsn("postgres", "postgres"), timeout=5)
+        connection = await asyncpg.connect(cluster.dsn("postgres", "postgres"), timeout=CONNECT_SECONDS)
+    except asyncpg.TooManyConnectionsError:
+        return True
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
         return False
     await connection.close()

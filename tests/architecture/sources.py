@@ -14,7 +14,7 @@ def modules(under: str) -> list[Path]:
 
 
 def shown(path: Path) -> str:
-    return str(path.relative_to(ROOT))
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else path.name
 
 
 def tree(path: Path) -> ast.Module:

@@ -137,6 +137,19 @@ def test_a_path_may_name_the_folder_that_systemd_gives(path: Path, monkeypatch: 
     assert loaded(path, '[database]\ndsn_file = "$CREDENTIALS_DIRECTORY/dsn"\n').database.dsn == "postgresql:///tdt"
 
 
+def test_a_variable_that_is_not_set_is_a_fault(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TDT_ABSENT", raising=False)
+    text = '[database]\ndsn_file = "$TDT_ABSENT/dsn"\n[spool]\ndirectory = "${TDT_ABSENT}/spool"\n'
+    assert faults(path, text) == [
+        "database.dsn_file: $TDT_ABSENT is not set in the environment",
+        "spool.directory: ${TDT_ABSENT} is not set in the environment",
+    ]
+
+
+def test_a_dollar_in_a_secret_is_a_dollar(path: Path) -> None:
+    assert loaded(path, '[database]\ndsn = "postgresql://app:$HOME@/tdt"\n').database.dsn.count("$HOME") == 1
+
+
 def test_every_secret_file_that_is_missing_is_told_at_once(path: Path) -> None:
     text = '[database]\ndsn_file = "absent"\nowner_dsn_file = "lost"\n[queue]\nurl_file = "gone"\n'
     found = faults(path, text)
@@ -155,9 +168,9 @@ password_file = "/run/secrets/ministere"
 """
     shown = describe(loaded(path, text))
     assert "hunter2" not in shown
-    assert "database.dsn = ***" in shown.splitlines()
+    assert "database.dsn = '***'" in shown.splitlines()
     assert "database.owner_dsn = ''" in shown.splitlines()
-    assert "queue.url = ***" in shown.splitlines()
+    assert "queue.url = '***'" in shown.splitlines()
     assert "worker.concurrency = 8" in shown.splitlines()
     assert "/run/secrets/ministere" in shown
 

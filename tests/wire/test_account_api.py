@@ -274,10 +274,13 @@ async def execute(stack: Stack, statement: str) -> None:
 
 
 async def fetch(stack: Stack, query: str) -> asyncpg.Record:
+    """The row, which may be written just after the connection was closed."""
     connection = await asyncpg.connect(stack.database.owner_dsn)
     try:
-        row = await connection.fetchrow(query)
-        assert row is not None
+        deadline = asyncio.get_running_loop().time() + 10
+        while (row := await connection.fetchrow(query)) is None:
+            assert asyncio.get_running_loop().time() < deadline, "no such row"
+            await asyncio.sleep(0.02)
         return row
     finally:
         await connection.close()
