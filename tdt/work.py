@@ -24,16 +24,19 @@ async def work(config: Config) -> None:
     async with open_deps(config) as deps, AsyncExitStack() as stack:
         metrics = WorkerMetrics()
         worker = Worker(deps, metrics)
-        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            notify("STOPPING=1")
+            worker.stop()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, worker.stop)
+            asyncio.get_running_loop().add_signal_handler(number, stop)
         health = web.AppRunner(build_health_app(deps, metrics.render), access_log=None)
         await open_listener(health, config.worker.health, stack)
         watchdog = asyncio.create_task(feed_watchdog())
         stack.callback(watchdog.cancel)
         log.info("worker.started", worker=worker.name, health=config.worker.health)
         await worker.run(on_ready=lambda: notify("READY=1"))
-        notify("STOPPING=1")
         log.info("worker.stopped", worker=worker.name)
 
 

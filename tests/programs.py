@@ -16,6 +16,8 @@ import msgspec
 
 from tdt.config import Config
 
+CONFINED = "import ctypes, os, sys; ctypes.CDLL(None).prctl(65, 1, 0, 0, 0); os.execv(sys.argv[1], sys.argv[1:])"
+"""Starts a program as MemoryDenyWriteExecute=yes does (prctl PR_SET_MDWE; kernels before 6.3 do nothing)."""
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
 
@@ -65,8 +67,11 @@ class Program:
 
     async def ended(self) -> int:
         """Its exit code, once it has ended."""
-        async with asyncio.timeout(STOP_SECONDS):
-            return await self.process.wait()
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                return await self.process.wait()
+        except TimeoutError:
+            raise AssertionError(f"it does not end\n{self.output()}") from None
 
 
 @asynccontextmanager
@@ -78,6 +83,7 @@ async def running(command: str, config: Config, environment: Mapping[str, str] |
         told: dict[str, Any] = {"NOTIFY_SOCKET": f"{directory}/notify", "PYTHONPATH": os.pathsep.join(sys.path)}
         with (directory / "log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", CONFINED),
                 *(sys.executable, "-m", "tdt", command, "--config", str(directory / "tdt.toml")),
                 stdout=log,
                 stderr=log,

@@ -1,11 +1,11 @@
 """ACTES transactions, their envelopes, files and life, and the classification of each collectivité."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import date, datetime
 
 from tdt.db.audit import insert_event
-from tdt.db.pool import Connection, Record, affected
+from tdt.db.pool import Connection, Record, affected, as_record
 from tdt.domain.actes.model import ActeStatus
 from tdt.domain.errors import Conflict
 from tdt.domain.ids import AccountId, ActeFileId, ActeId, AuthorityId, ContentId, EnvelopeId, RouteId
@@ -91,12 +91,27 @@ async def list_pending_classification_requests(connection: Connection, authority
     return [_acte(row) for row in await connection.fetch(PENDING_CLASSIFICATION, authority)]
 
 
-async def number_is_taken(connection: Connection, authority: AuthorityId, number: str) -> bool:
-    """Whether the collectivité already used this number, an act in error included (as S2LOW)."""
-    taken: bool = await connection.fetchval(
-        "select exists (select from acte_transaction where authority_id = $1 and number = $2)", authority, number
-    )
-    return taken
+@dataclass(frozen=True, slots=True)
+class SubmitFacts:
+    """What the judgement of a submission needs: its number used already (by an act in error too, as S2LOW), and the
+    classification held, as where its bytes are and their SHA-256."""
+
+    number_taken: bool
+    classification: ContentId | None
+    classification_sha256: bytes | None
+
+
+SUBMIT_FACTS = """
+    select exists (select from acte_transaction where authority_id = $1 and number = $2) as number_taken,
+        c.content_id as classification, b.sha256 as classification_sha256
+    from (values (1)) as one left join lateral (
+        select content_id from acte_classification where authority_id = $1 order by id desc limit 1) c on true
+    left join content b on b.id = c.content_id"""
+
+
+async def get_submit_facts(connection: Connection, authority: AuthorityId, number: str) -> SubmitFacts:
+    """The facts about a submission of this number by this collectivité."""
+    return SubmitFacts(**as_record(await connection.fetchrow(SUBMIT_FACTS, authority, number)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +137,24 @@ class NewActe:
 
 
 INSERT = """
-    insert into acte_transaction (authority_id, account_id, envelope_id, type, status, number, decision_date,
-        nature_code, classif, classification_date, subject, document_papier, unique_id, broadcast_emails, send_sources)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) returning id"""
+    with made as (
+        insert into acte_transaction (authority_id, account_id, envelope_id, type, status, number, decision_date,
+            nature_code, classif, classification_date, subject, document_papier, unique_id, broadcast_emails,
+            send_sources)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) returning id),
+    step as (
+        insert into acte_workflow (authority_id, transaction_id, status, message) select $1, id, $5, $16 from made),
+    told as (
+        insert into event (authority_id, object_kind, object_id, to_status) select $1, $17, id, $5 from made)
+    select id from made"""
 
 
 async def insert_transaction(connection: Connection, new: NewActe) -> ActeId:
-    """Record a transaction. Conflict (acte_transaction_number) when the collectivité's number is taken meanwhile."""
-    acte = ActeId(
+    """Record a transaction, its first step and its event.
+
+    Conflict (acte_transaction_number) when the collectivité's number is taken meanwhile.
+    """
+    return ActeId(
         await connection.fetchval(
             INSERT,
             new.authority_id,
@@ -147,11 +172,10 @@ async def insert_transaction(connection: Connection, new: NewActe) -> ActeId:
             new.unique_id,
             new.broadcast_emails,
             new.send_sources,
+            new.message[:512],
+            OBJECT,
         )
     )
-    await connection.execute(WORKFLOW, new.authority_id, acte, new.status, new.message[:512], None)
-    await insert_event(connection, new.authority_id, (OBJECT, acte), (None, new.status))
-    return acte
 
 
 WORKFLOW = """
@@ -326,32 +350,19 @@ class NewFile:
     content_id: ContentId
 
 
-INSERT_FILE = """
+INSERT_FILES = """
     insert into acte_file (authority_id, envelope_id, transaction_id, position, name, posted_filename, mimetype, size,
-        code_pj, signature, content_id) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"""
+        code_pj, signature, content_id)
+    select $1, $2, $3, * from unnest($4::smallint[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[],
+        $10::text[], $11::bigint[])"""
 
 
 async def insert_files(
     connection: Connection, owner: tuple[AuthorityId, EnvelopeId, ActeId], files: Sequence[NewFile]
 ) -> None:
     """Record the files of a transaction."""
-    await connection.executemany(
-        INSERT_FILE,
-        [
-            (
-                *owner,
-                file.position,
-                file.name,
-                file.posted_filename,
-                file.mimetype,
-                file.size,
-                file.code_pj,
-                file.signature,
-                file.content_id,
-            )
-            for file in files
-        ],
-    )
+    columns = zip(*map(astuple, files), strict=True)
+    await connection.execute(INSERT_FILES, *owner, *columns)
 
 
 @dataclass(frozen=True, slots=True)

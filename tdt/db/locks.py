@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tdt.db.pool import UNREACHABLE, Pool
+from tdt.db.pool import UNREACHABLE, Pool, session
 from tdt.domain.errors import Temporary
 
 ROUTE_LOCKS = 0x746474
@@ -24,7 +24,7 @@ async def hold_route(pool: Pool, route: int) -> AsyncIterator[asyncio.Event | No
         lost.set()
 
     try:
-        async with pool.acquire() as connection:
+        async with session(pool) as connection:
             if not await connection.fetchval("select pg_try_advisory_lock($1, $2)", ROUTE_LOCKS, route):
                 yield None
                 return

@@ -53,8 +53,29 @@ UNREACHABLE = (OSError, *AWAY)
 async def open_pool(dsn: str, size: int) -> Pool:
     """A pool that connects on first use: the program starts while Postgres is still starting."""
     return await asyncpg.create_pool(
-        dsn, min_size=0, max_size=size, init=_prepare, command_timeout=600, max_inactive_connection_lifetime=300
+        dsn,
+        min_size=0,
+        max_size=size,
+        init=_prepare,
+        reset=_leave,
+        command_timeout=600,
+        max_inactive_connection_lifetime=300,
     )
+
+
+async def _leave(_connection: Any) -> None:
+    """What a transaction set ended with it, so that a round trip to reset its session is spared; session() does it."""
+
+
+@asynccontextmanager
+async def session(pool: Pool) -> AsyncIterator[Any]:
+    """A connection for what outlives a transaction (LISTEN, advisory locks): all of it ends with the block."""
+    async with pool.acquire() as connection:
+        try:
+            yield connection
+        finally:
+            if not connection.is_closed():
+                await asyncio.shield(connection.reset())
 
 
 @asynccontextmanager

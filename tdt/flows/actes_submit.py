@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from tdt.db import actes as db
 from tdt.db.audit import insert_audit
+from tdt.db.classifications import read_held
 from tdt.db.content import insert_content, insert_small
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
 from tdt.db.routes import find_route
 from tdt.deps import Deps
 from tdt.domain.actes import naming
-from tdt.domain.actes.classification import parse_classification
 from tdt.domain.actes.envelope import build_acte, build_classification_request
 from tdt.domain.actes.filetype import XML, extension
 from tdt.domain.actes.model import ActeData, ActeStatus, MessageCode, Piece, Submission
@@ -86,7 +86,8 @@ async def request_classification(deps: Deps, who: Principal) -> ActeId:
         )
         name = naming.classification_request_name(authority.department, authority.siren)
         message = build_classification_request(held.date if held is not None else None)
-        await _keep_message(connection, (authority.id, envelope, acte), name, message)
+        file = await _keep_message(connection, authority.id, name, message)
+        await db.insert_files(connection, (authority.id, envelope, acte), [file])
         await insert_audit(connection, (authority.id, who.user.id), "api:classification:request", acte)
         await insert_job(connection, JobKind.ACTES_ANALYSE, authority.id, acte)
         return acte
@@ -99,10 +100,10 @@ def _authority(who: Principal) -> Authority:
 
 
 async def _check(deps: Deps, connection: Connection, authority: Authority, submission: Submission) -> CheckedActe:
-    held = await db.last_classification(connection, authority.id)
+    known = await db.get_submit_facts(connection, authority.id, submission.number)
     facts = Facts(
-        classification=parse_classification(held.xml) if held is not None else None,
-        number_taken=await db.number_is_taken(connection, authority.id, submission.number),
+        classification=await read_held(connection, known),
+        number_taken=known.number_taken,
         today=paris_date(deps.now()),
         archive_limit=deps.config.limits.acte_archive_bytes,
     )
@@ -111,6 +112,8 @@ async def _check(deps: Deps, connection: Connection, authority: Authority, submi
 
 async def _record(deps: Deps, connection: Connection, accepted: _Accepted, waiting: bool) -> ActeId:
     checked, submission, authority = accepted.checked, accepted.submission, accepted.authority
+    files = await _keep_files(connection, accepted)
+    # the serial stays locked from here to the commit: what takes time comes before
     envelope = await _open_envelope(deps, connection, authority, accepted.account)
     acte = await db.insert_transaction(
         connection,
@@ -133,7 +136,7 @@ async def _record(deps: Deps, connection: Connection, accepted: _Accepted, waiti
             send_sources=submission.send_sources,
         ),
     )
-    await _keep_files(connection, (authority.id, envelope, acte), accepted)
+    await db.insert_files(connection, (authority.id, envelope, acte), files)
     await insert_audit(connection, (authority.id, accepted.account), "api:acte:submit", acte)
     if not waiting:
         await insert_job(connection, JobKind.ACTES_ANALYSE, authority.id, acte)
@@ -151,23 +154,20 @@ async def _open_envelope(deps: Deps, connection: Connection, authority: Authorit
     return await db.insert_envelope(connection, db.NewEnvelope(authority.id, account, route.id, name, archive))
 
 
-Owner = tuple[AuthorityId, EnvelopeId, ActeId]
-
-
-async def _keep_files(connection: Connection, owner: Owner, accepted: _Accepted) -> None:
-    """Record the message first, then the act, then its annexes: clients rely on this order."""
+async def _keep_files(connection: Connection, accepted: _Accepted) -> list[db.NewFile]:
+    """The message, then the act, then its annexes: clients rely on this order."""
     documents = []
     for position, file in enumerate(_files(accepted), start=1):
         name = naming.document_name(file.code_pj, accepted.unique_id, "1-1", position, extension(file.mime))
-        content = await insert_content(connection, owner[0], file.body)
+        content = await insert_content(connection, accepted.authority.id, file.body)
         documents.append(
             db.NewFile(
                 position, name, file.posted_filename, file.mime, file.body.size, file.code_pj, file.signature, content
             )
         )
     message = _message(accepted, [Piece(document.name, document.signature) for document in documents])
-    await _keep_message(connection, owner, naming.message_name(accepted.unique_id, "1-1"), message)
-    await db.insert_files(connection, owner, documents)
+    name = naming.message_name(accepted.unique_id, "1-1")
+    return [await _keep_message(connection, accepted.authority.id, name, message), *documents]
 
 
 def _message(accepted: _Accepted, pieces: list[Piece]) -> bytes:
@@ -187,9 +187,9 @@ def _message(accepted: _Accepted, pieces: list[Piece]) -> bytes:
     )
 
 
-async def _keep_message(connection: Connection, owner: Owner, name: str, message: bytes) -> None:
-    content = await insert_small(connection, owner[0], message)
-    await db.insert_files(connection, owner, [db.NewFile(0, name, "", XML, len(message), "", "", content)])
+async def _keep_message(connection: Connection, authority: AuthorityId, name: str, message: bytes) -> db.NewFile:
+    content = await insert_small(connection, authority, message)
+    return db.NewFile(0, name, "", XML, len(message), "", "", content)
 
 
 @dataclass(frozen=True, slots=True)

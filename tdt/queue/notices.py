@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from tdt.db.jobs import CHANNEL
-from tdt.db.pool import AWAY, Pool
+from tdt.db.pool import AWAY, Pool, session
 
 log = structlog.get_logger()
 
@@ -49,7 +49,7 @@ async def _listen_once(pool: Pool, noticed: asyncio.Event) -> None:
     def on_lost(*_: Any) -> None:
         lost.set()
 
-    async with pool.acquire() as connection:
+    async with session(pool) as connection:
         connection.add_termination_listener(on_lost)
         await connection.add_listener(CHANNEL, on_notify)
         try:

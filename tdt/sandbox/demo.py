@@ -121,7 +121,7 @@ async def _run(directory: Path, arguments: argparse.Namespace) -> None:
         await _transmit(sandbox, show)
         _tell_the_end(show)
         if arguments.keep:
-            _tell_how_to_go_on(sandbox)
+            _tell_how_to_go_on(sandbox, out)
             await _until_stopped()
 
 
@@ -272,7 +272,7 @@ def _tell_the_end(show: Show) -> None:
     )
 
 
-def _tell_how_to_go_on(sandbox: Sandbox) -> None:
+def _tell_how_to_go_on(sandbox: Sandbox, out: Path) -> None:
     client = sandbox.client("system")
     curl = f"curl --cacert '{client.ca}' --cert '{client.cert}' --key '{client.key}'"
     curl += f" -u '{client.login}:{client.password}'"
@@ -285,12 +285,13 @@ Le bac à sable reste en marche ({sandbox.layout.directory}) ; Ctrl-C l'arrête.
   {curl} {sandbox.url}{ACTES}/actes_transac_create.php \\
     -F api=1 -F nature_code=1 -F classif1=3 -F classif2=1 -F number=ESSAI_1 \\
     -F decision_date="$(date +%F)" -F 'subject=Un essai' -F type_acte=99_DE \\
-    -F 'acte_pdf_file=@demo-out/deliberation.pdf;type={PDF}'
+    -F 'acte_pdf_file=@{out}/deliberation.pdf;type={PDF}'
 
   {curl} '{sandbox.url}{ACTES}/actes_transac_get_status.php?transaction=NUMERO'
 
+  LC_ALL=C sed 's/V="PES_/V="ESSAI_/' '{out}/PES_Aller.xml' > essai.xml   # un NomFic ne sert qu'une fois
   {curl} {sandbox.url}{HELIOS}/helios_importer_fichier.php \\
-    -F 'enveloppe=@MON_FLUX.xml;type=text/xml'
+    -F 'enveloppe=@essai.xml;type=text/xml'
 
   curl {sandbox.control}/prefecture/received
   curl -d '{{"answer": "anomaly:003"}}' {sandbox.control}/prefecture/behaviour

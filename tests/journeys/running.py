@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -89,13 +90,20 @@ def running(directory: Path, port: int, environment: dict[str, str] | None = Non
             process.kill()
             raise
         finally:
+            log.unlink()
             if process.stdout is not None:
                 process.stdout.close()
 
 
-def fresh(environment: dict[str, str] | None = None) -> Any:
-    """A sandbox in a new folder on a free port."""
-    return running(Path(tempfile.mkdtemp(prefix="tdt-journey-")), free_port(), environment)
+@contextmanager
+def fresh(environment: dict[str, str] | None = None) -> Iterator[Sandbox]:
+    """A sandbox in a new folder on a free port; nothing is left of it."""
+    directory = Path(tempfile.mkdtemp(prefix="tdt-journey-"))
+    try:
+        with running(directory, free_port(), environment) as sandbox:
+            yield sandbox
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def until(ask: Callable[[], T | None], seconds: float, what: str) -> T:

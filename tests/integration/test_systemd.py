@@ -1,0 +1,235 @@
+"""The systemd units: accepted, hardened; and the dialogue with systemd of the real programs."""
+
+import shutil
+import subprocess
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import aiohttp
+import asyncpg
+import msgspec
+import pytest
+
+from tdt.config import Config, Database, Server, Spool, Worker
+from tdt.db.content import insert_content
+from tdt.deps import Deps, open_deps, utc_now
+from tdt.sandbox.pki import Pki, make_pki
+from tdt.sandbox.provision import provision
+from tdt.sandbox.settings import Ports, Settings, choose_port
+from tests.doorbells import make_authority, until
+from tests.postgres import TestDatabase
+from tests.programs import running
+from tests.wire.client import BOUNDARY, Client, File, close, multipart, read_answer
+
+UNITS = Path(__file__).parents[2] / "systemd"
+SERVICES = ("tdt-web@.service", "tdt-worker@.service", "tdt-migrate.service")
+PROGRAM = "/opt/tdt/.venv/bin/tdt"
+HARDENED = {
+    "User": "tdt",
+    "NoNewPrivileges": "yes",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "ProtectProc": "invisible",
+    "ProtectClock": "yes",
+    "ProtectHostname": "yes",
+    "ProtectKernelLogs": "yes",
+    "ProtectKernelModules": "yes",
+    "ProtectKernelTunables": "yes",
+    "ProtectControlGroups": "yes",
+    "PrivateTmp": "yes",
+    "PrivateDevices": "yes",
+    "LockPersonality": "yes",
+    "MemoryDenyWriteExecute": "yes",
+    "RestrictNamespaces": "yes",
+    "RestrictRealtime": "yes",
+    "RestrictSUIDSGID": "yes",
+    "RestrictAddressFamilies": "AF_UNIX AF_INET AF_INET6",
+    "SystemCallArchitectures": "native",
+    "UMask": "0077",
+}
+IMPORT = "/modules/helios/api/helios_importer_fichier.php"
+TEST = "/api/test-connexion.php"
+
+
+# ---------------------------------------------------------------------------------------------- the files
+
+
+def read_unit(name: str) -> dict[str, list[str]]:
+    """Each key with its values, in order."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for line in (UNITS / name).read_text().splitlines():
+        key, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            found[key].append(value)
+    return found
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_hardened(name: str) -> None:
+    unit = read_unit(name)
+    assert {key: unit[key] for key in HARDENED} == {key: [value] for key, value in HARDENED.items()}
+    assert unit["SystemCallFilter"] == ["@system-service", "~@privileged @resources"]
+    assert "MemoryMax" in unit
+    assert unit["LoadCredential"][0] == "dsn:/etc/tdt/secrets/dsn"
+    wanted = ["CAP_NET_BIND_SERVICE"] if name == "tdt-web@.service" else [""]
+    assert unit["CapabilityBoundingSet"] == wanted
+    assert unit.get("AmbientCapabilities", [""]) == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "shutdown_seconds"),
+    [("tdt-web@.service", Server().shutdown_seconds), ("tdt-worker@.service", Worker().shutdown_seconds)],
+)
+def test_a_process_is_watched_restarted_and_given_time_to_stop(name: str, shutdown_seconds: float) -> None:
+    unit = read_unit(name)
+    assert (unit["Type"], unit["Restart"], unit["StartLimitIntervalSec"]) == (["notify"], ["always"], ["0"])
+    assert int(unit["WatchdogSec"][0]) >= 10
+    assert float(unit["TimeoutStopSec"][0]) > shutdown_seconds
+    assert unit["Environment"] == ["TDT_INSTANCE=%i"]
+    assert unit["PartOf"] == unit["WantedBy"] == ["tdt.target"]
+    assert unit["StateDirectory"] == ["tdt"]
+
+
+def test_only_the_migration_sees_the_owner_of_the_database() -> None:
+    for name in SERVICES:
+        holds = any(value.startswith("owner_dsn:") for value in read_unit(name)["LoadCredential"])
+        assert holds == (name == "tdt-migrate.service")
+
+
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        print("systemd-analyze: absent, the units were only read by our own parser")  # noqa: T201 - absence is told
+        return
+    for unit in UNITS.iterdir():
+        (tmp_path / unit.name).write_text(unit.read_text().replace(PROGRAM, "/bin/true"))
+    names = [name.replace("@", "@1") for name in SERVICES]
+    answer = subprocess.run(
+        [analyze, "verify", "--man=no", *(str(tmp_path / name) for name in ("tdt.target", *names))],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    ours = [line for line in answer.stderr.splitlines() if "tdt" in line or "nvalid" in line]
+    assert (answer.returncode, ours) == (0, []), answer.stderr
+
+
+# ---------------------------------------------------------------------------------------------- the programs
+
+
+@pytest.fixture(scope="module")
+def authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pki]:
+    yield make_pki(tmp_path_factory.mktemp("pki") / "pki", utc_now())
+
+
+@pytest.fixture
+def config(database: TestDatabase, tmp_path: Path, authorities: Pki) -> Config:
+    return Config(
+        server=Server(
+            listen=f"127.0.0.1:{choose_port(set())}",
+            health=f"unix:{tmp_path}/web.health",
+            certificate=str(authorities.server.cert),
+            key=str(authorities.server.key),
+            connect_authorities=str(authorities.connect),
+            transmit_authorities=str(authorities.transmit),
+        ),
+        database=Database(dsn=database.app_dsn, pool_size=6, wait_seconds=3.0),
+        spool=Spool(directory=str(tmp_path / "spool")),
+        worker=Worker(health=f"unix:{tmp_path}/worker.health", poll_seconds=0.5),
+    )
+
+
+WATCHED = {"WATCHDOG_USEC": "1000000"}
+
+
+async def test_the_server_talks_to_systemd_and_ends_what_it_serves(
+    config: Config, authorities: Pki, database: TestDatabase
+) -> None:
+    await provision(database.owner_dsn, authorities, Settings(ports=Ports(web=0)))
+    client = Client(int(config.server.listen.rpartition(":")[2]), authorities, "certonly")
+    async with running("serve", config, WATCHED) as program:
+        await program.hear("READY=1")
+        assert (await client.get(TEST)).body == b"OK"
+        assert await is_live(config.server.health)
+        for _ in range(3):
+            await program.hear("WATCHDOG=1", 5)
+
+        body = multipart([("enveloppe", File("p.xml", b"<pes/>" * 100_000))])
+        headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", "Content-Length": str(len(body))}
+        reader, writer = await client.connect()
+        writer.write(client.head("POST", IMPORT, headers) + body[:300_000])
+        await writer.drain()
+        await until(lambda: has_files(config.spool.directory), "the body has begun to arrive")
+        program.signal_end()
+        await program.hear("STOPPING=1")
+        await program.hear("WATCHDOG=1", 5)  # still watched while it ends what it serves
+        writer.write(body[300_000:])
+        assert b"<resultat>OK</resultat>" in (await read_answer(reader)).body
+        await close(writer)
+        assert await program.ended() == 0
+
+
+async def test_the_worker_talks_to_systemd_and_ends_what_it_does(
+    config: Config, database: TestDatabase, deps: Deps
+) -> None:
+    authority = await make_authority(deps)
+    async with running("work", config, WATCHED) as program:
+        await program.hear("READY=1")
+        assert await count(database, "select count(*) from worker") == 1
+        assert await is_live(config.worker.health)
+        for _ in range(3):
+            await program.hear("WATCHDOG=1", 5)
+
+        writer = deps.spool.writer()
+        for _ in range(96):
+            writer.write(b"x" * (1 << 20))
+        body = await writer.finish()
+        async with deps.transaction("system") as connection:
+            await insert_content(connection, authority, body)
+        await until(lambda: is_running(database), "the job has begun")
+        program.signal_end()
+        await program.hear("STOPPING=1")
+        assert await program.ended() == 0
+    assert await count(database, "select count(*) from job") == 0
+    assert await count(database, "select count(*) from content where place = 'archive'") == 1
+    assert await count(database, "select count(*) from worker") == 0
+
+
+async def test_a_worker_without_its_database_is_not_ready(config: Config, tmp_path: Path) -> None:
+    away = msgspec.structs.replace(
+        config, database=Database(dsn=f"postgresql://tdt_app@/tdt?host={tmp_path}", wait_seconds=0.5)
+    )
+    async with running("work", away) as program:
+        assert await program.ended() != 0  # systemd starts it again
+        with pytest.raises(AssertionError, match="never said"):
+            await program.hear("READY=1", 0.2)
+
+
+@pytest.fixture
+async def deps(config: Config) -> AsyncIterator[Deps]:
+    async with open_deps(config) as opened:
+        yield opened
+
+
+async def is_live(address: str) -> bool:
+    connector = aiohttp.UnixConnector(address.removeprefix("unix:"))
+    async with aiohttp.ClientSession(connector=connector) as session, session.get("http://localhost/live") as answer:
+        return answer.status == 200
+
+
+async def has_files(directory: str) -> bool:
+    return any(path.is_file() for path in Path(directory).rglob("*"))
+
+
+async def is_running(database: TestDatabase) -> bool:
+    return await count(database, "select count(*) from job where state = 'running'") == 1
+
+
+async def count(database: TestDatabase, query: str) -> int:
+    connection = await asyncpg.connect(database.admin_dsn)
+    try:
+        found: int = await connection.fetchval(query)
+        return found
+    finally:
+        await connection.close()
