@@ -31,10 +31,10 @@ def main() -> None:
 @main.command()
 @CONFIG
 def serve(path: Path) -> None:
-    """Lancer un processus du serveur HTTPS."""
-    from tdt.web.server import serve as run  # noqa: PLC0415 - each command imports only what it runs
+    """Lancer le serveur HTTPS : un processus, ou `server.processes` surveillés par un premier."""
+    from tdt.web.processes import run  # noqa: PLC0415 - each command imports only what it runs
 
-    _run(run(_load(path)))
+    run(_load(path))
 
 
 @main.command()

@@ -38,8 +38,12 @@ class Program:
     def __init__(self, process: asyncio.subprocess.Process, channel: socket.socket, log: Path):
         self.process = process
         self.told: list[str] = []
+        self._heard = 0
+        self._news = asyncio.Event()
         self._channel = channel
         self._log = log
+        # read all the time, as systemd does: the program waits when nobody takes what it says
+        asyncio.get_running_loop().add_reader(channel, self._take)
 
     @property
     def pid(self) -> int:
@@ -49,17 +53,20 @@ class Program:
         """What it wrote so far."""
         return self._log.read_text(errors="replace")
 
+    def _take(self) -> None:
+        self.told.append(self._channel.recv(4096).decode())
+        self._news.set()
+
     async def hear(self, state: str, seconds: float = START_SECONDS) -> None:
-        """Listen until it says this."""
+        """Come back once it has said this, after what was heard before."""
         try:
             async with asyncio.timeout(seconds):
-                while True:
-                    data = await asyncio.get_running_loop().sock_recv(self._channel, 4096)
-                    self.told.append(data.decode())
-                    if self.told[-1] == state:
-                        return
+                while state not in self.told[self._heard :]:
+                    self._news.clear()
+                    await self._news.wait()
         except TimeoutError:
             raise AssertionError(f"never said {state}, but {self.told}\n{self.output()}") from None
+        self._heard = self.told.index(state, self._heard) + 1
 
     def signal_end(self) -> None:
         """As `systemctl stop` does."""
@@ -92,6 +99,7 @@ async def running(command: str, config: Config, environment: Mapping[str, str] |
         try:
             yield Program(process, channel, directory / "log")
         finally:
+            asyncio.get_running_loop().remove_reader(channel)
             if process.returncode is None:
                 process.kill()
                 await process.wait()

@@ -6,6 +6,7 @@ from tdt.db import actes as db
 from tdt.db.authorities import get_owner
 from tdt.db.pool import Connection
 from tdt.domain.actes.model import ActeStatus
+from tdt.domain.actes.status import STATUS_LABELS
 from tdt.domain.authorities import Module, Owner, can_follow, can_view
 from tdt.domain.errors import Forbidden, Refused
 from tdt.domain.ids import AccountId, ActeFileId, ActeId, AuthorityId, ContentId, EnvelopeId
@@ -13,7 +14,6 @@ from tdt.domain.text import to_latin1
 from tdt.flows import actes_submit
 from tdt.web.acte_form import NO_POST, acte_plan, read_submission
 from tdt.web.call import Call, php_int, refused
-from tdt.web.labels import ACTES_STATUS_LABELS
 from tdt.web.s2low import attachment, created, json_answer, text
 
 INDEX = "/modules/actes/index.php"
@@ -107,7 +107,7 @@ async def get_ar_acte(call: Call) -> web.StreamResponse:
 
 async def actes_status(_call: Call) -> web.StreamResponse:
     """The label of every status."""
-    return json_answer({str(int(status)): label for status, label in ACTES_STATUS_LABELS.items()})
+    return json_answer({str(int(status)): label for status, label in STATUS_LABELS.items()})
 
 
 async def _followed(call: Call, connection: Connection) -> db.Acte:

@@ -77,7 +77,7 @@ async def test_postgres_stops_stays_away_and_comes_back(server: Server) -> None:
         started = asyncio.get_running_loop().time()
         with pytest.raises(Temporary, match="base de données"):
             await one(pool, 0.6)
-        assert 0.3 < asyncio.get_running_loop().time() - started < 5
+        assert 0.3 < asyncio.get_running_loop().time() - started < 9
 
         waiting = [asyncio.create_task(one(pool, 60)) for _ in range(8)]  # more than the pool holds
         await asyncio.sleep(0)
