@@ -133,7 +133,9 @@ alter table audit_default enable row level security;
 -- A month is filled before it is attached: rows that came too early are in the default partition, which must give them
 -- up first, and attaching holds up nobody, where `create table … partition of` locks the parent.
 create function tdt_make_partitions(first_month date, months integer) returns integer
-    language plpgsql as $$
+    language plpgsql
+    -- called by the workers, who own nothing: it runs as its owner, on these four tables only
+    security definer set search_path = public, pg_temp as $$
 declare
     parent text;
     key text;

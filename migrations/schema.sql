@@ -527,6 +527,8 @@ grant delete, insert, select, update on worker to tdt_app;
 CREATE OR REPLACE FUNCTION public.tdt_make_partitions(first_month date, months integer)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
     parent text;

@@ -6,9 +6,11 @@ from datetime import date, datetime
 
 from tdt.db.audit import insert_event
 from tdt.db.pool import Connection, Record, affected, as_record
+from tdt.db.routes import IS_ROUTE_OF
 from tdt.domain.actes.model import ActeStatus
 from tdt.domain.errors import Conflict
 from tdt.domain.ids import AccountId, ActeFileId, ActeId, AuthorityId, ContentId, EnvelopeId, RouteId
+from tdt.domain.routes import RouteKind
 
 OBJECT = "acte_transaction"
 
@@ -93,30 +95,32 @@ async def list_pending_classification_requests(connection: Connection, authority
 
 @dataclass(frozen=True, slots=True)
 class SubmitFacts:
-    """What the judgement of a submission needs: its number used already (by an act in error too, as S2LOW), and the
-    classification held, as where its bytes are and their SHA-256."""
+    """What the judgement of a submission needs: its number used already (by an act in error too, as S2LOW), the route
+    of the day, and the classification held, as where its bytes are and their SHA-256."""
 
     number_taken: bool
+    route: RouteId | None
     classification: ContentId | None
     classification_sha256: bytes | None
 
 
-SUBMIT_FACTS = """
+SUBMIT_FACTS = f"""
     select exists (select from acte_transaction where authority_id = $1 and number = $2) as number_taken,
+        (select id from route where {IS_ROUTE_OF.format(authority="$1", kind="$4", day="$3")}) as route,
         c.content_id as classification, b.sha256 as classification_sha256
     from (values (1)) as one left join lateral (
         select content_id from acte_classification where authority_id = $1 order by id desc limit 1) c on true
     left join content b on b.id = c.content_id"""
 
 
-async def get_submit_facts(connection: Connection, authority: AuthorityId, number: str) -> SubmitFacts:
-    """The facts about a submission of this number by this collectivité."""
-    return SubmitFacts(**as_record(await connection.fetchrow(SUBMIT_FACTS, authority, number)))
+async def get_submit_facts(connection: Connection, authority: AuthorityId, number: str, day: date) -> SubmitFacts:
+    """The facts about a submission of this number by this collectivité on this civil day."""
+    return SubmitFacts(**as_record(await connection.fetchrow(SUBMIT_FACTS, authority, number, day, RouteKind.ACTES)))
 
 
 @dataclass(frozen=True, slots=True)
 class NewActe:
-    """A transaction to record with its first status."""
+    """A transaction to record with its first status; `tag` is what the audit calls its deposit."""
 
     authority_id: AuthorityId
     account_id: AccountId
@@ -124,6 +128,7 @@ class NewActe:
     type: int
     status: ActeStatus
     message: str
+    tag: str
     number: str | None = None
     decision_date: date | None = None
     nature_code: int | None = None
@@ -145,12 +150,14 @@ INSERT = """
     step as (
         insert into acte_workflow (authority_id, transaction_id, status, message) select $1, id, $5, $16 from made),
     told as (
-        insert into event (authority_id, object_kind, object_id, to_status) select $1, $17, id, $5 from made)
+        insert into event (authority_id, object_kind, object_id, to_status) select $1, $17, id, $5 from made),
+    audited as (
+        insert into audit (authority_id, account_id, tag, object_id) select $1, $2, $18, id from made)
     select id from made"""
 
 
 async def insert_transaction(connection: Connection, new: NewActe) -> ActeId:
-    """Record a transaction, its first step and its event.
+    """Record a transaction, its first step, its event and its audit.
 
     Conflict (acte_transaction_number) when the collectivité's number is taken meanwhile.
     """
@@ -174,6 +181,7 @@ async def insert_transaction(connection: Connection, new: NewActe) -> ActeId:
             new.send_sources,
             new.message[:512],
             OBJECT,
+            new.tag,
         )
     )
 

@@ -1,14 +1,14 @@
 """Bodies in the database: in their row when small, in chunks of 1 MiB once archived; readers do not care which."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection, Pool, Scope, transaction
 from tdt.documents.spool import READ_BYTES, Spool
-from tdt.domain.content import Body
+from tdt.domain.content import Body, hold
 from tdt.domain.errors import NotFound, Permanent
 from tdt.domain.ids import AuthorityId, ContentId
 from tdt.domain.jobs import JobKind
@@ -30,25 +30,32 @@ class Content:
 
 INSERT = """
     insert into content (authority_id, sha256, size, place, data, spool_name)
-    values ($1, $2, $3, $4, $5, $6) returning id"""
+    select $1, sha256, size, case when spool_name is null then 'row' else 'spool' end, data, spool_name
+    from unnest($2::bytea[], $3::bigint[], $4::bytea[], $5::text[]) as body(sha256, size, data, spool_name)
+    returning id"""
+
+
+async def insert_contents(
+    connection: Connection, authority: AuthorityId | None, bodies: Sequence[Body]
+) -> list[ContentId]:
+    """Keep bodies: small ones here and now, spooled ones by the archiving jobs added in the same transaction."""
+    columns = zip(*((body.sha256, body.size, body.data, body.spool_name) for body in bodies), strict=True)
+    # the ids rise in the order of the bodies; that of the rows returned is not promised
+    contents = sorted(ContentId(row["id"]) for row in await connection.fetch(INSERT, authority, *columns))
+    for content, body in zip(contents, bodies, strict=True):
+        if body.spool_name is not None:
+            await insert_job(connection, JobKind.CONTENT_ARCHIVE, authority, content)
+    return contents
 
 
 async def insert_content(connection: Connection, authority: AuthorityId | None, body: Body) -> ContentId:
-    """Keep a body: small ones here and now, spooled ones by the archiving job added in the same transaction."""
-    place = "row" if body.spool_name is None else "spool"
-    content = ContentId(
-        await connection.fetchval(INSERT, authority, body.sha256, body.size, place, body.data, body.spool_name)
-    )
-    if body.spool_name is not None:
-        await insert_job(connection, JobKind.CONTENT_ARCHIVE, authority, content)
-    return content
+    """Keep one body."""
+    return (await insert_contents(connection, authority, [body]))[0]
 
 
 async def insert_small(connection: Connection, authority: AuthorityId | None, data: bytes) -> ContentId:
     """Keep a small message that we built or received."""
-    return ContentId(
-        await connection.fetchval(INSERT, authority, hashlib.sha256(data).digest(), len(data), "row", data, None)
-    )
+    return await insert_content(connection, authority, hold(data))
 
 
 GET = """

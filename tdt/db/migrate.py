@@ -76,6 +76,9 @@ async def _apply(connection: Connection, file: File) -> None:
     try:
         await connection.execute(file.sql)
         await connection.execute("insert into migration (name, sha256) values ($1, $2)", file.name, file.sha256)
+    except asyncpg.PostgresError as error:
+        await connection.execute("rollback")
+        raise MigrationError(f"{file.name}: {error}") from error
     except BaseException:
         await connection.execute("rollback")
         raise

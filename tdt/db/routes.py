@@ -9,11 +9,14 @@ from tdt.domain.routes import Attempt, Outcome, Route, RouteKind, Transport
 
 ROUTE_COLUMNS = "id, kind, transport, name, settings, credentials"
 
-ROUTE_OF = f"""
-    select {ROUTE_COLUMNS} from route where active and id = (
+IS_ROUTE_OF = """active and id = (
         select route_id from authority_route
-        where authority_id = $1 and kind = $2 and valid_from <= $3 and (valid_to is null or valid_to > $3)
+        where authority_id = {authority} and kind = {kind} and valid_from <= {day}
+            and (valid_to is null or valid_to > {day})
         order by valid_from desc limit 1)"""
+"""The condition on `route`, with the names of its three parameters to be filled in."""
+
+ROUTE_OF = f"select {ROUTE_COLUMNS} from route where " + IS_ROUTE_OF.format(authority="$1", kind="$2", day="$3")
 
 
 async def find_route(connection: Connection, authority: AuthorityId, kind: RouteKind, day: date) -> Route | None:

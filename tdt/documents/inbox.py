@@ -5,13 +5,17 @@ how long it must be, so that the next start finds it whole, or knows that it is 
 """
 
 import asyncio
+import hashlib
 import os
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from tdt.documents.spool import sync_directory
+from tdt.documents.spool import in_threads, sync_directory, write_all
+
+MAX_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +45,12 @@ class Inbox:
 
     async def fetch(self, name: str, size: int, chunks: AsyncIterator[bytes]) -> Fetched:
         """Write a file as it comes and make it durable."""
-        fetched = Fetched(name, size, self._directory / f"{size}~{quote(name, safe='')}")
-        file = await asyncio.to_thread(os.open, fetched.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
+        fetched = Fetched(name, size, self._directory / f"{size}~{_short(quote(name, safe=''))}")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with in_threads(await asyncio.to_thread(os.open, fetched.path, flags, 0o600)) as call:
             async for chunk in chunks:
-                await asyncio.to_thread(_write, file, chunk)
-            await asyncio.to_thread(os.fdatasync, file)
-        finally:
-            os.close(file)
+                await call(write_all, chunk)
+            await call(os.fdatasync)
         await asyncio.to_thread(sync_directory, self._directory)
         return fetched
 
@@ -57,17 +59,10 @@ class Inbox:
         return Fetched(unquote(name), int(size), path)
 
 
-async def read_file(path: Path) -> AsyncIterator[bytes]:
-    """The bytes of a local file, in chunks of 1 MiB, read outside the event loop."""
-    file = await asyncio.to_thread(path.open, "rb", 0)
-    try:
-        while chunk := await asyncio.to_thread(file.read, 1 << 20):
-            yield chunk
-    finally:
-        file.close()
-
-
-def _write(file: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(file, view) :]
+def _short(quoted: str) -> str:
+    """A name that a local file may have: the State's are far shorter, a hostile one loses its end."""
+    if len(quoted) <= MAX_NAME:
+        return quoted
+    digest = hashlib.sha256(quoted.encode()).hexdigest()[:16]
+    # not in the middle of an escape
+    return re.sub(r"%.?\Z", "", quoted[: MAX_NAME - 20]) + "_" + digest

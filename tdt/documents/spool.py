@@ -9,8 +9,10 @@ import hashlib
 import os
 import threading
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tdt.domain.content import HEAD_BYTES, Body
 
@@ -46,9 +48,9 @@ class SpoolWriter:
             return
         if self._file is None:
             self._file = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            _write_all(self._file, self._memory)
+            write_all(self._file, self._memory)
             self._memory = bytearray()
-        _write_all(self._file, chunk)
+        write_all(self._file, chunk)
 
     async def finish(self) -> Body:
         """Make the body durable and describe it. The writer is of no use after this.
@@ -111,22 +113,9 @@ class Spool:
             raise ValueError("not a spool name")
         return self.directory / spool_name
 
-    async def read(self, spool_name: str) -> AsyncIterator[bytes]:
+    def read(self, spool_name: str) -> AsyncIterator[bytes]:
         """The bytes of a body, in chunks of 1 MiB; FileNotFoundError when it has been archived meanwhile."""
-        file = os.open(self.path(spool_name), os.O_RDONLY)
-        reading = None
-        try:
-            while True:
-                reading = asyncio.get_running_loop().run_in_executor(None, os.read, file, READ_BYTES)
-                chunk = await asyncio.shield(reading)
-                if not chunk:
-                    return
-                yield chunk
-        finally:
-            if reading is None or reading.done():
-                os.close(file)
-            else:  # cancelled: the thread may be about to read, and the number must not be another file's by then
-                reading.add_done_callback(lambda _: os.close(file))
+        return read_file(self.path(spool_name))
 
     def remove(self, spool_name: str) -> None:
         """Drop a body whose bytes are archived."""
@@ -135,6 +124,35 @@ class Spool:
     def is_writable(self) -> bool:
         """Whether a body could be written now: part of readiness."""
         return os.access(self.directory, os.W_OK | os.X_OK)
+
+
+async def read_file(path: Path) -> AsyncIterator[bytes]:
+    """The bytes of a local file, in chunks of 1 MiB, read outside the event loop."""
+    with in_threads(os.open(path, os.O_RDONLY)) as call:
+        while chunk := await call(os.read, READ_BYTES):
+            yield chunk
+
+
+@contextmanager
+def in_threads(file: int) -> Iterator[Callable[..., Awaitable[Any]]]:
+    """Make blocking calls on a descriptor in threads; it is closed in the end, when no thread uses it any more.
+
+    After a cancellation a thread may still be about to read or write: the number must not be another file's by then.
+    """
+    last: asyncio.Future[Any] | None = None
+
+    async def call(function: Callable[..., Any], *arguments: object) -> Any:
+        nonlocal last
+        last = asyncio.get_running_loop().run_in_executor(None, function, file, *arguments)
+        return await asyncio.shield(last)
+
+    try:
+        yield call
+    finally:
+        if last is None or last.done():
+            os.close(file)
+        else:
+            last.add_done_callback(lambda _: os.close(file))
 
 
 def sync_directory(directory: Path) -> None:
@@ -146,7 +164,8 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _write_all(file: int, data: bytes | bytearray) -> None:
+def write_all(file: int, data: bytes | bytearray) -> None:
+    """Write every byte, however many calls it takes."""
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]

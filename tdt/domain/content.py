@@ -1,5 +1,6 @@
 """A body that came in or is about to leave: its size and digests, and where its bytes are until they are archived."""
 
+import hashlib
 from dataclasses import dataclass
 
 HEAD_BYTES = 4096
@@ -15,3 +16,9 @@ class Body:
     head: bytes
     data: bytes | None = None
     spool_name: str | None = None
+
+
+def hold(data: bytes) -> Body:
+    """A small body that we hold already."""
+    sha1 = hashlib.sha1(data, usedforsecurity=False).digest()
+    return Body(len(data), hashlib.sha256(data).digest(), sha1, data[:HEAD_BYTES], data)

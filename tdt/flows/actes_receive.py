@@ -26,16 +26,19 @@ DUPLICATE_ACTE = "001"
 """Nature of the anomaly that the ministry gives to an act it already has."""
 
 
-async def collect(deps: Deps, route: Route) -> None:
+async def collect(deps: Deps, route: Route, late: set[str]) -> None:
     """Empty the mailbox of a route, then wait for more, until cancelled or cut.
 
-    Each mail is stored with its job, committed, and only then acknowledged at the remote end.
+    Each mail is stored with its job, committed, and only then acknowledged at the remote end. One that cannot be
+    fetched joins `late`: it is tried after all the others the next time.
     """
     async with deps.remotes.open_mailbox(route) as mailbox:
         while True:
-            for key in await mailbox.list_new():
+            for key in sorted(await mailbox.list_new(), key=lambda key: key in late):
+                late.add(key)
                 await _store(deps, route, key, await mailbox.fetch(key))
                 await mailbox.acknowledge(key)
+                late.discard(key)
             await mailbox.wait(deps.config.actes.poll_seconds)
 
 

@@ -9,7 +9,8 @@ from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
 from tdt.db.routes import Handling
 from tdt.deps import Deps, DgfipClient
-from tdt.documents.inbox import Fetched, Inbox, read_file
+from tdt.documents.inbox import Fetched, Inbox
+from tdt.documents.spool import read_file
 from tdt.domain.errors import Permanent
 from tdt.domain.helios import status as texts
 from tdt.domain.helios.model import DgfipReturn, HeliosStatus, ReturnKind
@@ -22,8 +23,12 @@ from tdt.domain.routes import Route
 TRANSMITTED = (HeliosStatus.EN_ATTENTE_DE_TRANSMISSION, HeliosStatus.TRANSMIS)
 
 
-async def collect(deps: Deps, route: Route) -> int:
-    """One look at the reception directory of a route: every file that is stable is stored, then removed there."""
+async def collect(deps: Deps, route: Route, late: set[str]) -> int:
+    """One look at the reception directory of a route: every file that is stable is stored, then removed there.
+
+    A file that cannot be fetched joins `late` and ends this look; those in `late` are tried after all the others, so
+    that one bad file never keeps the others waiting. Gives how many were stored.
+    """
     inbox = Inbox(deps.spool.directory / "receiving" / str(route.id))
     async with deps.remotes.open_dgfip(route) as client:
         seen = await _list(client)
@@ -33,12 +38,14 @@ async def collect(deps: Deps, route: Route) -> int:
         await asyncio.sleep(deps.config.helios.stable_seconds)
         again = await _list(client)
         stored = 0
-        for name, size in again.items():
-            if seen.get(name) != size:
+        for name in sorted(again, key=lambda name: name in late):
+            if seen.get(name) != again[name]:
                 continue  # new or still growing: the next look takes it
-            fetched = await inbox.fetch(name, size, client.fetch(name))
+            late.add(name)
+            fetched = await inbox.fetch(name, again[name], client.fetch(name))
             stored += await _store(deps, route, fetched)
             await client.remove(name)
+            late.discard(name)
         return stored
 
 

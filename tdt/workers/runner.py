@@ -179,7 +179,9 @@ class Worker:
             if due is not None:
                 wait = min(wait, max((due - self._deps.now()).total_seconds(), 0.05))
             try:
-                await asyncio.wait_for(self._reschedule.wait(), wait)
+                # not wait_for: before Python 3.12 it swallows a cancellation that comes together with the event
+                async with asyncio.timeout(wait):
+                    await self._reschedule.wait()
             except TimeoutError:
                 for lane in self._lanes.values():
                     lane.put_nowait(Ring())

@@ -1,7 +1,8 @@
 """Listen to the State: one listener per route, on one worker at a time, taken over at once when it dies."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Coroutine
+from typing import Any
 
 import structlog
 
@@ -21,19 +22,22 @@ HOUSEKEEPING_SECONDS = 3600.0
 
 
 async def listen_to_the_state(deps: Deps) -> None:
-    """Keep a listener on every active route; routes opened or closed meanwhile are noticed within half a minute."""
-    listeners: dict[RouteId, asyncio.Task[None]] = {}
+    """Keep a listener on every active route; one opened, changed or closed is noticed within half a minute."""
+    listeners: Listeners = {}
     try:
         while True:
             await _match(deps, listeners)
             await asyncio.sleep(REFRESH_SECONDS if listeners else TAKEOVER_SECONDS)
     finally:
-        await _end(list(listeners.values()))
+        await _end([task for _, task in listeners.values()])
 
 
-async def _match(deps: Deps, listeners: dict[RouteId, asyncio.Task[None]]) -> None:
-    """Start the listeners that are missing, end those of routes that were closed. A listener that died is a fault."""
-    for task in listeners.values():
+Listeners = dict[RouteId, tuple[Route, asyncio.Task[None]]]
+
+
+async def _match(deps: Deps, listeners: Listeners) -> None:
+    """Start the listeners that are missing, end those of routes closed or changed. One that died is a fault of ours."""
+    for _, task in listeners.values():
         if task.done():
             task.result()
     try:
@@ -41,11 +45,11 @@ async def _match(deps: Deps, listeners: dict[RouteId, asyncio.Task[None]]) -> No
             routes = [route for kind in RouteKind for route in await list_active_routes(connection, kind)]
     except Temporary:
         return
+    stale = [known for known, (route, _) in listeners.items() if route not in routes]
+    await _end([listeners.pop(known)[1] for known in stale])
     for route in routes:
         if route.id not in listeners:
-            listeners[route.id] = asyncio.create_task(_listen(deps, route))
-    closed = listeners.keys() - {route.id for route in routes}
-    await _end([listeners.pop(route) for route in closed])
+            listeners[route.id] = (route, asyncio.create_task(_listen(deps, route)))
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
@@ -55,22 +59,20 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
 
 
 async def _listen(deps: Deps, route: Route) -> None:
-    collect = _collect_mail if route.kind is RouteKind.ACTES else _collect_files
+    late: set[str] = set()
     while True:
         try:
             async with hold_route(deps.pool, route.id) as lost:
                 if lost is not None:
-                    await _until(lost, collect, (deps, route))
+                    await _until(lost, _collect(deps, route, late))
         except TdtError as error:
             log.warning("route.listen_failed", route=route.name, code=error.code, reason=error.message)
         await asyncio.sleep(TAKEOVER_SECONDS)
 
 
-async def _until(
-    lost: asyncio.Event, collect: Callable[[Deps, Route], Awaitable[None]], what: tuple[Deps, Route]
-) -> None:
+async def _until(lost: asyncio.Event, collecting: Coroutine[Any, Any, None]) -> None:
     """Listen as long as the lock is ours: when it is lost, another worker may already be listening."""
-    task = asyncio.ensure_future(collect(*what))
+    task = asyncio.create_task(collecting)
     waiting = asyncio.create_task(lost.wait())
     try:
         await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -82,13 +84,12 @@ async def _until(
         await asyncio.gather(task, waiting, return_exceptions=True)
 
 
-async def _collect_mail(deps: Deps, route: Route) -> None:
-    await actes_receive.collect(deps, route)
-
-
-async def _collect_files(deps: Deps, route: Route) -> None:
+async def _collect(deps: Deps, route: Route, late: set[str]) -> None:
+    """Take in what comes until an error. `late` remembers what could not be fetched: it comes last the next time."""
+    if route.kind is RouteKind.ACTES:
+        await actes_receive.collect(deps, route, late)
     while True:
-        await helios_receive.collect(deps, route)
+        await helios_receive.collect(deps, route, late)
         await asyncio.sleep(deps.config.helios.poll_seconds)
 
 

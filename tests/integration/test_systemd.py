@@ -219,7 +219,7 @@ async def is_live(address: str) -> bool:
 
 
 async def has_files(directory: str) -> bool:
-    return any(path.is_file() for path in Path(directory).rglob("*"))
+    return any(path.is_file() for path in Path(directory).rglob("*"))  # noqa: ASYNC240
 
 
 async def is_running(database: TestDatabase) -> bool:

@@ -115,3 +115,13 @@ async def test_a_month_has_all_that_its_parent_has(owner: Any, parent: str, key:
     bounds = "select pg_get_expr(relpartbound, oid) from pg_class where oid = $1::text::regclass"
     assert "2031-05-01" in await owner.fetchval(bounds, month)
     assert key in await owner.fetchval("select pg_get_partkeydef($1::text::regclass)", parent)
+
+
+async def test_a_worker_makes_the_months_ahead(owner: Any, database: TestDatabase) -> None:
+    month = later(await this_month(owner), 30)
+    worker = await asyncpg.connect(database.app_dsn)
+    try:
+        assert await worker.fetchval("select tdt_make_partitions($1, 1)", month) == len(PARENTS)
+    finally:
+        await worker.close()
+    assert f"event_{month:%Y%m}" in await partitions(owner, "event")
