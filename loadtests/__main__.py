@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from loadtests import actes, handshakes, upload
+from loadtests import actes, checks, handshakes, memory, queue, upload
 from loadtests.result import Outcome, print_table, write_json
 from loadtests.stand import ROOT, Stand, prepare, temporary_directory
 
@@ -18,6 +18,9 @@ SCENARIOS: dict[str, Scenario] = {
     "upload": upload.run,
     "actes": actes.run,
     "handshakes": handshakes.run,
+    "memory": memory.run,
+    "queue": queue.run,
+    "checks": checks.run,
 }
 
 

@@ -72,7 +72,7 @@ class Outcome:
             self.scenario,
             self.ours.describe(self.unit),
             self.baseline.describe(self.unit) if self.baseline else "–",
-            f"{self.ratio:.2f}{spread}",
+            f"{self.ratio:.2f}{spread}" if self.baseline else "–",
             f"{sign} {self.target:g}" if self.target is not None else "–",
             self.verdict,
         ]

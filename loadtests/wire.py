@@ -5,7 +5,7 @@ import multiprocessing
 import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
@@ -38,7 +38,7 @@ def connect(door: Door, context: ssl.SSLContext) -> ssl.SSLSocket:
     return context.wrap_socket(plain, server_hostname="localhost")
 
 
-def ask(door: Door, context: ssl.SSLContext, blocks: Sequence[bytes | memoryview]) -> bytes:
+def ask(door: Door, context: ssl.SSLContext, blocks: Iterable[bytes | memoryview]) -> bytes:
     """One request on a new connection; status line, headers and body of the answer."""
     with connect(door, context) as connection:
         for block in blocks:

@@ -97,6 +97,7 @@ class Actes(Section, frozen=True):
 
 class Helios(Section, frozen=True):
     p_appli: str = "THELPES2"
+    nomfic_uniqueness_waivable: bool = False
     poll_seconds: float = 60.0
     stable_seconds: float = 5.0
     uncertain_seconds: float = 900.0
@@ -240,6 +241,8 @@ def _inconsistencies(config: Config) -> Iterator[str]:
         yield '[server] client_certificate = "nginx" is believed on a unix socket only: listen = "unix:…"'
     if config.server.client_certificate == "tls" and unix:
         yield '[server] listen = "unix:…" needs client_certificate = "nginx"'
+    if unix and config.server.processes > 1:
+        yield "[server] processes: only one can serve a unix socket; start several, each with its own socket"
     if config.worker.dead_after_seconds < 2 * config.worker.heartbeat_seconds:
         yield "[worker] dead_after_seconds: must be at least twice heartbeat_seconds"
     for section in ("actes", "helios"):

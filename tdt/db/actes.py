@@ -105,7 +105,7 @@ class SubmitFacts:
 
 
 SUBMIT_FACTS = f"""
-    select exists (select from acte_transaction where authority_id = $1 and number = $2) as number_taken,
+    select exists (select from acte_transaction where authority_id = $1 and number = $2 and type = 1) as number_taken,
         (select id from route where {IS_ROUTE_OF.format(authority="$1", kind="$4", day="$3")}) as route,
         c.content_id as classification, b.sha256 as classification_sha256
     from (values (1)) as one left join lateral (
@@ -255,12 +255,24 @@ async def get_envelope(connection: Connection, envelope: EnvelopeId) -> Envelope
     return Envelope(**row) if row is not None else None
 
 
-async def find_envelope_by_name(connection: Connection, name: str) -> Envelope | None:
-    """The last envelope of this name (an anomaly of envelope echoes it), in scope `system`."""
-    row = await connection.fetchrow(
-        f"select {ENVELOPE_COLUMNS} from acte_envelope where name = $1 order by id desc limit 1", name
-    )
+LOCK_ENVELOPE = f"select {ENVELOPE_COLUMNS} from acte_envelope where id = $1 for no key update"
+
+
+async def lock_envelope(connection: Connection, envelope: EnvelopeId) -> Envelope | None:
+    """The same, held until the end of the transaction: one sending at a time is decided upon."""
+    row = await connection.fetchrow(LOCK_ENVELOPE, envelope)
     return Envelope(**row) if row is not None else None
+
+
+BY_NAME = f"""
+    select {ENVELOPE_COLUMNS} from acte_envelope
+    where name = $1 and authority_id in (select id from authority where siren = $2) order by id desc"""
+"""The SIREN is in the name: saying it lets the index on (authority_id, name) be used."""
+
+
+async def list_envelopes_by_name(connection: Connection, name: str, siren: str) -> list[Envelope]:
+    """The envelopes of this name, newest first (an anomaly of envelope echoes it), in scope `system`."""
+    return [Envelope(**row) for row in await connection.fetch(BY_NAME, name, siren)]
 
 
 NEXT_SERIAL = """

@@ -9,7 +9,7 @@ from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection, Pool, Scope, transaction
 from tdt.documents.spool import READ_BYTES, Spool
 from tdt.domain.content import Body, hold
-from tdt.domain.errors import NotFound, Permanent
+from tdt.domain.errors import Conflict, NotFound, Permanent
 from tdt.domain.ids import AuthorityId, ContentId
 from tdt.domain.jobs import JobKind
 
@@ -117,11 +117,17 @@ INSERT_CHUNK = """
     insert into content_chunk (content_id, seq, authority_id, archived_at, data) values ($1, $2, $3, $4, $5)"""
 
 MOVE_TO_ARCHIVE = """
-    update content set place = 'archive', spool_name = null, archived_at = $2 where id = $1 and place = 'spool'"""
+    update content set place = 'archive', spool_name = null, archived_at = $2 where id = $1 and place = 'spool'
+    returning authority_id"""
+
+OWN_CHUNKS = "update content_chunk set authority_id = $3 where content_id = $1 and archived_at = $2"
 
 
 async def move_to_archive(connection: Connection, spool: Spool, content: Content, at: datetime) -> None:
-    """Copy a spooled body into chunks, check its digest, switch its row. Raises Permanent when the bytes differ."""
+    """Copy a spooled body into chunks, check its digest, switch its row.
+
+    Raises Permanent when the bytes differ, Conflict when somebody else has archived it meanwhile.
+    """
     digest, seq = hashlib.sha256(), 0
     async for chunk in spool.read(content.spool_name or ""):
         digest.update(chunk)
@@ -129,11 +135,16 @@ async def move_to_archive(connection: Connection, spool: Spool, content: Content
         seq += 1
     if digest.digest() != content.sha256:
         raise Permanent("Le fichier a changé dans le dépôt local.", details={"content_id": content.id})
-    await connection.execute(MOVE_TO_ARCHIVE, content.id, at)
+    row = await connection.fetchrow(MOVE_TO_ARCHIVE, content.id, at)
+    if row is None:
+        raise Conflict("Ce contenu est déjà archivé.", details={"content_id": content.id})
+    if row["authority_id"] != content.authority_id:
+        # attributed while it was copied (move_to_authority): the chunks above were not there yet to be given away
+        await connection.execute(OWN_CHUNKS, content.id, at, row["authority_id"])
 
 
 async def move_to_authority(connection: Connection, content: ContentId, authority: AuthorityId) -> None:
-    """Give an unattributed body (and its chunks, and the jobs on it) to the authority that it was found to be for."""
+    """Give an unattributed body, and its chunks, to the authority that it was found to be for."""
     await connection.execute("update content set authority_id = $2 where id = $1", content, authority)
     await connection.execute("update content_chunk set authority_id = $2 where content_id = $1", content, authority)
 

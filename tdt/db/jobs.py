@@ -109,6 +109,22 @@ async def move_orphans_to_ready(connection: Connection, dead_after_seconds: floa
     return freed or 0
 
 
+LOST = """
+    update job set state = 'ready', worker = null, published_at = null
+    where state = 'running' and worker = $1 and id <> all($2) and started_at < now() - make_interval(secs => $3)
+    returning id, pg_notify('tdt_job', id::text)"""
+
+
+async def move_lost_to_ready(
+    connection: Connection, worker: str, in_hand: list[JobId], older_than_seconds: float
+) -> list[JobId]:
+    """Free what the rows say this worker runs, though it does not: a claim or an end whose commit was lost on the way.
+
+    A claim that is being made is not in hand yet, hence the age.
+    """
+    return [JobId(row["id"]) for row in await connection.fetch(LOST, worker, in_hand, older_than_seconds)]
+
+
 NEXT_DUE = "select min(run_at) from job where state = 'ready'"
 
 

@@ -36,15 +36,16 @@ RETRY_SECONDS = 0.2
 AWAY = (
     ConnectionError,
     asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     TimeoutError,
 )
-"""What the driver raises when the server is stopped, starting, restarting, full, or cut from us."""
+"""What the driver raises when the server is stopped, starting, restarting, a standby, full (connections, memory, disk),
+or cut from us."""
 
 UNREACHABLE = (OSError, *AWAY)
 """The same, while connecting: the socket may not even be there."""

@@ -19,7 +19,9 @@ def decode_form(data: bytes) -> str:
     """Text of a form value, a file name or a credential: UTF-8 when it is valid UTF-8, else Windows-1252, else Latin-1.
 
     S2LOW reads ISO-8859-1 when `api=1` is in the POST and UTF-8 otherwise; accepting both serves every known client.
+    NUL bytes are left out: neither XML nor the database can hold one.
     """
+    data = data.replace(b"\0", b"")
     for charset in ("utf-8", "cp1252"):
         try:
             return data.decode(charset)

@@ -34,6 +34,7 @@ async def analyse(deps: Deps, transaction_id: HeliosId) -> None:
         return
     header, head, sha1 = await _read(deps, found)
     async with deps.transaction("system") as connection:
+        waived = await _is_waived(deps, connection, found)
         try:
             checked = rules.check_analysis(
                 header,
@@ -41,13 +42,13 @@ async def analyse(deps: Deps, transaction_id: HeliosId) -> None:
                     transaction_id=found.id,
                     head=head,
                     sha1_unchanged=sha1 == found.sha1,
-                    couple_taken=await _couple_taken(connection, found, header),
+                    couple_taken=not waived and await _couple_taken(connection, found, header),
                 ),
             )
         except Refused as refusal:
             await _refuse(connection, found, refusal.message)
             return
-        await _accept(connection, found, checked)
+        await _accept(connection, found, checked, waived)
 
 
 async def _read(deps: Deps, found: db.HeliosTransaction) -> tuple[PesHeader | PesUnreadable, bytes, bytes]:
@@ -71,6 +72,14 @@ async def _read(deps: Deps, found: db.HeliosTransaction) -> tuple[PesHeader | Pe
     return failure, head, digest.digest()
 
 
+async def _is_waived(deps: Deps, connection: Connection, found: db.HeliosTransaction) -> bool:
+    """As S2LOW: a couple used twice passes only when the platform and the collectivité both say so."""
+    if not deps.config.helios.nomfic_uniqueness_waivable:
+        return False
+    authority = await get_authority(connection, found.authority_id)
+    return authority is not None and authority.nomfic_uniqueness_waived
+
+
 async def _couple_taken(connection: Connection, found: db.HeliosTransaction, header: PesHeader | PesUnreadable) -> bool:
     if isinstance(header, PesUnreadable) or not header.nomfic:
         return False
@@ -78,9 +87,9 @@ async def _couple_taken(connection: Connection, found: db.HeliosTransaction, hea
     return holder is not None and holder != found.id
 
 
-async def _accept(connection: Connection, found: db.HeliosTransaction, header: PesHeader) -> None:
+async def _accept(connection: Connection, found: db.HeliosTransaction, header: PesHeader, waived: bool) -> None:
     # the couple is taken only by a flow that passes: a refused one must not block its corrected copy
-    if await db.claim_nomfic(connection, found, header) != found.id:
+    if await db.claim_nomfic(connection, found, header) != found.id and not waived:
         await _refuse(connection, found, rules.already_named(found.id).message)
         return
     await db.move_header(connection, found.id, header)

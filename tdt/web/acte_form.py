@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from tdt.config import Limits
 from tdt.domain.actes.model import PostedFile, Submission
 from tdt.domain.content import Body
+from tdt.domain.errors import Refused
 from tdt.flows.actes_submit import SubmittedBodies
 from tdt.web.forms import Form, Upload
 from tdt.web.uploads import Fault, FormPlan
@@ -12,6 +13,11 @@ from tdt.web.uploads import Fault, FormPlan
 NO_POST = "La taille totale des fichiers est trop importante (max : {})"
 TOO_MANY_FILES = "Le nombre d'annexes est trop important (max : {})"
 UNREADABLE = "Erreur lors de la récéption du fichier : Le fichier n'a été que partiellement reçu"
+NOT_A_BATCH = "batchfile n'est pas un entier"
+NO_BATCH = "Échec de la transaction en mode lot."
+SIGNATURE = (
+    "Erreur lors du traitement de la signature du fichier {} :\nLa signature doit être au format PKCS#7 texte (PEM).\n"
+)
 LEVELS = ("classif1", "classif2", "classif3", "classif4", "classif5")
 
 
@@ -37,6 +43,9 @@ def acte_plan(limits: Limits) -> FormPlan:
 def read_submission(form: Form) -> tuple[Submission, SubmittedBodies | None]:
     """The form as the rules judge it, and the bodies in the same order; None when no act was posted."""
     fields = form.fields
+    if batch := fields.text("batchfile"):
+        # files of a lot are prepared in the browser pages of S2LOW: none can exist here
+        raise Refused(NO_BATCH if batch.isdecimal() else NOT_A_BATCH)
     acte = form.files.scalar("acte_pdf_file")
     if acte is not None and not _is_file(acte):
         acte = None
@@ -85,4 +94,9 @@ def _signatures(form: Form, annexes: Mapping[str, Upload]) -> tuple[str, ...]:
 
 
 def _signature(upload: Upload | None) -> str:
-    return upload.text.decode("latin-1").rstrip() if upload is not None else ""
+    """A detached signature is PEM text: it is written as it is in the XML message."""
+    if upload is None:
+        return ""
+    if not upload.text.isascii() or b"\0" in upload.text:
+        raise Refused(SIGNATURE.format(upload.filename), code="ACTE_SIGNATURE")
+    return upload.text.decode("ascii").rstrip()

@@ -16,6 +16,7 @@ from tdt.web.acte_form import NO_POST, acte_plan, read_submission
 from tdt.web.call import Call, php_int, refused
 from tdt.web.s2low import attachment, created, json_answer, text
 
+HOME = "/modules/actes/"
 INDEX = "/modules/actes/index.php"
 NOT_RGS = "La télétransmission nécessite un certificat RGS<br/>Erreur : {}"
 NO_ARCHIVE = "Erreur d'envoi du fichier : Le fichier archive n'est pas/plus disponible."
@@ -24,7 +25,7 @@ ON_THE_WAY = frozenset({ActeStatus.POSTE, ActeStatus.EN_ATTENTE_DE_TRANSMISSION,
 
 async def classification_request(call: Call) -> web.StreamResponse:
     """Ask the ministry for the classification in force."""
-    return created(await actes_submit.request_classification(call.deps, call.who))
+    return created(await actes_submit.request_classification(call.deps, call.who), call.is_api, call.page(HOME))
 
 
 async def classification_fetch(call: Call) -> web.StreamResponse:
@@ -49,7 +50,7 @@ async def transac_create(call: Call) -> web.StreamResponse:
     if not len(form.fields):
         raise Refused(NO_POST.format(call.deps.config.limits.acte_archive_bytes))
     submission, bodies = read_submission(form)
-    return created(await actes_submit.submit(call.deps, call.who, submission, bodies))
+    return created(await actes_submit.submit(call.deps, call.who, submission, bodies), call.is_api, call.page(HOME))
 
 
 async def get_status(call: Call) -> web.StreamResponse:

@@ -1,5 +1,6 @@
 """The application: the door that every request passes (certificate, account, right, body), then its handler."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ from tdt.web.uploads import FORM, NO_PLAN
 
 log = structlog.get_logger()
 
+SLASHES = re.compile("/+")
 LARGEST_BODY = 1 << 62
 """aiohttp's own limit is out of the way: limits are ours, per endpoint, on bytes received."""
 
@@ -123,7 +125,27 @@ def build_app(deps: Deps, trust: Trust, metrics: Metrics) -> web.Application:
     door = Door(deps, trust, Authenticator(deps), metrics)
     for route in ROUTES:
         app.router.add_route("*", route.path, _handler(door, route), expect_handler=_expect)
+    app.router.add_route("*", "/{path:.*}", _merge_slashes(door), expect_handler=_expect)
+    app.on_response_prepare.append(_hide_server)
     return app
+
+
+def _merge_slashes(door: Door) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Apache takes several slashes for one; a software whose base URL ends with one asks for `//modules/…`."""
+    known = {route.path: route for route in ROUTES}
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        route = known.get(SLASHES.sub("/", request.path))
+        if route is None:
+            raise web.HTTPNotFound
+        return await door.enter(route, request)
+
+    return handle
+
+
+async def _hide_server(_request: web.Request, response: web.StreamResponse) -> None:
+    """Which library answers, in which version, is nobody's business."""
+    response.headers.popall("Server", None)
 
 
 def _handler(door: Door, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

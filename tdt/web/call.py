@@ -57,6 +57,15 @@ class Call:
         return self.request.get(FORM) or Form()
 
     @property
+    def is_api(self) -> bool:
+        """Whether a text reply is wanted: `api` of the form, else of the URL, is exactly 1."""
+        return (self.form.fields.text("api") or self.query.text("api")) == "1"
+
+    def page(self, path: str) -> str:
+        """The address of a page of ours, for a browser."""
+        return f"{self.deps.config.server.public_url}{path}"
+
+    @property
     def scope(self) -> Scope:
         """What the caller may see at most: its collectivité, everything for a super-administrator."""
         if self.who.user.role is Role.SADM:

@@ -14,7 +14,7 @@ import uvloop
 from tdt import log as logs
 from tdt.config import Config
 from tdt.notify import notify
-from tdt.web.server import UNIX, check, serve, serve_until
+from tdt.web.server import UNIX, check, feed_watchdog, serve, serve_until
 
 log = structlog.get_logger()
 
@@ -58,9 +58,11 @@ async def _watch_all(config: Config) -> None:
     await _first(stop.wait(), asyncio.gather(*(event.wait() for event in ready)))
     if not stop.is_set():
         notify("READY=1")
+    watchdog = asyncio.create_task(feed_watchdog())
     await stop.wait()
     notify("STOPPING=1")
     await asyncio.gather(*keepers)
+    watchdog.cancel()
 
 
 async def _keep(config: Config, stop: asyncio.Event, ready: asyncio.Event) -> None:

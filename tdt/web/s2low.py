@@ -91,9 +91,9 @@ def printed(message: str) -> web.Response:
     return text(b"KO\n" + to_latin1(message))
 
 
-def created(number: int) -> web.Response:
-    """A transaction was created: its number alone on the second line, then an empty one."""
-    return text(f"OK\n{number}\n\n".encode("ascii"))
+def created(number: int, api: bool, location: str) -> web.Response:
+    """A transaction was created: its number alone on the second line, then an empty one; a browser is sent on."""
+    return text(f"OK\n{number}\n\n".encode("ascii")) if api else redirect(location)
 
 
 def redirect(location: str) -> web.Response:

@@ -1,5 +1,6 @@
 """The systemd units: accepted, hardened; and the dialogue with systemd of the real programs."""
 
+import re
 import shutil
 import subprocess
 from collections import defaultdict
@@ -11,7 +12,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from tdt.config import Config, Database, Server, Spool, Worker
+from tdt.config import Config, Database, Server, Spool, Worker, load
 from tdt.db.content import insert_content
 from tdt.deps import Deps, open_deps, utc_now
 from tdt.sandbox.pki import Pki, make_pki
@@ -23,6 +24,7 @@ from tests.programs import running
 from tests.wire.client import BOUNDARY, Client, File, close, multipart, read_answer
 
 UNITS = Path(__file__).parents[2] / "systemd"
+MANUAL = UNITS.parent / "docs" / "operations.md"
 SERVICES = ("tdt-web@.service", "tdt-worker@.service", "tdt-migrate.service")
 PROGRAM = "/opt/tdt/.venv/bin/tdt"
 HARDENED = {
@@ -115,6 +117,53 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     assert (answer.returncode, ours) == (0, []), answer.stderr
 
 
+def given_credentials(unit: dict[str, list[str]], directory: Path) -> None:
+    """The folder that systemd makes for a service, when only `dsn` and `owner_dsn` were installed."""
+    directory.mkdir()
+    for value in unit["SetCredential"]:
+        name, _, text = value.partition(":")
+        (directory / name).write_text(text.replace("\\n", "\n"))
+    for value in unit["LoadCredential"]:
+        name, _, path = value.partition(":")
+        if Path(path).name in ("dsn", "owner_dsn"):
+            (directory / name).write_text("postgresql://somebody@/tdt\n")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("block", [0, 1], ids=["tls", "nginx"])
+def test_the_configuration_of_the_manual_suits_the_service(
+    name: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_credentials(read_unit(name), tmp_path / "credentials")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    monkeypatch.setenv("TDT_INSTANCE", "1")
+    manual = blocks("toml")
+    text = manual[0] if block == 0 else manual[1] + manual[0][manual[0].index("[database]") :]
+    (tmp_path / "tdt.toml").write_text(text)
+    config = load(tmp_path / "tdt.toml")
+    assert bool(config.database.owner_dsn) == (name == "tdt-migrate.service")
+    assert config.database.dsn
+    assert config.queue.url == ""
+    assert (config.server.listen == "unix:/run/tdt/web-1/http.sock") == (block == 1)
+
+
+async def test_the_rows_of_the_manual_are_accepted(database: TestDatabase) -> None:
+    connection = await asyncpg.connect(database.owner_dsn)
+    try:
+        await connection.execute(blocks("sql")[0])
+        for query in blocks("sql")[1:]:
+            await connection.execute(query)
+    finally:
+        await connection.close()
+    assert await count(database, "select count(*) from authority_route") == 2
+    assert await count(database, "select count(*) from account_permission where permission = 'RW'") == 2
+
+
+def blocks(language: str) -> list[str]:
+    """The blocks of code of the manual, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```", MANUAL.read_text(), re.MULTILINE | re.DOTALL)
+
+
 # ---------------------------------------------------------------------------------------------- the programs
 
 
@@ -167,6 +216,20 @@ async def test_the_server_talks_to_systemd_and_ends_what_it_serves(
         writer.write(body[300_000:])
         assert b"<resultat>OK</resultat>" in (await read_answer(reader)).body
         await close(writer)
+        assert await program.ended() == 0
+
+
+async def test_several_processes_under_one_service_are_watched_too(
+    config: Config, authorities: Pki, database: TestDatabase
+) -> None:
+    await provision(database.owner_dsn, authorities, Settings(ports=Ports(web=0)))
+    several = msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, processes=2))
+    async with running("serve", several, WATCHED) as program:
+        await program.hear("READY=1")
+        for _ in range(3):
+            await program.hear("WATCHDOG=1", 5)
+        program.signal_end()
+        await program.hear("STOPPING=1")
         assert await program.ended() == 0
 
 

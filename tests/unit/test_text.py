@@ -30,7 +30,8 @@ def test_every_byte_string_is_some_text(data: bytes) -> None:
 
 @given(st.text())
 def test_utf8_always_comes_back(text: str) -> None:
-    assert decode_form(text.encode("utf-8", "ignore")) == text.encode("utf-8", "ignore").decode()
+    whole = text.encode("utf-8", "ignore")
+    assert decode_form(whole) == whole.decode().replace("\0", "")
 
 
 def test_escaping_is_php_htmlspecialchars_and_escapes_twice() -> None:

@@ -322,3 +322,38 @@ async def fetchval(stack: Stack, query: str, *args: object) -> object:
         return await connection.fetchval(query, *args)
     finally:
         await connection.close()
+
+
+async def test_nul_bytes_are_left_out(ready: Stack) -> None:
+    parts = form("NUL", subject="Déli\0bération", acte_pdf_file=File("dé\0lib.pdf", PDF))
+    number = await create(ready, parts)
+    assert await fetchval(ready, "select subject from acte_transaction where id = $1", number) == "Délibération"
+    answer = await ready.client().get(f"{STATUS}?unique_id=%00&transaction={number}")
+    assert answer.body == b"OK\n1\n"
+
+
+async def test_a_signature_that_is_not_text_is_refused_in_words(ready: Stack) -> None:
+    parts = [*form("SIGNE"), ("acte_pdf_file_sign", File("acte.p7s", b"0\x82\x00\xff"))]
+    answer = await ready.client().post(CREATE, parts)
+    assert answer.body.startswith(b"KO\nErreur lors du traitement de la signature du fichier acte.p7s :\n")
+
+
+@pytest.mark.parametrize(
+    ("batch", "words"), [("x", "batchfile n&#039;est pas un entier"), ("12", "Échec de la transaction en mode lot.")]
+)
+async def test_there_are_no_lots(ready: Stack, batch: str, words: str) -> None:
+    answer = await ready.client().post(CREATE, form("LOT", batchfile=batch))
+    assert answer.body == latin1(f"KO\n{words}\n")
+
+
+async def test_without_api_a_browser_is_sent_on(ready: Stack) -> None:
+    answer = await ready.client().post(CREATE, [part for part in form("PAGE") if part[0] != "api"])
+    assert (answer.status, answer.headers["location"], answer.body) == (302, INDEX.removesuffix("index.php"), b"")
+
+
+async def test_several_slashes_are_one_and_the_library_is_not_named(ready: Stack) -> None:
+    number = await create(ready, form("SLASH"))
+    answer = await ready.client().get(f"/{STATUS}?transaction={number}")
+    assert answer.body == b"OK\n1\n"
+    assert "server" not in answer.headers
+    assert (await ready.client().get("//nothing//here")).status == 404

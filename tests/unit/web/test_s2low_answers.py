@@ -25,8 +25,14 @@ def body(response: web.Response) -> bytes:
 
 
 def test_creation() -> None:
-    assert body(created(123)) == bytes.fromhex("4F4B0A3132330A0A")
-    assert created(123).headers["Content-Type"] == "text/html; charset=utf-8"
+    answer = created(123, True, "https://tdt.test/modules/actes/")
+    assert body(answer) == bytes.fromhex("4F4B0A3132330A0A")
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+
+
+def test_a_browser_is_sent_on_after_a_creation() -> None:
+    answer = created(123, False, "https://tdt.test/modules/actes/")
+    assert (answer.status, answer.headers["Location"]) == (302, "https://tdt.test/modules/actes/")
 
 
 def test_reply_is_latin1_and_escaped() -> None:

@@ -1,0 +1,129 @@
+"""Growth of resident memory of every process of ours while a PES of 512 MiB travels through the whole sandbox."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+
+from loadtests.pes import Wish, write_pes
+from loadtests.processes import Program, forget_peak, peak_resident, resident
+from loadtests.result import Outcome, Sample, Side
+from loadtests.stand import Stand, run_sql, sandbox
+from loadtests.wire import BLOCK, FORM_END, Door, ask, body_of, file_head, request_head
+from tdt.domain.helios.model import HeliosStatus
+
+LIMIT_MIB = 64.0
+SIZE = 536_870_912
+SECONDS = 600.0
+IMPORT = "/modules/helios/api/helios_importer_fichier.php"
+STATUS = "/modules/helios/api/helios_transac_get_status.php"
+OURS = ("serve", "work", "simulators")
+
+
+def run(stand: Stand, _rounds: int, quick: bool) -> Iterator[Outcome]:
+    """Once as 3,000 attachments, once as a single one; a small flow goes first, so that all code is loaded."""
+    size = SIZE // 16 if quick else SIZE
+    with sandbox(stand.directory) as (running, program):
+        _travel(running, Wish("ESSAI-PETIT", 1_000_000, 3))
+        for name, attachments in (("3,000 PJ", 3_000), ("one PJ", 1)):
+            wish = Wish(f"ESSAI-{attachments}", size, attachments)
+            yield _measure(running, program, name, wish)
+
+
+def _measure(stand: Stand, program: Program, name: str, wish: Wish) -> Outcome:
+    processes = _find(program)
+    before = {process: resident(pid) for process, pid in processes.items()}
+    for pid in processes.values():
+        forget_peak(pid)
+    started = time.monotonic()
+    acquitted = _travel(stand, wish) - started
+    growth = {process: (peak_resident(pid) - before[process]) / 2**20 for process, pid in processes.items()}
+    worst = max(growth.values())
+    note = ", ".join(f"{process} {mib:.0f} MiB" for process, mib in growth.items())
+    sides = Side("tdt", [Sample(worst)])
+    return Outcome(
+        f"memory, {wish.size / 2**20:.0f} MiB, {name}",
+        "MiB",
+        sides,
+        None,
+        [worst],
+        LIMIT_MIB,
+        at_least=False,
+        note=f"growth: {note}; acquitted {acquitted:.0f} s after the first byte",
+    )
+
+
+def _find(program: Program) -> dict[str, int]:
+    """The processes of ours in the sandbox: by the command of `python -m tdt`, numbered when there are several."""
+    found: dict[str, int] = {}
+    for process in program.processes():
+        command = _command(process)
+        if command in OURS:
+            name = command if command not in found else f"{command} {len(found)}"
+            found[name] = process.pid
+    return found
+
+
+def _command(process: psutil.Process) -> str:
+    arguments = process.cmdline()
+    if "tdt" in arguments and "-m" in arguments:
+        return arguments[arguments.index("tdt") + 1]
+    return ""
+
+
+def _travel(stand: Stand, wish: Wish) -> float:
+    """Deposit a flow, follow it to its acquit and into the archive; the instant of the acquit."""
+    path = stand.directory / "flow.xml"
+    with path.open("wb") as file:
+        for piece in write_pes(wish):
+            file.write(piece)
+    transaction = deposit(stand, path)
+    path.unlink()
+    _wait(lambda: _status(stand, transaction) == HeliosStatus.ACQUITTEMENT_RECU, f"transaction {transaction}")
+    acquitted = time.monotonic()
+    _wait(lambda: run_sql(stand, "select count(*) from job")[0][0] == 0, "the archive")
+    return acquitted
+
+
+def deposit(stand: Stand, path: Path) -> int:
+    """Post a file; the number of its transaction."""
+    head = file_head("enveloppe", "flux.xml", "text/xml")
+    length = len(head) + path.stat().st_size + len(FORM_END)
+    door = _door(stand)
+
+    def blocks() -> Iterator[bytes]:
+        yield request_head("POST", IMPORT, length) + head
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                yield block
+        yield FORM_END
+
+    answer = body_of(ask(door, door.context(), blocks()))
+    found = re.search(rb"<id>(\d+)</id>\s*<resultat>OK", answer)
+    if found is None:
+        raise RuntimeError(f"refused: {answer[:600]!r}")
+    return int(found[1])
+
+
+def _status(stand: Stand, transaction: int) -> int:
+    door = _door(stand)
+    answer = body_of(ask(door, door.context(), [request_head("GET", f"{STATUS}?transaction={transaction}")]))
+    found = re.search(rb"<status>(-?\d+)</status>", answer)
+    if found is None or int(found[1]) == HeliosStatus.ERREUR:
+        raise RuntimeError(f"not accepted: {answer[:600]!r}")
+    return int(found[1])
+
+
+def _door(stand: Stand) -> Door:
+    account = stand.account("certonly")
+    return Door(stand.port, stand.pki / "ca.pem", account.cert, account.key)
+
+
+def _wait(is_so: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{what}: not there after {SECONDS:.0f} s")
+        time.sleep(0.1)
