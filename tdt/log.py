@@ -31,3 +31,22 @@ def configure(level: str, style: Literal["json", "console"]) -> None:
     for name in ("aioimaplib", "aioftp", "asyncssh"):
         # at debug these print the content of mails, and sometimes passwords
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def protocol_logger() -> logging.Logger:
+    """The logger to give to the HTTP library: a constant event, never the bytes that could not be parsed.
+
+    These hold what a client sent, its credentials included; and anybody with a certificate can send any number of them.
+    """
+    logger = logging.getLogger("tdt.protocol")
+    if not logger.filters:
+        logger.addFilter(_keep_the_fact)
+    return logger
+
+
+def _keep_the_fact(record: logging.LogRecord) -> bool:
+    fault = record.exc_info[0] if record.exc_info else None
+    record.msg, record.args = "http.unreadable_request %s", (fault.__name__ if fault else "",)
+    record.exc_info = record.exc_text = None
+    record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True

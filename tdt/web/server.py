@@ -12,6 +12,7 @@ from aiohttp import web
 
 from tdt.config import Config, ConfigError, Server
 from tdt.deps import Deps, open_deps
+from tdt.log import protocol_logger
 from tdt.notify import notify, watchdog_seconds
 from tdt.web.app import build_app
 from tdt.web.errors import IN_FLIGHT
@@ -77,6 +78,7 @@ async def start(deps: Deps, stack: AsyncExitStack) -> None:
     runner = web.AppRunner(
         app,
         access_log=None,
+        logger=protocol_logger(),
         keepalive_timeout=KEEPALIVE_SECONDS,
         shutdown_timeout=CLOSE_SECONDS,
         lingering_time=LINGER_SECONDS,

@@ -99,3 +99,13 @@ def leaf(stack: Stack, account: str) -> str:
 def test_a_certificate_in_a_header_is_only_believed_on_a_unix_socket(server: Server) -> None:
     with pytest.raises(ConfigError):
         check(server)
+
+
+async def test_unreadable_requests_leave_no_secret_in_the_log(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:
+    secret = "c3lzdGVtOm1vdC1kZS1wYXNzZQ"
+    answer = await stack.client().send(
+        f"GET /api/test-connexion.php HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic {secret}\x01\r\n\r\n".encode()
+    )
+    assert answer.status == 400
+    assert [record.getMessage().split()[0] for record in caplog.records] == ["http.unreadable_request"]
+    assert secret not in caplog.text
