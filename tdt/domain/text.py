@@ -12,6 +12,7 @@ ESCAPES = (("&", "&amp;"), ('"', "&quot;"), ("'", "&#039;"), ("<", "&lt;"), (">"
 
 NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 BEYOND_ASCII = re.compile("[^\x00-\x7f]")
+REPLACEMENT = "\ufffd"
 BEYOND_LATIN1 = re.compile("[^\x00-\xff]")
 
 
@@ -19,15 +20,14 @@ def decode_form(data: bytes) -> str:
     """Text of a form value, a file name or a credential: UTF-8 when it is valid UTF-8, else Windows-1252, else Latin-1.
 
     S2LOW reads ISO-8859-1 when `api=1` is in the POST and UTF-8 otherwise; accepting both serves every known client.
-    NUL bytes are left out: neither XML nor the database can hold one.
+    A NUL, which neither XML nor the database can hold, becomes the replacement character: seen, never dropped.
     """
-    data = data.replace(b"\0", b"")
     for charset in ("utf-8", "cp1252"):
         try:
-            return data.decode(charset)
+            return data.decode(charset).replace("\0", REPLACEMENT)
         except UnicodeDecodeError:
             continue
-    return data.decode("latin-1")
+    return data.decode("latin-1").replace("\0", REPLACEMENT)
 
 
 def escape_html(text: str) -> str:

@@ -1,6 +1,9 @@
 """What the web process measures, for Prometheus."""
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+log = structlog.get_logger()
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
@@ -19,6 +22,9 @@ class Metrics:
         self._refused = Counter(
             "tdt_connections_refused_total", "Connections closed", ["reason"], registry=self._registry
         )
+        self._handshakes = Counter(
+            "tdt_tls_handshakes_refused_total", "TLS handshakes that failed", ["reason"], registry=self._registry
+        )
         self._reloaded = Gauge(
             "tdt_trust_reload_failed", "1 while the files of [server] cannot be read", registry=self._registry
         )
@@ -31,6 +37,11 @@ class Metrics:
     def count_refused(self, reason: str) -> None:
         """Count a connection closed for its certificate."""
         self._refused.labels(reason).inc()
+
+    def tell_handshake(self, reason: str) -> None:
+        """Count a TLS handshake that failed, and say why."""
+        self._handshakes.labels(reason).inc()
+        log.info("handshake_refused", reason=reason)
 
     def tell_reload(self, failed: bool) -> None:
         """Say whether the trust files can be read."""

@@ -68,7 +68,7 @@ async def start(deps: Deps, stack: AsyncExitStack) -> None:
     """Open both listeners and the background care; the stack closes them in the reverse order."""
     server = deps.config.server
     metrics = Metrics()
-    trust = await asyncio.to_thread(Trust, server, deps.now)
+    trust = await asyncio.to_thread(Trust, server, deps.now, metrics.tell_handshake)
     for care in (_reload(trust, metrics), feed_watchdog()):
         task = asyncio.create_task(care)
         stack.push_async_callback(_cancel, task)

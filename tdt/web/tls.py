@@ -98,9 +98,13 @@ def _check_may_sign(_policy: object, _certificate: x509.Certificate, extension: 
         raise ValueError("an issuer of the chain may not sign certificates")
 
 
-def build_context(server: Server, current: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+def build_context(
+    server: Server, current: Callable[[], ssl.SSLContext], objects: type[ssl.SSLObject]
+) -> ssl.SSLContext:
     """A context that demands a client certificate of the connect authorities; `current` gives the live one."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslobject_class = objects
+    context.options |= ssl.OP_NO_RENEGOTIATION
     context.minimum_version = ssl.TLSVersion.TLSv1_3 if server.tls_minimum == "1.3" else ssl.TLSVersion.TLSv1_2
     # one ticket: none stalls clients without TCP_NODELAY by 40 ms, two cost CPU, stateful ones cost memory
     context.num_tickets = 1

@@ -10,6 +10,7 @@ from cryptography import x509
 
 from tdt.config import Server
 from tdt.domain.identity import Identity, certificate_hash
+from tdt.web.handshake import telling_object
 from tdt.web.revocation import Revocations, read_crls
 from tdt.web.tls import ChainVerifier, Stamp, build_context, read_certificates, stamp
 
@@ -27,8 +28,9 @@ class _State:
 class Trust:
     """The certificates, authorities and revocation lists of `[server]`, and the verdicts drawn from them."""
 
-    def __init__(self, server: Server, now: Callable[[], datetime]):
+    def __init__(self, server: Server, now: Callable[[], datetime], tell: Callable[[str], None] = lambda _: None):
         self._server = server
+        self._objects = telling_object(tell)
         self._now = now
         self._paths = (
             server.certificate,
@@ -96,7 +98,7 @@ class Trust:
         tls = server.client_certificate == "tls"
         authorities = read_certificates(server.connect_authorities)
         return _State(
-            context=build_context(server, lambda: self.context) if tls else None,
+            context=build_context(server, lambda: self.context, self._objects) if tls else None,
             transmit=ChainVerifier(read_certificates(server.transmit_authorities)),
             revocations=Revocations(authorities, read_crls(server.crl_directory)),
             stamp=seen,

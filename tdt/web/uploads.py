@@ -19,6 +19,8 @@ STALL_SECONDS = 60.0
 """A client that sends nothing for so long in the middle of a body has gone."""
 TEXT_FIELDS_AT_MOST = 16
 """All text of one form together stays below this many times the limit of one field."""
+HANDED_OVER = 1 << 20
+"""From so many bytes of files on, a thread digests and writes them while the next ones are received and decrypted."""
 BOUNDARY = re.compile(r"""boundary\s*=\s*(?:"([^"]+)"|([^\s;,]+))""", re.IGNORECASE)
 
 
@@ -65,7 +67,10 @@ _Sink = SpoolWriter | bytearray | None
 
 
 class FormReader:
-    """Feed it the chunks of one multipart body; then `await finish()` for the form, or `discard()`."""
+    """Feed it the chunks of one multipart body; then `await finish()` for the form, or `await discard()`.
+
+    `await keep_up()` between two chunks keeps memory flat: at most two times HANDED_OVER wait to be written.
+    """
 
     def __init__(self, boundary: str, plan: FormPlan, limits: Limits, spool: Spool):
         self._plan, self._limits, self._spool = plan, limits, spool
@@ -74,6 +79,9 @@ class FormReader:
         self._open: list[tuple[str, str, SpoolWriter]] = []
         self._name, self._filename, self._sink = "", None, None  # type: tuple[str, str | None, _Sink]
         self._file_bytes = self._text_bytes = self._files = 0
+        self._waiting: list[tuple[SpoolWriter, bytes]] = []
+        self._waiting_bytes = 0
+        self._writing: asyncio.Future[None] | None = None
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes. Raises FormFault; the caller then discards."""
@@ -90,12 +98,28 @@ class FormReader:
         except multipart.MultipartError as error:
             raise FormFault(Fault.MALFORMED) from error
 
+    async def keep_up(self) -> None:
+        """Hand over what waits to a thread when it is much, once the thread has written what it was given before."""
+        if self._waiting_bytes < HANDED_OVER:
+            return
+        await self._written()
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
+        self._writing = asyncio.get_running_loop().run_in_executor(None, _write, waiting)
+
+    async def _written(self) -> None:
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
+            self._writing = None
+
     async def finish(self) -> Form:
         """Check that the body was whole and make its files durable."""
         try:
             self._parser.close()
         except multipart.MultipartError as error:
             raise FormFault(Fault.TRUNCATED) from error
+        await self._written()
+        _write(self._waiting)
+        self._waiting = []
         kept = self._surviving()
         for name, filename, writer in self._open:
             if writer in kept:
@@ -112,8 +136,17 @@ class FormReader:
             last.add(name, writer)
         return set(last.all())
 
-    def discard(self) -> None:
-        """Leave nothing on disk."""
+    async def discard(self) -> None:
+        """Leave nothing on disk. Cancelled, it leaves that to the end of the thread."""
+        self._waiting = []
+        if self._writing is not None:
+            self._writing.add_done_callback(self._drop)
+            await asyncio.wait([self._writing])
+        self._drop()
+
+    def _drop(self, written: asyncio.Future[None] | None = None) -> None:
+        if written is not None and not written.cancelled():
+            written.exception()  # what it could not write is of no interest any more
         for _, _, writer in self._open:
             writer.discard()
 
@@ -143,7 +176,8 @@ class FormReader:
             self._file_bytes += len(data)
             if self._file_bytes > self._plan.max_bytes:
                 raise FormFault(Fault.TOO_LARGE)
-            self._sink.write(data)
+            self._waiting.append((self._sink, data))
+            self._waiting_bytes += len(data)
         elif self._sink is not None:
             self._take_text(self._sink, data)
 
@@ -204,13 +238,13 @@ async def _read(request: web.Request, plan: FormPlan, source: BodySource) -> For
         await _pump(request, reader)
         return await reader.finish()
     except FormFault:
-        reader.discard()
+        await reader.discard()
         if not plan.careless:
             raise
         await _drain(request)
         return reader.partial()
     except BaseException:
-        reader.discard()
+        await reader.discard()
         raise
 
 
@@ -227,6 +261,7 @@ async def _pump(request: web.Request, reader: FormReader) -> None:
         async with asyncio.timeout(STALL_SECONDS) as stall:
             while chunk := await request.content.readany():
                 reader.feed(chunk)
+                await reader.keep_up()
                 stall.reschedule(asyncio.get_running_loop().time() + STALL_SECONDS)
     except (web.RequestPayloadError, TimeoutError) as error:
         raise FormFault(Fault.TRUNCATED) from error
@@ -251,6 +286,11 @@ async def _drain(request: web.Request) -> None:
                 stall.reschedule(asyncio.get_running_loop().time() + STALL_SECONDS)
     except (web.RequestPayloadError, TimeoutError):
         return
+
+
+def _write(waiting: list[tuple[SpoolWriter, bytes]]) -> None:
+    for writer, data in waiting:
+        writer.write(data)
 
 
 def _parser(boundary: str, limits: Limits) -> multipart.PushMultipartParser:

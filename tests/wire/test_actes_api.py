@@ -324,12 +324,14 @@ async def fetchval(stack: Stack, query: str, *args: object) -> object:
         await connection.close()
 
 
-async def test_nul_bytes_are_left_out(ready: Stack) -> None:
+async def test_nul_bytes_are_seen_and_harm_nothing(ready: Stack) -> None:
     parts = form("NUL", subject="Déli\0bération", acte_pdf_file=File("dé\0lib.pdf", PDF))
     number = await create(ready, parts)
-    assert await fetchval(ready, "select subject from acte_transaction where id = $1", number) == "Délibération"
-    answer = await ready.client().get(f"{STATUS}?unique_id=%00&transaction={number}")
-    assert answer.body == b"OK\n1\n"
+    assert await fetchval(ready, "select subject from acte_transaction where id = $1", number) == "Déli\ufffdbération"
+    answer = await ready.client().get(f"{STATUS}?unique_id=%00")
+    assert answer.body == latin1("KO\nNuméro de transaction invalide.")
+    answer = await ready.client().post(CREATE, form("A\0B"))
+    assert answer.body == latin1("KO\nLe numéro n&#039;est pas correct\n")
 
 
 async def test_a_signature_that_is_not_text_is_refused_in_words(ready: Stack) -> None:

@@ -1,6 +1,7 @@
 """The process around the endpoints: behind nginx, without its database, its health, its limits of belief."""
 
 import asyncio
+import ssl
 from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import quote
@@ -109,3 +110,14 @@ async def test_unreadable_requests_leave_no_secret_in_the_log(stack: Stack, capl
     assert answer.status == 400
     assert [record.getMessage().split()[0] for record in caplog.records] == ["http.unreadable_request"]
     assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_refused_handshake_is_told_to_both_sides(stack: Stack, version: ssl.TLSVersion) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.minimum_version = context.maximum_version = version
+    with pytest.raises(ssl.SSLError, match=r"(?i)certificate.required|handshake.failure"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", stack.port, ssl=context)
+        writer.write(b"GET /api/test-connexion.php HTTP/1.1\r\n\r\n")
+        await reader.read()

@@ -90,9 +90,10 @@ async def read(chunks: list[bytes], spool: Spool, plan: FormPlan = PLAN) -> Form
     try:
         for chunk in chunks:
             reader.feed(chunk)
+            await reader.keep_up()
         return await reader.finish()
     except FormFault:
-        reader.discard()
+        await reader.discard()
         raise
 
 
