@@ -59,11 +59,17 @@ class Show:
     out: Path
     beginning: float
     saved: list[str] = field(default_factory=list)
+    waiting: list[tuple[float, str]] = field(default_factory=list)
 
-    def line(self, title: str, text: str, at: float | None = None) -> None:
-        """One line of the timeline."""
-        moment = (at if at is not None else time.time()) - self.beginning
-        print(f"  {moment:6.2f} s  {title:<5} {text}".replace(".", ",", 1), flush=True)
+    def line(self, title: str, text: str, at: float) -> None:
+        """One line of the timeline, shown by the next `flush`."""
+        self.waiting.append((at, f"  {at - self.beginning:6.2f} s  {title:<5} {text}".replace(".", ",", 1)))
+
+    def flush(self) -> None:
+        """Shows what came since the last time, in the order in which it happened."""
+        for _, line in sorted(self.waiting):
+            print(line, flush=True)
+        self.waiting.clear()
 
     def save(self, name: str, data: bytes) -> str:
         """Writes a file to demo-out/; gives its name and size."""
@@ -102,7 +108,7 @@ def main() -> int:
         return 130
     finally:
         os.dup2(terminal, 2)
-    if not arguments.keep and arguments.dir is None:
+    if arguments.dir is None:
         shutil.rmtree(directory)
     return 0
 
@@ -162,10 +168,12 @@ async def _transmit(sandbox: Sandbox, show: Show) -> None:
             while not (acte.ended and pes.ended):
                 for journey in (acte, pes):
                     await _show_news(connection, journey, show)
+                show.flush()
                 await asyncio.sleep(LOOK_SECONDS)
     except TimeoutError as error:
         raise DemoFailed(f"pas de réponse de l'État en {JOURNEY_SECONDS:.0f} s") from error
     finally:
+        show.flush()
         await connection.close()
 
 
