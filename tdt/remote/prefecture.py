@@ -56,8 +56,9 @@ class _Archive:
 async def send_archive(target: PrefectureTarget, name: str, size: int, open_chunks: OpenChunks) -> str:
     """POST the archive and give the accepted answer, for example "HTTP 200".
 
-    Temporary: surely not delivered, or answered by a status that says no. Uncertain: the body, or part of it, left and
-    no status came back. The rescue address is tried only when the main one surely received nothing.
+    Temporary: surely not delivered, or answered by a status that says no (3xx, 4xx, or any before the body).
+    Uncertain: the body, or part of it, left, and no status or an ambiguous one came back (another 2xx, 5xx).
+    The rescue address is tried only when the main one surely received nothing.
     """
     if not name or any(not char.isprintable() or char in '"\\' for char in name):
         raise Permanent("Le nom de l'archive ne peut pas être transmis", details={"name": name})
@@ -84,9 +85,12 @@ async def _post(target: PrefectureTarget, url: str, context: ssl.SSLContext, arc
                 raise
             details = {"error": describe(error), "unreached": True}
             raise Temporary(f"{SERVICE} : serveur injoignable", details=details) from (None if in_query else error)
-    if status not in target.accepted_status:
-        raise Temporary(f"{SERVICE} : envoi refusé (HTTP {status})", details={"status": status})
-    return f"HTTP {status}"
+    if status in target.accepted_status:
+        return f"HTTP {status}"
+    if progress.sent and not HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        # a success of another kind, or a proxy that gave up on what it may have handed on: the archive may be there
+        raise Uncertain(f"{SERVICE} : réponse ambiguë (HTTP {status})", details={"status": status})
+    raise Temporary(f"{SERVICE} : envoi refusé (HTTP {status})", details={"status": status})
 
 
 class _Request(aiohttp.ClientRequest):

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from aiohttp import web
 
-from tdt.domain.errors import Permanent, Temporary, Uncertain
+from tdt.domain.errors import Permanent, TdtError, Temporary, Uncertain
 from tdt.remote.errors import SETTINGS
 from tdt.remote.prefecture import PrefectureTarget, send_archive
 from tests.certificates import TestAuthority
@@ -168,12 +168,15 @@ async def test_an_empty_archive_keeps_its_length(ministry: Ministry, url: str, t
     assert the_part(ministry) == (NAME, NAME, b"")
 
 
-@pytest.mark.parametrize("status", [201, 302, 400, 403, 500, 503])
-async def test_a_status_not_accepted_says_no(
-    ministry: Ministry, url: str, target: PrefectureTarget, status: int
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [(302, Temporary), (400, Temporary), (403, Temporary), (201, Uncertain), (500, Uncertain), (503, Uncertain)],
+)
+async def test_a_status_not_accepted_after_the_body_says_no_or_leaves_a_doubt(
+    ministry: Ministry, url: str, target: PrefectureTarget, status: int, verdict: type[TdtError]
 ) -> None:
     ministry.status = status
-    with pytest.raises(Temporary) as caught:
+    with pytest.raises(verdict) as caught:
         await post(replace(target, url=url, rescue_url=url))
     assert caught.value.details["status"] == status
     assert len(ministry.requests) == 1
