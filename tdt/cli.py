@@ -85,7 +85,7 @@ def check_config(path: Path) -> None:
 
 @main.command()
 @click.option("--dir", "directory", type=click.Path(path_type=Path), required=True, help="Dossier du bac à sable.")
-@click.option("--port", type=int, default=8443, show_default=True, help="Port HTTPS du serveur.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8443, show_default=True, help="Port HTTPS du serveur.")
 @click.option("--json", "json_output", is_flag=True, help="Une ligne de JSON sur la sortie standard une fois prêt.")
 def sandbox(directory: Path, port: int, json_output: bool) -> None:
     """Lancer tout le bac à sable : Postgres, serveur, travail, simulateurs de l'État, certificats jetables."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from tdt.db.migrate import migrate
+from tdt.db.migrate import MigrationError, migrate
 from tdt.db.pool import UNREACHABLE
 from tdt.domain.ids import AuthorityId
 from tdt.log import configure
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 CLASSIFICATION_SECONDS = 60.0
 POSTGRES_SILENT_SECONDS = 5.0
-FAILURES = (StartFailed, Busy, NotOurs, postgres.PostgresMissing, postgres.PostgresFailed)
+FAILURES = (OSError, StartFailed, Busy, NotOurs, MigrationError, postgres.PostgresMissing, postgres.PostgresFailed)
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -122,7 +122,7 @@ async def run_sandbox(directory: Path, port: int, json_output: bool) -> int:
 
 def _announce(sandbox: Sandbox, json_output: bool) -> None:
     if json_output:
-        print(json.dumps(sandbox.describe(), ensure_ascii=False), flush=True)
+        print(json.dumps(sandbox.describe()), flush=True)
     else:
         print(f"{sandbox.url} est prêt ({sandbox.layout.directory}). Ctrl-C pour arrêter.", flush=True)
 
