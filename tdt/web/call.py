@@ -58,8 +58,8 @@ class Call:
 
     @property
     def is_api(self) -> bool:
-        """Whether a text reply is wanted: `api` of the form, else of the URL, is exactly 1."""
-        return (self.form.fields.text("api") or self.query.text("api")) == "1"
+        """Whether a text reply is wanted."""
+        return wants_text(self.form, self.query)
 
     def page(self, path: str) -> str:
         """The address of a page of ours, for a browser."""
@@ -133,6 +133,11 @@ ROUTE = web.RequestKey("route", Route)
 def read_query(request: web.Request) -> Fields:
     """The parameters of the URL, from its raw bytes."""
     return parse_urlencoded(request.rel_url.raw_query_string.encode("utf-8", "surrogateescape"))
+
+
+def wants_text(form: Form, query: Fields) -> bool:
+    """S2LOW's returnAndExit: `api` is exactly 1 in the form, or else in the URL."""
+    return "1" in (form.fields.text("api"), query.text("api"))
 
 
 def refused(message: str, page: str) -> Refused:

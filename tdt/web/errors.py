@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler
 from tdt.deps import Deps
 from tdt.domain.errors import Forbidden, Permanent, TdtError, Temporary, Uncertain
 from tdt.web.auth import Unidentified
-from tdt.web.call import ROUTE, Route, php_int, read_query
+from tdt.web.call import ROUTE, Route, php_int, read_query, wants_text
 from tdt.web.forms import Form
 from tdt.web.inflight import InFlight
 from tdt.web.metrics import Metrics
@@ -109,8 +109,8 @@ async def _wants_api(request: web.Request, shape: Shape) -> bool:
     if form is None and shape in (Shape.REPLY, Shape.JSON) and not read_query(request).is_true("api"):
         # refused before the body was read, but the body says how the client wants to hear it
         form = await _read_quietly(request)
-    value = (form or Form()).fields.text("api") or read_query(request).text("api")
-    return value == "1" if shape is Shape.REPLY else value not in ("", "0")
+    form, query = form or Form(), read_query(request)
+    return wants_text(form, query) if shape is Shape.REPLY else form.fields.is_true("api") or query.is_true("api")
 
 
 async def _read_quietly(request: web.Request) -> Form:

@@ -359,3 +359,8 @@ async def test_several_slashes_are_one_and_the_library_is_not_named(ready: Stack
     assert answer.body == b"OK\n1\n"
     assert "server" not in answer.headers
     assert (await ready.client().get("//nothing//here")).status == 404
+
+
+async def test_api_of_the_url_counts_when_that_of_the_form_does_not(ready: Stack) -> None:
+    answer = await ready.client().post(f"{CREATE}?api=1", form("URL", api="0"))
+    assert re.fullmatch(rb"OK\n[0-9]+\n\n", answer.body)

@@ -15,6 +15,17 @@ _EXTENSIONS = {PDF: "pdf", XML: "xml", JPEG: "jpg", PNG: "png"}
 _PDF_HEADER_WITHIN = 1024
 
 _XML_DECLARATION = re.compile(rb"\s*<\?xml\s")
+# Types that ACTES does not carry, by the names that a refusal quotes (those of libmagic, which S2LOW uses).
+_OTHERS = (
+    (b"PK\x03\x04", "application/zip"),
+    (b"\x1f\x8b", "application/gzip"),
+    (b"GIF8", "image/gif"),
+    (b"{\\rtf", "text/rtf"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/CDFV2"),
+)
+_HTML = re.compile(rb"\s*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _NOT_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -28,6 +39,11 @@ def sniff(head: bytes) -> str:
         return XML
     if b"%PDF-" in head[:_PDF_HEADER_WITHIN]:
         return PDF
+    for magic, mime in _OTHERS:
+        if head.startswith(magic):
+            return mime
+    if _HTML.match(head):
+        return "text/html"
     if head and not _NOT_TEXT.search(head):
         return TEXT
     return UNKNOWN

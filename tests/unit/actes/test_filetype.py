@@ -27,7 +27,6 @@ XML = b'<?xml version="1.0"?><a/>'
         (b"\x89PNG\r\n\x1a\n\x00\x00", "image/png"),
         (b"bonjour\r\n", "text/plain"),
         ("été".encode("latin-1"), "text/plain"),
-        (b"PK\x03\x04\x14\x00", "application/octet-stream"),
         (b"", "application/octet-stream"),
     ],
 )
@@ -44,3 +43,19 @@ def test_extensions() -> None:
 @given(st.binary(max_size=300))
 def test_any_bytes_have_a_type(head: bytes) -> None:
     assert "/" in filetype.sniff(head)
+
+
+@pytest.mark.parametrize(
+    ("head", "mime"),
+    [
+        (b"PK\x03\x04\x14\x00", "application/zip"),
+        (b"\x1f\x8b\x08\x00", "application/gzip"),
+        (b"  <!DOCTYPE html>\n<html>", "text/html"),
+        (b"<HTML><p>", "text/html"),
+        (b"{\\rtf1\\ansi", "text/rtf"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00", "application/CDFV2"),
+    ],
+)
+def test_what_actes_does_not_carry_is_named_in_refusals(head: bytes, mime: str) -> None:
+    assert filetype.sniff(head) == mime
+    assert filetype.extension(mime) == ""

@@ -149,7 +149,7 @@ ANNEX_FAULT = "Erreur de validation d'un fichier de pièce jointe :\n"
             ACTE_FAULT
             + "Le code de la PJ doit faire 5 caractères\n"
             + ANNEX_FAULT
-            + 'Le fichier attaché " a.zip " est de type " application/octet-stream ". '
+            + 'Le fichier attaché " a.zip " est de type " application/zip ". '
             "Fichier PDF, XML, PNG ou JPEG requis.\n",
         ),
     ],
