@@ -11,7 +11,8 @@ create table content (
     archived_at timestamptz,
     created_at timestamptz not null default now(),
     check ((place = 'row') = (data is not null)),
-    check ((place = 'spool') = (spool_name is not null)),
+    -- an archived body keeps the name of its file until the file is gone
+    check (case place when 'row' then spool_name is null when 'spool' then spool_name is not null else true end),
     check ((place = 'archive') = (archived_at is not null))
 );
 alter table content alter column data set storage external;

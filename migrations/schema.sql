@@ -299,7 +299,12 @@ create table content (
     created_at timestamp with time zone default now() not null,
     constraint content_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES authority(id),
     constraint content_check CHECK (((place = 'row'::text) = (data IS NOT NULL))),
-    constraint content_check1 CHECK (((place = 'spool'::text) = (spool_name IS NOT NULL))),
+    constraint content_check1 CHECK (
+CASE place
+    WHEN 'row'::text THEN (spool_name IS NULL)
+    WHEN 'spool'::text THEN (spool_name IS NOT NULL)
+    ELSE true
+END),
     constraint content_check2 CHECK (((place = 'archive'::text) = (archived_at IS NOT NULL))),
     constraint content_pkey PRIMARY KEY (id),
     constraint content_place_check CHECK ((place = ANY (ARRAY['row'::text, 'spool'::text, 'archive'::text])))

@@ -80,7 +80,7 @@ class Worker(Section, frozen=True):
     health: str = "127.0.0.1:9102"
     poll_seconds: float = 5.0
     heartbeat_seconds: float = 2.0
-    dead_after_seconds: float = 8.0
+    dead_after_seconds: float = 7.0
     shutdown_seconds: float = 30.0
 
 

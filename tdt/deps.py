@@ -1,20 +1,24 @@
 """What the flows need of the outside, built here and only here: pool, spool, doorbell, ways to the State, the clock."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tdt.config import Config
-from tdt.db.content import stream_content
+from tdt.db.content import get_content, insert_contents, move_to_archive, stream_content
 from tdt.db.pool import Connection, Pool, Scope, open_pool, transaction
 from tdt.documents.spool import Spool
-from tdt.domain.ids import ContentId
+from tdt.domain.content import Body
+from tdt.domain.ids import AuthorityId, ContentId
 from tdt.queue.postgres import PostgresWakeups
 from tdt.queue.wakeups import Ring, Wakeups
 from tdt.remote.dgfip import DgfipClient
 from tdt.remote.routes import Remotes
+
+SESSIONS = 100
+"""At most; each is opened when it is needed: one for LISTEN, one for each route listened to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,8 @@ class Deps:
 
     config: Config
     pool: Pool
+    sessions: Pool
+    """Connections that are kept: LISTEN, the locks of the routes. Apart, so that they never starve the transactions."""
     spool: Spool
     remotes: Remotes
     now: Callable[[], datetime]
@@ -30,6 +36,18 @@ class Deps:
     def transaction(self, scope: Scope) -> AbstractAsyncContextManager[Connection]:
         """A transaction that speaks for one authority, or for the system."""
         return transaction(self.pool, scope, self.config.database.wait_seconds)
+
+    async def keep(
+        self, connection: Connection, authority: AuthorityId | None, bodies: Sequence[Body]
+    ) -> list[ContentId]:
+        """Keep bodies in the caller's transaction; with answer_after = "archive", all their bytes are part of it."""
+        contents = await insert_contents(connection, authority, bodies)
+        if self.config.content.answer_after == "archive":
+            for content in contents:
+                found = await get_content(connection, content)
+                if found is not None and found.spool_name is not None:
+                    await move_to_archive(connection, self.spool, found, self.now())
+        return contents
 
     def stream(self, scope: Scope, content: ContentId) -> AsyncIterator[bytes]:
         """The bytes of a body, wherever they lie."""
@@ -48,22 +66,25 @@ def utc_now() -> datetime:
 async def open_deps(config: Config) -> AsyncIterator[Deps]:
     """Build what the configuration says, and close it in the end."""
     pool = await open_pool(config.database.dsn, config.database.pool_size)
+    sessions = await open_pool(config.database.dsn, SESSIONS)
     try:
         yield Deps(
             config=config,
             pool=pool,
+            sessions=sessions,
             spool=Spool(Path(config.spool.directory), config.content.inline_bytes),
             remotes=Remotes(config.credentials),
             now=utc_now,
         )
     finally:
         pool.terminate()
+        sessions.terminate()
 
 
 def open_wakeups(deps: Deps) -> Wakeups:
     """The doorbell of the workers: the broker when one is configured, else Postgres itself."""
     if deps.config.queue.url:
-        from tdt.queue.rabbit import RabbitWakeups  # noqa: PLC0415 - 60 ms and 8 MB for those who have a broker
+        from tdt.queue.rabbit import RabbitWakeups  # noqa: PLC0415 - only where there is a broker
 
         return RabbitWakeups(deps.pool, deps.config.queue, deps.config.database.wait_seconds)
-    return PostgresWakeups(deps.pool)
+    return PostgresWakeups(deps.sessions)

@@ -117,7 +117,7 @@ INSERT_CHUNK = """
     insert into content_chunk (content_id, seq, authority_id, archived_at, data) values ($1, $2, $3, $4, $5)"""
 
 MOVE_TO_ARCHIVE = """
-    update content set place = 'archive', spool_name = null, archived_at = $2 where id = $1 and place = 'spool'
+    update content set place = 'archive', archived_at = $2 where id = $1 and place = 'spool'
     returning authority_id"""
 
 OWN_CHUNKS = "update content_chunk set authority_id = $3 where content_id = $1 and archived_at = $2"
@@ -141,6 +141,11 @@ async def move_to_archive(connection: Connection, spool: Spool, content: Content
     if row["authority_id"] != content.authority_id:
         # attributed while it was copied (move_to_authority): the chunks above were not there yet to be given away
         await connection.execute(OWN_CHUNKS, content.id, at, row["authority_id"])
+
+
+async def move_spool_name(connection: Connection, content: ContentId) -> None:
+    """The file of an archived body is gone."""
+    await connection.execute("update content set spool_name = null where id = $1 and place = 'archive'", content)
 
 
 async def move_to_authority(connection: Connection, content: ContentId, authority: AuthorityId) -> None:

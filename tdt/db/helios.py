@@ -56,6 +56,15 @@ async def get_transaction(connection: Connection, transaction: HeliosId) -> Heli
     return _transaction(row) if row is not None else None
 
 
+LOCK = f"select {COLUMNS} from helios_transaction where id = $1 for no key update"
+
+
+async def lock_transaction(connection: Connection, transaction: HeliosId) -> HeliosTransaction | None:
+    """The same, held until the end of the transaction: one sending at a time is decided upon."""
+    row = await connection.fetchrow(LOCK, transaction)
+    return _transaction(row) if row is not None else None
+
+
 @dataclass(frozen=True, slots=True)
 class NewHelios:
     """What is known of a PES flow when it is accepted."""

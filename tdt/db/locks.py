@@ -19,6 +19,7 @@ async def hold_route(pool: Pool, route: int) -> AsyncIterator[asyncio.Event | No
     Raises Temporary when the database is away.
     """
     lost = asyncio.Event()
+    of_the_block: BaseException | None = None
 
     def on_lost(*_: Any) -> None:
         lost.set()
@@ -31,9 +32,14 @@ async def hold_route(pool: Pool, route: int) -> AsyncIterator[asyncio.Event | No
             connection.add_termination_listener(on_lost)
             try:
                 yield lost
+            except BaseException as error:
+                of_the_block = error
+                raise
             finally:
                 if not connection.is_closed():
                     connection.remove_termination_listener(on_lost)
                     await connection.execute("select pg_advisory_unlock($1, $2)", ROUTE_LOCKS, route)
     except UNREACHABLE as error:
+        if error is of_the_block:
+            raise  # a full disk, a mailbox that is away: not the database's
         raise Temporary("La base de données ne répond pas.") from error

@@ -97,8 +97,12 @@ async def transaction(pool: Pool, scope: Scope, wait_seconds: float = 10.0) -> A
         await _roll_back(connection)
         raise Temporary("La base de données a demandé de recommencer.") from error
     except AWAY as error:
-        # also a commit whose answer was lost: the caller must not say OK, the row may or may not be there
+        # the driver says so too of a statement that is wrong, and waiting would not correct it
+        misused = isinstance(error, asyncpg.InterfaceError) and not _is_gone(connection)
         await _roll_back(connection)
+        if misused:
+            raise
+        # also a commit whose answer was lost: the caller must not say OK, the row may or may not be there
         raise Temporary("La base de données ne répond pas.") from error
     except BaseException:
         await _roll_back(connection)
@@ -128,6 +132,14 @@ async def _begin(pool: Pool, scope: Scope, wait_seconds: float) -> Any:
             raise
         else:
             return connection
+
+
+def _is_gone(connection: Any) -> bool:
+    try:
+        gone: bool = connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True  # the pool has already taken it back
+    return gone
 
 
 async def _roll_back(connection: Any) -> None:

@@ -8,14 +8,16 @@ import asyncio
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from tdt.documents.spool import in_threads, sync_directory, write_all
+from tdt.documents.spool import disk_errors, in_threads, sync_directory, write_all
 
 MAX_NAME = 200
+OURS = re.compile(r"-?[0-9]+~")
+"""What fetch() names; an operator's or a file system's own file is none of our business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +43,25 @@ class Inbox:
 
     def list_left(self) -> list[Fetched]:
         """What an interrupted run left."""
-        return [self._describe(path) for path in sorted(self._directory.iterdir())]
+        return [self._describe(path) for path in sorted(self._directory.iterdir()) if OURS.match(path.name)]
 
     async def fetch(self, name: str, size: int, chunks: AsyncIterator[bytes]) -> Fetched:
         """Write a file as it comes and make it durable."""
         fetched = Fetched(name, size, self._directory / f"{size}~{_short(quote(name, safe=''))}")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        with in_threads(await asyncio.to_thread(os.open, fetched.path, flags, 0o600)) as call:
-            async for chunk in chunks:
-                await call(write_all, chunk)
-            await call(os.fdatasync)
-        await asyncio.to_thread(sync_directory, self._directory)
+        with disk_errors():
+            file = await asyncio.to_thread(os.open, fetched.path, flags, 0o600)
+        try:
+            with in_threads(file) as call:
+                async for chunk in chunks:
+                    with disk_errors():
+                        await call(write_all, chunk)
+                with disk_errors():
+                    await call(os.fdatasync)
+                    await asyncio.to_thread(sync_directory, self._directory)
+        finally:
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()  # the connection that brings them, when they are not all wanted
         return fetched
 
     def _describe(self, path: Path) -> Fetched:

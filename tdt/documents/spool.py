@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from tdt.domain.content import HEAD_BYTES, Body
+from tdt.domain.errors import Temporary
 
 READ_BYTES = 1 << 20
 PARTIAL = ".part"
+WRITE_BACK = 8 << 20
 
 
 class SpoolWriter:
@@ -33,11 +35,13 @@ class SpoolWriter:
         self._memory = bytearray()
         self._head = b""
         self._file: int | None = None
+        self._held_back = 0
         self._naming = threading.Lock()
         self._discarded = False
+        self._finished = False
 
     def write(self, chunk: bytes) -> None:
-        """Take the next bytes. Blocks for a local disk write at most."""
+        """Take the next bytes. Blocks for a local disk write at most. Temporary when the disk does not take them."""
         self.size += len(chunk)
         self._sha256.update(chunk)
         self._sha1.update(chunk)
@@ -46,11 +50,23 @@ class SpoolWriter:
         if self._file is None and self.size <= self._inline_bytes:
             self._memory += chunk
             return
-        if self._file is None:
-            self._file = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            write_all(self._file, self._memory)
-            self._memory = bytearray()
-        write_all(self._file, chunk)
+        with disk_errors():
+            if self._file is None:
+                self._file = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                write_all(self._file, self._memory)
+                self._memory = bytearray()
+            write_all(self._file, chunk)
+            self._begin_write_back(self._file, len(chunk))
+
+    def _begin_write_back(self, file: int, more: int) -> None:
+        """Let the disk begin now with what finish() would have to wait for: the kernel takes its time otherwise.
+
+        POSIX_FADV_DONTNEED starts the writing of the range without waiting for it; only what is clean leaves memory.
+        """
+        self._held_back += more
+        if self._held_back >= WRITE_BACK:
+            os.posix_fadvise(file, self.size - self._held_back, self._held_back, os.POSIX_FADV_DONTNEED)
+            self._held_back = 0
 
     async def finish(self) -> Body:
         """Make the body durable and describe it. The writer is of no use after this.
@@ -81,18 +97,37 @@ class SpoolWriter:
         return self._directory / (self._name + PARTIAL)
 
     def _body(self, data: bytes | None = None, spool_name: str | None = None) -> Body:
+        self._finished = True
         return Body(self.size, self._sha256.digest(), self._sha1.digest(), self._head, data, spool_name)
 
-    def _make_durable(self, file: int) -> None:
+    @contextmanager
+    def discarded_on_failure(self) -> Iterator[None]:
+        """Around the transaction that is to need the body: when it surely failed, nothing stays on disk.
+
+        When it may have been committed all the same (database away, cancelled), the finished file stays: housekeeping
+        removes it if no row needs it.
+        """
         try:
-            os.fdatasync(file)
-        finally:
-            os.close(file)
-        with self._naming:
-            if self._discarded:
-                return
-            self._partial.rename(self._directory / self._name)
-        sync_directory(self._directory)
+            yield
+        except (Temporary, asyncio.CancelledError):
+            if not self._finished:
+                self.discard()
+            raise
+        except BaseException:
+            self.discard()
+            raise
+
+    def _make_durable(self, file: int) -> None:
+        with disk_errors():
+            try:
+                os.fdatasync(file)
+            finally:
+                os.close(file)
+            with self._naming:
+                if self._discarded:
+                    return
+                self._partial.rename(self._directory / self._name)
+            sync_directory(self._directory)
 
 
 class Spool:
@@ -162,6 +197,16 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """A disk that is full or failing is a reason to wait, never to refuse or to give up a job."""
+    try:
+        yield
+    except OSError as error:
+        details = {"error": error.strerror or type(error).__name__}
+        raise Temporary("Le dépôt local ne peut pas être écrit.", details=details) from error
 
 
 def write_all(file: int, data: bytes | bytearray) -> None:

@@ -65,3 +65,8 @@ class Attempt:
     def is_uncertain(self) -> bool:
         """The State may or may not have received the bytes."""
         return self.outcome in (None, Outcome.UNCERTAIN)
+
+    @property
+    def was_uncertain(self) -> bool:
+        """It is, or was until an answer of the State settled it."""
+        return self.is_uncertain or self.outcome is Outcome.SETTLED

@@ -1,11 +1,12 @@
 """Take in what the ministry mails: store the raw message first, understand it after."""
 
+import asyncio
 from dataclasses import replace
 
 from tdt.db import actes as db
 from tdt.db import routes as routes_db
 from tdt.db.authorities import find_authority_by_siren
-from tdt.db.content import insert_content, insert_small, move_to_authority
+from tdt.db.content import insert_small, move_to_authority
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
 from tdt.db.routes import Handling
@@ -15,12 +16,15 @@ from tdt.domain.actes import status as texts
 from tdt.domain.actes.grammar import check_message
 from tdt.domain.actes.mail import parse_mail
 from tdt.domain.actes.model import ActeStatus
-from tdt.domain.ids import AuthorityId, ContentId, EnvelopeId, ReceivedId
+from tdt.domain.actes.naming import read_envelope_name
+from tdt.domain.ids import AuthorityId, ContentId, ReceivedId
 from tdt.domain.jobs import JobKind
 from tdt.domain.routes import Route
 
-TRANSMITTED = (ActeStatus.EN_ATTENTE_DE_TRANSMISSION, ActeStatus.TRANSMIS)
-"""States in which an answer makes sense; the first one when it outruns the record of the sending."""
+BEFORE_SENDING = (ActeStatus.POSTE, ActeStatus.EN_ATTENTE_DE_TRANSMISSION, ActeStatus.EN_ATTENTE_D_ETRE_POSTEE)
+"""An answer to an act that was never sent is not ours, or is a forgery: anybody can write to a mailbox."""
+
+SHARED = "Plusieurs collectivités de ce SIREN ont un envoi de ce nom."
 
 DUPLICATE_ACTE = "001"
 """Nature of the anomaly that the ministry gives to an act it already has."""
@@ -46,11 +50,14 @@ async def _store(deps: Deps, route: Route, key: str, raw: bytes) -> None:
     async with deps.transaction("system") as connection:
         if await routes_db.find_received(connection, route.id, key) is not None:
             return  # stored before a crash, not yet acknowledged
-        writer = deps.spool.writer()
-        writer.write(raw)
-        content = await insert_content(connection, None, await writer.finish())
-        received = await routes_db.insert_received(connection, route.id, key, key, content)
-        await insert_job(connection, JobKind.ACTES_INGEST, None, received)
+    writer = deps.spool.writer()
+    with writer.discarded_on_failure():
+        await asyncio.to_thread(writer.write, raw)
+        body = await writer.finish()
+        async with deps.transaction("system") as connection:
+            content = (await deps.keep(connection, None, [body]))[0]
+            received = await routes_db.insert_received(connection, route.id, key, key, content)
+            await insert_job(connection, JobKind.ACTES_INGEST, None, received)
 
 
 async def ingest(deps: Deps, received_id: ReceivedId) -> None:
@@ -60,7 +67,7 @@ async def ingest(deps: Deps, received_id: ReceivedId) -> None:
     if received is None or received.state != "new":
         return
     raw = b"".join([chunk async for chunk in deps.stream("system", received.content_id)])
-    answers = r.read_mail(parse_mail(raw))
+    answers = await asyncio.to_thread(lambda: r.read_mail(parse_mail(raw)))
     async with deps.transaction("system") as connection:
         handlings = [_with_report(await _apply(deps, connection, answer), answer) for answer in answers]
         handling = _summary(handlings)
@@ -102,9 +109,9 @@ async def _apply(deps: Deps, connection: Connection, answer: r.Return) -> Handli
         case r.AnomalieEnveloppe():
             return await _refuse_envelope(deps, connection, answer)
         case r.RetourClassification():
-            return await _renew_classification(connection, answer)
+            return await _renew_classification(deps, connection, answer)
         case r.ClassificationSansChangement():
-            return await _confirm_classification(connection, answer)
+            return await _confirm_classification(deps, connection, answer)
         case r.MultiCanal():
             return Handling("ignored", "multi-canal", "Rappel de transmission multicanal, sans données.")
         case r.Unreadable(reason=reason):
@@ -115,16 +122,40 @@ async def _apply(deps: Deps, connection: Connection, answer: r.Return) -> Handli
 
 async def _acknowledge(deps: Deps, connection: Connection, answer: r.ArActe) -> Handling:
     actes = await db.list_by_unique_id(connection, answer.unique_id)
-    waiting = [acte for acte in actes if acte.status in TRANSMITTED]
+    if len({acte.authority_id for acte in actes}) > 1:
+        return Handling("set_aside", "1-2", SHARED)
+    waiting = await _waiting(connection, actes)
     if not waiting:
-        if actes:
-            return Handling("ignored", "1-2", "AR déjà reçu, ou acte hors d'attente.", actes[0].authority_id)
-        return Handling("set_aside", "1-2", f"Aucun acte {answer.unique_id}.")
+        return _late_ar(answer, actes)
     acte = await _settle(deps, connection, waiting[0], "AR reçu")
     flux = await insert_small(connection, acte.authority_id, answer.xml)
     text = texts.acknowledged(deps.config.actes.ministry_acronym, answer.date_reception)
     await db.move_status(connection, acte, db.Move(ActeStatus.TRANSMIS, ActeStatus.ACQUITTEMENT_RECU, text, flux))
     return Handling("handled", "1-2", answer.unique_id, acte.authority_id)
+
+
+def _late_ar(answer: r.ArActe, actes: list[db.Acte]) -> Handling:
+    """An AR that no act waits for: repeated, it changes nothing; otherwise somebody must know of it."""
+    if not actes:
+        return Handling("set_aside", "1-2", f"Aucun acte {answer.unique_id}.")
+    acte = actes[0]
+    if acte.status is ActeStatus.ERREUR or acte.status in BEFORE_SENDING:
+        detail = f"AR pour l'acte {acte.id}, qui est à l'état {int(acte.status)}."
+        return Handling("set_aside", "1-2", detail, acte.authority_id)
+    return Handling("ignored", "1-2", "AR déjà reçu.", acte.authority_id)
+
+
+async def _waiting(connection: Connection, actes: list[db.Acte]) -> list[db.Acte]:
+    """Those that an answer may be for: sent, or with a sending on record. A mail alone never proves a sending."""
+    return [
+        acte
+        for acte in actes
+        if acte.status is ActeStatus.TRANSMIS
+        or (
+            acte.status is ActeStatus.EN_ATTENTE_DE_TRANSMISSION
+            and await routes_db.list_attempts(connection, "acte_envelope", acte.envelope_id)
+        )
+    ]
 
 
 async def _settle(deps: Deps, connection: Connection, acte: db.Acte, proof: str) -> db.Acte:
@@ -145,13 +176,13 @@ async def _again(connection: Connection, acte: db.Acte) -> db.Acte:
 
 async def _refuse_acte(deps: Deps, connection: Connection, answer: r.AnomalieActe) -> Handling:
     actes = await _find_refused(connection, answer)
-    waiting = [acte for acte in actes if acte.status in TRANSMITTED]
+    if len({acte.authority_id for acte in actes}) > 1:
+        return Handling("set_aside", "1-3", SHARED)
+    waiting = await _waiting(connection, actes)
     if not waiting:
-        owner = actes[0].authority_id if actes else None
-        return Handling("ignored" if actes else "set_aside", "1-3", f"{answer.nature} {answer.detail}", owner)
+        return await _late_anomaly(connection, answer, actes)
     acte = waiting[0]
-    attempts = await routes_db.list_attempts(connection, "acte_envelope", acte.envelope_id)
-    if answer.nature == DUPLICATE_ACTE and len(attempts) > 1:
+    if await _is_of_resend(connection, answer, acte):
         # the identical resend of an uncertain sending: the ministry has the act since the first one, its AR will say so
         await _settle(deps, connection, acte, "Anomalie 001 : déjà transmis")
         return Handling(
@@ -164,6 +195,22 @@ async def _refuse_acte(deps: Deps, connection: Connection, answer: r.AnomalieAct
     return Handling("handled", "1-3", f"{answer.nature} {answer.detail}", acte.authority_id)
 
 
+async def _is_of_resend(connection: Connection, answer: r.AnomalieActe, acte: db.Acte) -> bool:
+    """Whether this is what the ministry says to an identical resend: an act that it has, and a try in doubt before
+    the last one. A try that surely failed proves nothing: the number is then really taken."""
+    attempts = await routes_db.list_attempts(connection, "acte_envelope", acte.envelope_id)
+    return answer.nature == DUPLICATE_ACTE and any(one.was_uncertain for one in attempts[:-1])
+
+
+async def _late_anomaly(connection: Connection, answer: r.AnomalieActe, actes: list[db.Acte]) -> Handling:
+    """S2LOW's error box, but for what follows from the crash rule, or repeats what is known."""
+    detail = f"{answer.nature} {answer.detail}"
+    if not actes:
+        return Handling("set_aside", "1-3", detail)
+    expected = actes[0].status is ActeStatus.ERREUR or await _is_of_resend(connection, answer, actes[0])
+    return Handling("ignored" if expected else "set_aside", "1-3", detail, actes[0].authority_id)
+
+
 async def _find_refused(connection: Connection, answer: r.AnomalieActe) -> list[db.Acte]:
     """An anomaly carries no IDActe: the collectivité, the number and the date of the act that it echoes tell it."""
     if answer.siren is None:
@@ -173,45 +220,50 @@ async def _find_refused(connection: Connection, answer: r.AnomalieActe) -> list[
 
 
 async def _refuse_envelope(deps: Deps, connection: Connection, answer: r.AnomalieEnveloppe) -> Handling:
-    sent = await db.find_envelope_by_name(connection, answer.envelope_name)
-    if sent is None:
+    name = read_envelope_name(answer.envelope_name)
+    found = await db.list_envelopes_by_name(connection, answer.envelope_name, name.siren) if name is not None else []
+    if not found:
         return Handling("set_aside", "ANO", f"Aucune enveloppe {answer.envelope_name}.")
-    refused = 0
-    for acte in await db.list_of_envelope(connection, EnvelopeId(sent.id)):
-        if acte.status not in TRANSMITTED:
-            continue
+    if len({one.authority_id for one in found}) > 1:
+        return Handling("set_aside", "ANO", SHARED)
+    sent, refused = found[0], 0
+    for acte in await _waiting(connection, await db.list_of_envelope(connection, found[0].id)):
         settled = await _settle(deps, connection, acte, "Anomalie d'enveloppe reçue")
         flux = await insert_small(connection, acte.authority_id, answer.xml)
         text = texts.envelope_anomaly(deps.config.actes.ministry_acronym, answer.nature, answer.detail)
         await db.move_status(connection, settled, db.Move(ActeStatus.TRANSMIS, ActeStatus.ERREUR, text, flux))
         refused += 1
-    return Handling("handled" if refused else "ignored", "ANO", f"{answer.nature} {answer.detail}", sent.authority_id)
+    # S2LOW's error box: an envelope whose answer has come already, or that was never sent
+    return Handling("handled" if refused else "set_aside", "ANO", f"{answer.nature} {answer.detail}", sent.authority_id)
 
 
-async def _renew_classification(connection: Connection, answer: r.RetourClassification) -> Handling:
+async def _renew_classification(deps: Deps, connection: Connection, answer: r.RetourClassification) -> Handling:
     authority = await find_authority_by_siren(connection, answer.siren)
     if authority is None:
         return Handling("set_aside", "7-2", f"SIREN {answer.siren} inconnu ou partagé.")
     content = await insert_small(connection, authority, answer.xml)
     await db.insert_classification(connection, authority, answer.date, content)
-    await _answer_request(connection, authority, texts.classification_updated(answer.date), content)
+    await _answer_request(deps, connection, authority, (texts.classification_updated(answer.date), content))
     return Handling("handled", "7-2", str(answer.date), authority)
 
 
-async def _confirm_classification(connection: Connection, answer: r.ClassificationSansChangement) -> Handling:
+async def _confirm_classification(
+    deps: Deps, connection: Connection, answer: r.ClassificationSansChangement
+) -> Handling:
     authority = await find_authority_by_siren(connection, answer.siren)
     if authority is None:
         return Handling("set_aside", "7-3", f"SIREN {answer.siren} inconnu ou partagé.")
     content = await insert_small(connection, authority, answer.xml)
-    await _answer_request(connection, authority, texts.classification_unchanged(answer.date), content)
+    await _answer_request(deps, connection, authority, (texts.classification_unchanged(answer.date), content))
     return Handling("handled", "7-3", str(answer.date), authority)
 
 
-async def _answer_request(connection: Connection, authority: AuthorityId, text: str, flux: ContentId) -> None:
+async def _answer_request(
+    deps: Deps, connection: Connection, authority: AuthorityId, answer: tuple[str, ContentId]
+) -> None:
     """The last request that waits gets the answer; one that nobody asked for renews the classification all the same."""
-    pending = await db.list_pending_classification_requests(connection, authority)
+    pending = await _waiting(connection, await db.list_pending_classification_requests(connection, authority))
     if not pending:
         return
-    request = pending[0]
-    await routes_db.move_attempts_to_settled(connection, "acte_envelope", request.envelope_id, "Classification reçue")
-    await db.move_status(connection, request, db.Move(request.status, ActeStatus.ACQUITTEMENT_RECU, text, flux))
+    request = await _settle(deps, connection, pending[0], "Classification reçue")
+    await db.move_status(connection, request, db.Move(request.status, ActeStatus.ACQUITTEMENT_RECU, *answer))

@@ -6,7 +6,7 @@ from datetime import timedelta
 from tdt.db import actes as db
 from tdt.db import routes as routes_db
 from tdt.db.authorities import Contact, get_authority, get_contact
-from tdt.db.content import get_content, get_small, insert_content
+from tdt.db.content import get_content, get_small
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
 from tdt.deps import Deps
@@ -19,6 +19,7 @@ from tdt.domain.actes.model import ActeStatus, Emitter, MessageCode
 from tdt.domain.actes.package import check_entries
 from tdt.domain.actes.rules import AnalysedFile, check_analysis, check_archive_size
 from tdt.domain.actes.status import VALIDATION_OK, invalid_envelope, transmitted
+from tdt.domain.content import Body
 from tdt.domain.errors import Permanent, Refused, Temporary, Uncertain
 from tdt.domain.ids import ActeId, AttemptId, ContentId, EnvelopeId
 from tdt.domain.jobs import JobKind
@@ -83,9 +84,16 @@ async def package(deps: Deps, envelope_id: EnvelopeId) -> None:
         return
     entries = [_in_memory(sent.name, envelope_xml), *(_in_memory(name, data) for name, data in forms.items())]
     entries += [_stored(deps, file) for file in documents]
-    body = await write_archive(entries, deps.spool.writer())
+    writer = deps.spool.writer()
+    body = await write_archive(entries, writer)
+    with writer.discarded_on_failure():
+        await _record_archive(deps, sent, actes, body)
+
+
+async def _record_archive(deps: Deps, sent: db.Envelope, actes: list[db.Acte], body: Body) -> None:
     async with deps.transaction("system") as connection:
-        await db.move_archive(connection, envelope_id, await insert_content(connection, sent.authority_id, body))
+        content = (await deps.keep(connection, sent.authority_id, [body]))[0]
+        await db.move_archive(connection, sent.id, content)
         try:
             check_archive_size(body.size, deps.config.limits.acte_archive_bytes)
         except Refused as refusal:
@@ -94,7 +102,7 @@ async def package(deps: Deps, envelope_id: EnvelopeId) -> None:
         for acte in actes:
             move = db.Move(ActeStatus.POSTE, ActeStatus.EN_ATTENTE_DE_TRANSMISSION, VALIDATION_OK)
             await db.move_status(connection, acte, move)
-        await insert_job(connection, JobKind.ACTES_TRANSMIT, sent.authority_id, envelope_id)
+        await insert_job(connection, JobKind.ACTES_TRANSMIT, sent.authority_id, sent.id)
 
 
 async def _emitter(deps: Deps, connection: Connection, sent: db.Envelope) -> Emitter:
@@ -168,7 +176,8 @@ Started = tuple[AttemptId, db.Envelope, Route, ContentId]
 async def _start(deps: Deps, envelope_id: EnvelopeId) -> Started | None:
     """Transaction 1: apply the crash rule, then say that we are about to send. None when there is nothing to send."""
     async with deps.transaction("system") as connection:
-        sent = await db.get_envelope(connection, envelope_id)
+        # a worker that was taken for dead may wake up at this very point: one of the two decides, the other sees it
+        sent = await db.lock_envelope(connection, envelope_id)
         actes = await db.list_of_envelope(connection, envelope_id)
         if sent is None or sent.content_id is None:
             return None

@@ -6,7 +6,6 @@ from datetime import date
 
 from tdt.db import actes as db
 from tdt.db.classifications import read_held
-from tdt.db.content import insert_contents
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
 from tdt.db.routes import find_route
@@ -103,7 +102,7 @@ async def request_classification(deps: Deps, who: Principal) -> ActeId:
         )
         name = naming.classification_request_name(authority.department, authority.siren)
         message = hold(build_classification_request(held.date if held is not None else None))
-        files = await _keep(connection, authority.id, [_File(name, XML, message)])
+        files = await _keep(deps, connection, authority.id, [_File(name, XML, message)])
         await db.insert_files(connection, (authority.id, envelope, acte), files)
         await insert_job(connection, JobKind.ACTES_ANALYSE, authority.id, acte)
         return acte
@@ -117,7 +116,7 @@ def _authority(who: Principal) -> Authority:
 
 async def _record(deps: Deps, connection: Connection, sender: _Sender, accepted: _Accepted, waiting: bool) -> ActeId:
     checked, submission, authority = accepted.checked, accepted.submission, sender.authority
-    files = await _keep(connection, authority.id, _files(accepted))
+    files = await _keep(deps, connection, authority.id, _files(accepted))
     # the serial stays locked from here to the commit: what takes time comes before
     envelope = await _open_envelope(deps, connection, sender)
     acte = await db.insert_transaction(
@@ -170,9 +169,9 @@ class _File:
     signature: str = ""
 
 
-async def _keep(connection: Connection, authority: AuthorityId, files: Sequence[_File]) -> list[db.NewFile]:
+async def _keep(deps: Deps, connection: Connection, authority: AuthorityId, files: Sequence[_File]) -> list[db.NewFile]:
     """Keep the bodies, and describe the files by their position: the message is at 0."""
-    contents = await insert_contents(connection, authority, [file.body for file in files])
+    contents = await deps.keep(connection, authority, [file.body for file in files])
     return [
         db.NewFile(
             position, file.name, file.posted_filename, file.mime, file.body.size, file.code_pj, file.signature, content

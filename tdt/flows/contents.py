@@ -1,6 +1,8 @@
 """Bodies: move the spooled ones into Postgres, sweep what nothing refers to, keep partitions ahead of time."""
 
 import asyncio
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from tdt.db import content as db
@@ -15,10 +17,12 @@ async def archive(deps: Deps, content: ContentId) -> None:
         found = await db.get_content(connection, content)
     if found is None or found.spool_name is None:
         return
-    at = deps.now()
-    async with deps.transaction("system") as connection:
-        await db.move_to_archive(connection, deps.spool, found, at)
+    if found.archived_at is None:
+        async with deps.transaction("system") as connection:
+            await db.move_to_archive(connection, deps.spool, found, deps.now())
     deps.spool.remove(found.spool_name)
+    async with deps.transaction("system") as connection:
+        await db.move_spool_name(connection, content)
 
 
 async def sweep(deps: Deps, dry_run: bool) -> list[str]:
@@ -41,7 +45,14 @@ async def sweep(deps: Deps, dry_run: bool) -> list[str]:
 
 
 def _older_than(directory: Path, instant: float) -> list[str]:
-    return sorted(path.name for path in directory.iterdir() if path.is_file() and path.stat().st_mtime < instant)
+    found = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            # archived, or swept by another worker, since the folder was read
+            with suppress(FileNotFoundError):
+                if entry.is_file() and entry.stat().st_mtime < instant:
+                    found.append(entry.name)
+    return sorted(found)
 
 
 async def prepare_partitions(deps: Deps) -> int:

@@ -4,7 +4,7 @@ import asyncio
 
 from tdt.db import helios as db
 from tdt.db import routes as routes_db
-from tdt.db.content import get_content, insert_content, move_to_authority
+from tdt.db.content import get_content, move_to_authority
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
 from tdt.db.routes import Handling
@@ -64,16 +64,17 @@ async def _resume(deps: Deps, route: Route, inbox: Inbox, remote: dict[str, int]
 
 async def _store(deps: Deps, route: Route, fetched: Fetched) -> int:
     writer = deps.spool.writer()
-    async for chunk in read_file(fetched.path):
-        writer.write(chunk)
-    body = await writer.finish()
-    key = f"{fetched.name}/{body.sha256.hex()}"
-    async with deps.transaction("system") as connection:
-        known = await routes_db.find_received(connection, route.id, key) is not None
-        if not known:
-            content = await insert_content(connection, None, body)
-            received = await routes_db.insert_received(connection, route.id, key, fetched.name, content)
-            await insert_job(connection, JobKind.HELIOS_INGEST, None, received)
+    with writer.discarded_on_failure():
+        async for chunk in read_file(fetched.path):
+            await asyncio.to_thread(writer.write, chunk)
+        body = await writer.finish()
+        key = f"{fetched.name}/{body.sha256.hex()}"
+        async with deps.transaction("system") as connection:
+            known = await routes_db.find_received(connection, route.id, key) is not None
+            if not known:
+                content = (await deps.keep(connection, None, [body]))[0]
+                received = await routes_db.insert_received(connection, route.id, key, fetched.name, content)
+                await insert_job(connection, JobKind.HELIOS_INGEST, None, received)
     if known:
         writer.discard()  # the same name and bytes again: it is already stored
     fetched.path.unlink()
@@ -118,17 +119,21 @@ async def _acknowledge(connection: Connection, received: routes_db.Received, ans
     couple = f"Le couple NomFic {answer.nomfic} et CodCol {answer.cod_col}"
     flows = await db.list_by_nomfic(connection, answer.nomfic or "", answer.cod_col)
     sent = [flow for flow in flows if flow.transmitted_name is not None]
+    if (twin := await _twin(connection, received, sent)) is not None:
+        return Handling("ignored", answer.kind, "Acquittement déjà reçu.", twin.authority_id)
     match = acquit_matches(answer, [_candidate(flow) for flow in sent])
     if match is None:
         detail = "n'est associé à aucune transaction" if not sent else "ne désigne pas une seule collectivité"
         return Handling("set_aside", answer.kind, f"{couple} {detail}.")
     flow = next(flow for flow in sent if flow.id == match.id)
     if flow.status not in TRANSMITTED:
-        return await _again(connection, received, flow, answer)
+        detail = f"Autre acquittement pour la transaction {flow.id}, qui est à l'état {int(flow.status)}."
+        return Handling("set_aside", answer.kind, detail, flow.authority_id)
     await routes_db.move_attempts_to_settled(connection, db.OBJECT, flow.id, "Acquittement reçu")
     if flow.status is HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
         # the acquit outran the record of the sending, or proves an uncertain one
-        text = texts.transmitted_text(flow.id, False)
+        route = await routes_db.get_route(connection, flow.route_id)
+        text = texts.transmitted_text(flow.id, route is not None and route.transport.is_passtrans)
         await db.move_status(connection, flow, db.Move(flow.status, HeliosStatus.TRANSMIS, text))
     target = texts.after_acquit(answer)
     await db.move_acquit(connection, flow.id, received.content_id, received.name)
@@ -137,18 +142,21 @@ async def _acknowledge(connection: Connection, received: routes_db.Received, ans
     return Handling("handled", answer.kind, answer.nomfic or "", flow.authority_id)
 
 
-async def _again(
-    connection: Connection, received: routes_db.Received, flow: db.HeliosTransaction, answer: DgfipReturn
-) -> Handling:
-    """A second acquit: the same bytes change nothing; other bytes are for an operator to see."""
-    first = await get_content(connection, flow.acquit_content_id) if flow.acquit_content_id is not None else None
+async def _twin(
+    connection: Connection, received: routes_db.Received, flows: list[db.HeliosTransaction]
+) -> db.HeliosTransaction | None:
+    """The flow that these very bytes have answered already.
+
+    Looked for first: an acquit without CodCol that comes twice must not go to another flow of the same NomFic.
+    """
     second = await get_content(connection, received.content_id)
     if second is None:
         raise Permanent("Le fichier reçu a disparu.", details={"received_id": received.id})
-    if first is not None and first.sha256 == second.sha256:
-        return Handling("ignored", answer.kind, "Acquittement déjà reçu.", flow.authority_id)
-    detail = f"Autre acquittement pour la transaction {flow.id}, qui est à l'état {int(flow.status)}."
-    return Handling("set_aside", answer.kind, detail, flow.authority_id)
+    for flow in flows:
+        first = await get_content(connection, flow.acquit_content_id) if flow.acquit_content_id is not None else None
+        if first is not None and first.sha256 == second.sha256:
+            return flow
+    return None
 
 
 def _candidate(flow: db.HeliosTransaction) -> Candidate:

@@ -184,7 +184,8 @@ def _header(found: db.HeliosTransaction) -> PesHeader:
 async def _start(deps: Deps, transaction_id: HeliosId) -> _Started | None:
     """Transaction 1: apply the crash rule, fix the name, say that we are about to send. None: nothing to send."""
     async with deps.transaction("system") as connection:
-        found = await db.get_transaction(connection, transaction_id)
+        # a worker that was taken for dead may wake up at this very point: one of the two decides, the other sees it
+        found = await db.lock_transaction(connection, transaction_id)
         if found is None or found.status is not HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
             return None
         attempts = await routes_db.list_attempts(connection, db.OBJECT, transaction_id)

@@ -2,7 +2,6 @@
 
 from tdt.db import helios as db
 from tdt.db.audit import insert_audit
-from tdt.db.content import insert_content
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
 from tdt.db.routes import find_route
@@ -69,7 +68,7 @@ async def _describe(
         route_id=route.id,
         siren=authority.siren,
         filename=filename[:1024],
-        content_id=await insert_content(connection, authority.id, body),
+        content_id=(await deps.keep(connection, authority.id, [body]))[0],
         sha1=body.sha1,
         size=body.size,
         status=first[0],

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
+from tdt.allocator import keep_freed_memory
 from tdt.config import Config, ConfigError, Server
 from tdt.deps import Deps, open_deps
 from tdt.log import protocol_logger
@@ -46,6 +47,7 @@ async def serve(config: Config) -> None:
 async def serve_until(config: Config, stop: asyncio.Event, ready: Callable[[], None]) -> None:
     """Serve until told to stop; `ready` is called once requests are accepted."""
     check(config.server)
+    keep_freed_memory()
     async with open_deps(config) as deps, AsyncExitStack() as stack:
         await start(deps, stack)
         log.info("server_ready", listen=config.server.listen, health=config.server.health)

@@ -13,14 +13,13 @@ from tdt.config import Limits
 from tdt.documents.spool import Spool, SpoolWriter
 from tdt.domain.errors import Refused
 from tdt.domain.text import decode_form
+from tdt.web.backlog import Backlog
 from tdt.web.forms import Form, Upload, Values, parse_disposition, parse_urlencoded
 
 STALL_SECONDS = 60.0
 """A client that sends nothing for so long in the middle of a body has gone."""
 TEXT_FIELDS_AT_MOST = 16
 """All text of one form together stays below this many times the limit of one field."""
-HANDED_OVER = 1 << 20
-"""From so many bytes of files on, a thread digests and writes them while the next ones are received and decrypted."""
 BOUNDARY = re.compile(r"""boundary\s*=\s*(?:"([^"]+)"|([^\s;,]+))""", re.IGNORECASE)
 
 
@@ -69,7 +68,7 @@ _Sink = SpoolWriter | bytearray | None
 class FormReader:
     """Feed it the chunks of one multipart body; then `await finish()` for the form, or `await discard()`.
 
-    `await keep_up()` between two chunks keeps memory flat: at most two times HANDED_OVER wait to be written.
+    `await keep_up()` after each chunk keeps memory flat.
     """
 
     def __init__(self, boundary: str, plan: FormPlan, limits: Limits, spool: Spool):
@@ -79,9 +78,7 @@ class FormReader:
         self._open: list[tuple[str, str, SpoolWriter]] = []
         self._name, self._filename, self._sink = "", None, None  # type: tuple[str, str | None, _Sink]
         self._file_bytes = self._text_bytes = self._files = 0
-        self._waiting: list[tuple[SpoolWriter, bytes]] = []
-        self._waiting_bytes = 0
-        self._writing: asyncio.Future[None] | None = None
+        self._backlog = Backlog()
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes. Raises FormFault; the caller then discards."""
@@ -99,17 +96,8 @@ class FormReader:
             raise FormFault(Fault.MALFORMED) from error
 
     async def keep_up(self) -> None:
-        """Hand over what waits to a thread when it is much, once the thread has written what it was given before."""
-        if self._waiting_bytes < HANDED_OVER:
-            return
-        await self._written()
-        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
-        self._writing = asyncio.get_running_loop().run_in_executor(None, _write, waiting)
-
-    async def _written(self) -> None:
-        if self._writing is not None:
-            await asyncio.shield(self._writing)
-            self._writing = None
+        """Let the disk follow what was fed."""
+        await self._backlog.keep_up()
 
     async def finish(self) -> Form:
         """Check that the body was whole and make its files durable."""
@@ -117,9 +105,7 @@ class FormReader:
             self._parser.close()
         except multipart.MultipartError as error:
             raise FormFault(Fault.TRUNCATED) from error
-        await self._written()
-        _write(self._waiting)
-        self._waiting = []
+        await self._backlog.finish()
         kept = self._surviving()
         for name, filename, writer in self._open:
             if writer in kept:
@@ -137,16 +123,10 @@ class FormReader:
         return set(last.all())
 
     async def discard(self) -> None:
-        """Leave nothing on disk. Cancelled, it leaves that to the end of the thread."""
-        self._waiting = []
-        if self._writing is not None:
-            self._writing.add_done_callback(self._drop)
-            await asyncio.wait([self._writing])
-        self._drop()
+        """Leave nothing on disk."""
+        await self._backlog.stop(self._drop)
 
-    def _drop(self, written: asyncio.Future[None] | None = None) -> None:
-        if written is not None and not written.cancelled():
-            written.exception()  # what it could not write is of no interest any more
+    def _drop(self) -> None:
         for _, _, writer in self._open:
             writer.discard()
 
@@ -176,8 +156,7 @@ class FormReader:
             self._file_bytes += len(data)
             if self._file_bytes > self._plan.max_bytes:
                 raise FormFault(Fault.TOO_LARGE)
-            self._waiting.append((self._sink, data))
-            self._waiting_bytes += len(data)
+            self._backlog.add(self._sink, data)
         elif self._sink is not None:
             self._take_text(self._sink, data)
 
@@ -259,9 +238,11 @@ async def accept_body(request: web.Request) -> None:
 async def _pump(request: web.Request, reader: FormReader) -> None:
     try:
         async with asyncio.timeout(STALL_SECONDS) as stall:
-            while chunk := await request.content.readany():
-                reader.feed(chunk)
-                await reader.keep_up()
+            while not request.content.at_eof():
+                chunk, _ = await request.content.readchunk()  # readany() would join several: one more copy of all
+                if chunk:
+                    reader.feed(chunk)
+                    await reader.keep_up()
                 stall.reschedule(asyncio.get_running_loop().time() + STALL_SECONDS)
     except (web.RequestPayloadError, TimeoutError) as error:
         raise FormFault(Fault.TRUNCATED) from error
@@ -286,11 +267,6 @@ async def _drain(request: web.Request) -> None:
                 stall.reschedule(asyncio.get_running_loop().time() + STALL_SECONDS)
     except (web.RequestPayloadError, TimeoutError):
         return
-
-
-def _write(waiting: list[tuple[SpoolWriter, bytes]]) -> None:
-    for writer, data in waiting:
-        writer.write(data)
 
 
 def _parser(boundary: str, limits: Limits) -> multipart.PushMultipartParser:

@@ -12,6 +12,7 @@ import structlog
 from tdt.db import jobs as db
 from tdt.deps import Deps, Ring, Wakeups, open_wakeups
 from tdt.domain.errors import TdtError, Temporary
+from tdt.domain.ids import JobId
 from tdt.domain.jobs import Dead, Done, Job, JobKind, NextStep, RetryAt, next_step
 from tdt.workers.handlers import HANDLERS, first_retry
 from tdt.workers.metrics import WorkerMetrics
@@ -22,6 +23,38 @@ log = structlog.get_logger()
 ARCHIVE_LANE = [JobKind.CONTENT_ARCHIVE]
 """Archiving large bodies has a lane of its own, one at a time: it must not delay what leaves for the State."""
 MAIN_LANE = [kind for kind in JobKind if kind not in ARCHIVE_LANE]
+TO_THE_STATE = (JobKind.ACTES_TRANSMIT, JobKind.HELIOS_TRANSMIT)
+"""A destination that hangs holds each try for minutes: these never take all the loops, alone or together."""
+OVERDUE_SECONDS = 0.5
+"""How often to look again for a job that is due and that nobody takes: its clock is Postgres's, not ours."""
+
+
+class Lane:
+    """The rings that wait for some kinds of jobs. A call for any job is kept once: each one served calls the next."""
+
+    def __init__(self, kinds: list[JobKind]):
+        self.kinds = kinds
+        self.claiming = asyncio.Lock()
+        """One claim at a time: how many of a kind may run is counted before each."""
+        self._rings: asyncio.Queue[Ring] = asyncio.Queue()
+        self._called = False
+
+    def ring(self, ring: Ring) -> None:
+        if ring.job is None and ring.delivery is None:
+            if self._called:
+                return
+            self._called = True
+        self._rings.put_nowait(ring)
+
+    def end(self) -> None:
+        """Wake one loop up, whatever waits already."""
+        self._rings.put_nowait(Ring())
+
+    async def next_ring(self) -> Ring:
+        ring = await self._rings.get()
+        if ring.job is None and ring.delivery is None:
+            self._called = False
+        return ring
 
 
 def worker_name() -> str:
@@ -38,7 +71,8 @@ class Worker:
         self._deps = deps
         self._stopping = asyncio.Event()
         self._reschedule = asyncio.Event()
-        self._lanes: dict[str, asyncio.Queue[Ring]] = {"main": asyncio.Queue(), "archive": asyncio.Queue()}
+        self._main, self._archive = Lane(MAIN_LANE), Lane(ARCHIVE_LANE)
+        self._in_hand: dict[JobId, JobKind] = {}
 
     def stop(self) -> None:
         """Claim nothing more; what runs may finish within the time set."""
@@ -58,10 +92,8 @@ class Worker:
                 asyncio.create_task(listen_to_the_state(self._deps), name="state"),
                 asyncio.create_task(keep_house(self._deps), name="house"),
             ]
-            loops = [
-                asyncio.create_task(self._work("main", MAIN_LANE, wakeups)) for _ in range(max(config.concurrency, 1))
-            ]
-            loops.append(asyncio.create_task(self._work("archive", ARCHIVE_LANE, wakeups)))
+            loops = [asyncio.create_task(self._work(self._main, wakeups)) for _ in range(max(config.concurrency, 1))]
+            loops.append(asyncio.create_task(self._work(self._archive, wakeups)))
             on_ready()
             stopped = asyncio.create_task(self._stopping.wait())
             # a task that ends by itself is a fault of ours: the process ends too, and is started again
@@ -73,9 +105,9 @@ class Worker:
                     raise fault
 
     async def _finish(self, loops: list[asyncio.Task[None]], helpers: list[asyncio.Task[None]]) -> None:
-        self._lanes["archive"].put_nowait(Ring())
+        self._archive.end()
         for _ in loops:
-            self._lanes["main"].put_nowait(Ring())
+            self._main.end()
         state = next(task for task in helpers if task.get_name() == "state")
         state.cancel()
         _, late = await asyncio.wait(loops, timeout=self._deps.config.worker.shutdown_seconds)
@@ -88,28 +120,42 @@ class Worker:
 
     async def _dispatch(self, rings: AsyncIterator[Ring]) -> None:
         async for ring in rings:
-            self._lanes["main"].put_nowait(ring)
-            self._lanes["archive"].put_nowait(Ring())
+            self._main.ring(ring)
+            self._archive.ring(Ring())
             self._reschedule.set()
 
-    async def _work(self, lane: str, kinds: list[JobKind], wakeups: Wakeups) -> None:
-        rings = self._lanes[lane]
+    async def _work(self, lane: Lane, wakeups: Wakeups) -> None:
         while True:
-            ring = await rings.get()
+            ring = await lane.next_ring()
             if self._stopping.is_set():
                 return
             try:
-                job = await self._claim(ring, kinds)
+                async with lane.claiming:
+                    job = await self._claim(ring, self._allowed(lane.kinds))
                 if job is not None:
                     if ring.job is None:
-                        rings.put_nowait(Ring())  # there may be more: let another loop look while this one works
+                        lane.ring(Ring())  # there may be more: let another loop look while this one works
                     await self._run(job)
+                    if job.kind in TO_THE_STATE:
+                        lane.ring(Ring())  # its place is free: those that were left for it may go
             except Temporary as error:
                 log.warning("worker.database_away", reason=error.message)
             finally:
                 await wakeups.answered(ring)
 
+    def _allowed(self, kinds: list[JobKind]) -> list[JobKind]:
+        """Those of these kinds of which one more may run."""
+        most = max((self._deps.config.worker.concurrency - 1) // len(TO_THE_STATE), 1)
+        running = list(self._in_hand.values())
+        return [kind for kind in kinds if kind not in TO_THE_STATE or running.count(kind) < most]
+
     async def _claim(self, ring: Ring, kinds: list[JobKind]) -> Job | None:
+        job = await self._find(ring, kinds)
+        if job is not None:
+            self._in_hand[job.id] = job.kind
+        return job
+
+    async def _find(self, ring: Ring, kinds: list[JobKind]) -> Job | None:
         async with self._deps.transaction("system") as connection:
             if ring.job is not None:
                 return await db.move_to_running(connection, self.name, ring.job, kinds)
@@ -131,7 +177,11 @@ class Worker:
             structlog.contextvars.unbind_contextvars("job", "kind", "object")
         step = next_step(job, error, self._deps.now(), first_retry(self._deps.config, job))
         self._metrics.observe(job.kind, type(step).__name__.lower(), asyncio.get_running_loop().time() - started)
-        await self._conclude(job, step)
+        try:
+            await self._conclude(job, step)
+        finally:
+            # not concluded, its row still says that we run it: the heartbeat frees it
+            self._in_hand.pop(job.id, None)
 
     async def _conclude(self, job: Job, step: NextStep) -> None:
         async with self._deps.transaction("system") as connection:
@@ -150,7 +200,7 @@ class Worker:
             await db.insert_heartbeat(connection, self.name)
 
     async def _heartbeat(self) -> None:
-        """Say that we live, and free the jobs of workers that have not said so for too long."""
+        """Say that we live; free the jobs that nobody runs: of workers silent for too long, and those we lost."""
         config = self._deps.config.worker
         steady_since = asyncio.get_running_loop().time()
         while True:
@@ -158,8 +208,13 @@ class Worker:
             try:
                 async with self._deps.transaction("system") as connection:
                     await db.insert_heartbeat(connection, self.name)
+                    lost = await db.move_lost_to_ready(
+                        connection, self.name, list(self._in_hand), config.dead_after_seconds
+                    )
+                    if lost:
+                        log.warning("worker.jobs_lost", jobs=lost)
                     # after an outage of the database everybody looks dead: let the others speak first
-                    if asyncio.get_running_loop().time() - steady_since > config.dead_after_seconds:
+                    if asyncio.get_running_loop().time() - steady_since > 2 * config.heartbeat_seconds:
                         freed = await db.move_orphans_to_ready(connection, config.dead_after_seconds)
                         if freed:
                             log.warning("worker.jobs_taken_over", jobs=freed)
@@ -177,13 +232,14 @@ class Worker:
                 due = None
             wait = self._deps.config.worker.poll_seconds
             if due is not None:
-                wait = min(wait, max((due - self._deps.now()).total_seconds(), 0.05))
+                seconds = (due - self._deps.now()).total_seconds()
+                wait = min(wait, max(seconds, 0.05) if seconds > 0 else OVERDUE_SECONDS)
             try:
                 # not wait_for: before Python 3.12 it swallows a cancellation that comes together with the event
                 async with asyncio.timeout(wait):
                     await self._reschedule.wait()
             except TimeoutError:
-                for lane in self._lanes.values():
-                    lane.put_nowait(Ring())
+                self._main.ring(Ring())
+                self._archive.ring(Ring())
             else:
                 await asyncio.sleep(0.02)

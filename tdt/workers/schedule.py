@@ -27,7 +27,10 @@ async def listen_to_the_state(deps: Deps) -> None:
     try:
         while True:
             await _match(deps, listeners)
-            await asyncio.sleep(REFRESH_SECONDS if listeners else TAKEOVER_SECONDS)
+            if listeners:
+                tasks = [task for _, task in listeners.values()]
+                await asyncio.wait(tasks, timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(TAKEOVER_SECONDS)
     finally:
         await _end([task for _, task in listeners.values()])
 
@@ -36,10 +39,13 @@ Listeners = dict[RouteId, tuple[Route, asyncio.Task[None]]]
 
 
 async def _match(deps: Deps, listeners: Listeners) -> None:
-    """Start the listeners that are missing, end those of routes closed or changed. One that died is a fault of ours."""
-    for _, task in listeners.values():
-        if task.done():
-            task.result()
+    """Start the listeners that are missing, end those of routes closed or changed.
+
+    One that died is a fault of ours: told, and started again; it must not take the jobs and the other routes with it.
+    """
+    for died in [known for known, (_, task) in listeners.items() if task.done()]:
+        route, task = listeners.pop(died)
+        log.error("route.listener_died", route=route.name, exc_info=task.exception())
     try:
         async with deps.transaction("system") as connection:
             routes = [route for kind in RouteKind for route in await list_active_routes(connection, kind)]
@@ -62,7 +68,7 @@ async def _listen(deps: Deps, route: Route) -> None:
     late: set[str] = set()
     while True:
         try:
-            async with hold_route(deps.pool, route.id) as lost:
+            async with hold_route(deps.sessions, route.id) as lost:
                 if lost is not None:
                     await _until(lost, _collect(deps, route, late))
         except TdtError as error:

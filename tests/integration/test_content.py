@@ -10,6 +10,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from tdt.config import Config
+from tdt.config import Content as ContentSection
 from tdt.db.content import (
     get_content,
     get_small,
@@ -22,11 +24,14 @@ from tdt.db.content import (
 )
 from tdt.db.jobs import move_next_to_running
 from tdt.db.pool import Pool, Scope, transaction
+from tdt.deps import Deps, utc_now
 from tdt.documents.spool import READ_BYTES, Spool
 from tdt.domain.content import Body
 from tdt.domain.errors import NotFound, Permanent
 from tdt.domain.ids import AuthorityId, ContentId
 from tdt.domain.jobs import JobKind
+from tdt.flows import contents
+from tdt.remote.routes import Remotes
 from tests.postgres import TestDatabase
 from tests.tenants import add_authority, application
 
@@ -261,3 +266,32 @@ async def test_the_sweep_knows_what_a_row_still_needs(pool: Pool, spool: Spool) 
     assert found is not None
     assert known == {found.spool_name}
     assert orphan in names
+
+
+async def test_ok_may_wait_until_every_byte_is_in_the_database(pool: Pool, spool: Spool) -> None:
+    deps = Deps(
+        config=Config(content=ContentSection(answer_after="archive")),
+        pool=pool,
+        sessions=pool,
+        spool=spool,
+        remotes=Remotes({}),
+        now=utc_now,
+    )
+    authority = await add_authority(pool)
+    large, small = b"grand" * 500_000, b"petit"
+    bodies = [await put(spool, large), await put(spool, small)]
+    async with deps.transaction(authority) as connection:
+        kept = await deps.keep(connection, authority, bodies)
+        rows = [await get_content(connection, one) for one in kept]
+        assert [row.place for row in rows if row is not None] == ["archive", "row"]
+    file = spool.path(bodies[0].spool_name or "")
+    assert file.exists()
+    file.unlink()  # as on another machine
+    assert b"".join([chunk async for chunk in deps.stream(authority, kept[0])]) == large
+    file.touch()
+    await contents.archive(deps, kept[0])
+    assert not file.exists()
+    async with deps.transaction(authority) as connection:
+        row = await get_content(connection, kept[0])
+        assert row is not None
+        assert row.spool_name is None

@@ -4,8 +4,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import aio_pika
 import asyncpg
@@ -134,43 +136,57 @@ async def test_two_workers_do_five_hundred_jobs_once(config: Config, deps: Deps)
 
 async def test_cut_from_its_doorbell_it_goes_on(config: Config, database: TestDatabase, deps: Deps) -> None:
     authority = await make_authority(deps)
-    async with cuttable(config, database) as (reached, cut), working(reached):
-        for _ in range(4):
+    async with cuttable(config, database) as (reached, line), working(reached):
+        await until(line.is_back, "the doorbell listens")
+        for _ in range(3):
             await add_contents(deps, authority, 20)
-            await cut()
+            await line.cut()
+            await add_contents(deps, authority, 20)
+            await until(line.is_back, "the doorbell listens again")
         await add_contents(deps, authority, 20)
         await until(lambda: no_job_left(deps), "done in spite of the cuts")
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What cuts the doorbell's connections without a word, and whether it has connected again since."""
+
+    cut: Callable[[], Awaitable[None]]
+    is_back: Callable[[], Awaitable[bool]]
+
+
 @asynccontextmanager
-async def cuttable(
-    config: Config, database: TestDatabase
-) -> AsyncIterator[tuple[Config, Callable[[], Awaitable[None]]]]:
-    """The configuration to work with, and what cuts the doorbell's connections without a word."""
+async def cuttable(config: Config, database: TestDatabase) -> AsyncIterator[tuple[Config, Line]]:
+    """The configuration to work with, and its line."""
     if not config.queue.url:
-        yield config, lambda: _cut_listeners(database)
+        yield config, Line(lambda: _execute(database, CUT_LISTENERS), lambda: _execute(database, HAS_LISTENERS))
         return
     port = int(config.queue.url.rstrip("/").rpartition(":")[2])
-    async with proxy(port) as line:
+    async with proxy(port) as relay:
+        seen = [0]
 
         async def cut() -> None:
-            line.cut()
+            seen[0] = relay.connections
+            relay.cut()
 
-        url = config.queue.url.replace(f":{port}/", f":{line.port}/")
-        yield with_queue(config, msgspec.structs.replace(config.queue, url=url)), cut
-        assert line.connections > 1
+        async def is_back() -> bool:
+            return relay.connections > seen[0]
+
+        url = config.queue.url.replace(f":{port}/", f":{relay.port}/")
+        yield with_queue(config, msgspec.structs.replace(config.queue, url=url)), Line(cut, is_back)
 
 
-async def _cut_listeners(database: TestDatabase) -> None:
+async def _execute(database: TestDatabase, query: str) -> Any:
     connection = await asyncpg.connect(database.admin_dsn)
     try:
-        await connection.execute(CUT_LISTENERS, database.name)
+        return await connection.fetchval(query, database.name)
     finally:
         await connection.close()
 
 
 CUT_LISTENERS = """
-    select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and query ilike 'listen%'"""
+    select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = $1 and query ilike 'listen%'"""
+HAS_LISTENERS = "select count(*) > 0 from pg_stat_activity where datname = $1 and query ilike 'listen%'"
 
 
 # ---------------------------------------------------------------------------------------------- the broker's own
