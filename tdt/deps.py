@@ -28,7 +28,7 @@ class Deps:
     config: Config
     pool: Pool
     sessions: Pool
-    """Connections that are kept: LISTEN, the locks of the routes. Apart, so that they never starve the transactions."""
+    """For what is kept open or must never wait: LISTEN, the locks of the routes, the relay to the broker."""
     spool: Spool
     remotes: Remotes
     now: Callable[[], datetime]
@@ -86,5 +86,5 @@ def open_wakeups(deps: Deps) -> Wakeups:
     if deps.config.queue.url:
         from tdt.queue.rabbit import RabbitWakeups  # noqa: PLC0415 - only where there is a broker
 
-        return RabbitWakeups(deps.pool, deps.config.queue, deps.config.database.wait_seconds)
+        return RabbitWakeups(deps.sessions, deps.config.queue, deps.config.database.wait_seconds)
     return PostgresWakeups(deps.sessions)

@@ -1,7 +1,6 @@
 """ACTES transactions, their envelopes, files and life, and the classification of each collectivité."""
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from tdt.db.audit import insert_event
@@ -118,74 +117,6 @@ async def get_submit_facts(connection: Connection, authority: AuthorityId, numbe
     return SubmitFacts(**as_record(await connection.fetchrow(SUBMIT_FACTS, authority, number, day, RouteKind.ACTES)))
 
 
-@dataclass(frozen=True, slots=True)
-class NewActe:
-    """A transaction to record with its first status; `tag` is what the audit calls its deposit."""
-
-    authority_id: AuthorityId
-    account_id: AccountId
-    envelope_id: EnvelopeId
-    type: int
-    status: ActeStatus
-    message: str
-    tag: str
-    number: str | None = None
-    decision_date: date | None = None
-    nature_code: int | None = None
-    classif: tuple[int, ...] = ()
-    classification_date: date | None = None
-    subject: str = ""
-    document_papier: bool = False
-    unique_id: str | None = None
-    broadcast_emails: str = ""
-    send_sources: bool = False
-
-
-INSERT = """
-    with made as (
-        insert into acte_transaction (authority_id, account_id, envelope_id, type, status, number, decision_date,
-            nature_code, classif, classification_date, subject, document_papier, unique_id, broadcast_emails,
-            send_sources)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) returning id),
-    step as (
-        insert into acte_workflow (authority_id, transaction_id, status, message) select $1, id, $5, $16 from made),
-    told as (
-        insert into event (authority_id, object_kind, object_id, to_status) select $1, $17, id, $5 from made),
-    audited as (
-        insert into audit (authority_id, account_id, tag, object_id) select $1, $2, $18, id from made)
-    select id from made"""
-
-
-async def insert_transaction(connection: Connection, new: NewActe) -> ActeId:
-    """Record a transaction, its first step, its event and its audit.
-
-    Conflict (acte_transaction_number) when the collectivité's number is taken meanwhile.
-    """
-    return ActeId(
-        await connection.fetchval(
-            INSERT,
-            new.authority_id,
-            new.account_id,
-            new.envelope_id,
-            new.type,
-            new.status,
-            new.number,
-            new.decision_date,
-            new.nature_code,
-            list(new.classif),
-            new.classification_date,
-            new.subject,
-            new.document_papier,
-            new.unique_id,
-            new.broadcast_emails,
-            new.send_sources,
-            new.message[:512],
-            OBJECT,
-            new.tag,
-        )
-    )
-
-
 WORKFLOW = """
     insert into acte_workflow (authority_id, transaction_id, status, message, flux_content_id)
     values ($1, $2, $3, $4, $5)"""
@@ -275,42 +206,6 @@ async def list_envelopes_by_name(connection: Connection, name: str, siren: str) 
     return [Envelope(**row) for row in await connection.fetch(BY_NAME, name, siren)]
 
 
-NEXT_SERIAL = """
-    insert into acte_envelope_serial (authority_id, day, last) values ($1, $2, 1)
-    on conflict (authority_id, day) do update set last = acte_envelope_serial.last + 1 returning last"""
-
-
-async def next_envelope_serial(connection: Connection, authority: AuthorityId, day: date) -> int:
-    """The next serial of this authority for this Paris day, 1 to 9999. The row stays locked until the commit."""
-    serial: int = await connection.fetchval(NEXT_SERIAL, authority, day)
-    return serial
-
-
-@dataclass(frozen=True, slots=True)
-class NewEnvelope:
-    """An envelope to record."""
-
-    authority_id: AuthorityId
-    account_id: AccountId
-    route_id: RouteId
-    name: str
-    archive_name: str
-
-
-INSERT_ENVELOPE = """
-    insert into acte_envelope (authority_id, account_id, route_id, name, archive_name)
-    values ($1, $2, $3, $4, $5) returning id"""
-
-
-async def insert_envelope(connection: Connection, new: NewEnvelope) -> EnvelopeId:
-    """Record an envelope; its archive comes later."""
-    return EnvelopeId(
-        await connection.fetchval(
-            INSERT_ENVELOPE, new.authority_id, new.account_id, new.route_id, new.name, new.archive_name
-        )
-    )
-
-
 async def move_archive(connection: Connection, envelope: EnvelopeId, content: ContentId) -> None:
     """Attach the archive, once: it is never rebuilt, so that every resend has the same bytes. Conflict otherwise."""
     status = await connection.execute(
@@ -354,35 +249,6 @@ async def get_file(connection: Connection, file: ActeFileId) -> ActeFile | None:
     """A file visible to the scope, or None."""
     row = await connection.fetchrow(f"select {FILE_COLUMNS} from acte_file where id = $1", file)
     return ActeFile(**row) if row is not None else None
-
-
-@dataclass(frozen=True, slots=True)
-class NewFile:
-    """A file to record."""
-
-    position: int
-    name: str
-    posted_filename: str
-    mimetype: str
-    size: int
-    code_pj: str
-    signature: str
-    content_id: ContentId
-
-
-INSERT_FILES = """
-    insert into acte_file (authority_id, envelope_id, transaction_id, position, name, posted_filename, mimetype, size,
-        code_pj, signature, content_id)
-    select $1, $2, $3, * from unnest($4::smallint[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[],
-        $10::text[], $11::bigint[])"""
-
-
-async def insert_files(
-    connection: Connection, owner: tuple[AuthorityId, EnvelopeId, ActeId], files: Sequence[NewFile]
-) -> None:
-    """Record the files of a transaction."""
-    columns = zip(*map(astuple, files), strict=True)
-    await connection.execute(INSERT_FILES, *owner, *columns)
 
 
 @dataclass(frozen=True, slots=True)

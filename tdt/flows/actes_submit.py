@@ -6,7 +6,7 @@ from datetime import date
 
 from tdt.db import actes as db
 from tdt.db.classifications import read_held
-from tdt.db.jobs import insert_job
+from tdt.db.deposits import NewActe, NewEnvelope, NewFile, insert_deposit, next_envelope_serial
 from tdt.db.pool import Connection
 from tdt.db.routes import find_route
 from tdt.deps import Deps
@@ -20,7 +20,7 @@ from tdt.domain.authorities import Authority, Module, Principal, Right, may
 from tdt.domain.calendar import paris_date
 from tdt.domain.content import Body, hold
 from tdt.domain.errors import Conflict, Forbidden, Refused
-from tdt.domain.ids import AccountId, ActeId, AuthorityId, EnvelopeId, RouteId
+from tdt.domain.ids import AccountId, ActeId, AuthorityId, RouteId
 from tdt.domain.jobs import JobKind
 from tdt.domain.routes import RouteKind
 
@@ -85,27 +85,20 @@ async def request_classification(deps: Deps, who: Principal) -> ActeId:
     async with deps.transaction(authority.id) as connection:
         route = await find_route(connection, authority.id, RouteKind.ACTES, day)
         sender = _Sender(authority, who.user.id, route.id if route is not None else None, day)
-        envelope = await _open_envelope(deps, connection, sender)
         held = await db.last_classification(connection, authority.id)
-        acte = await db.insert_transaction(
-            connection,
-            db.NewActe(
-                authority_id=authority.id,
-                account_id=who.user.id,
-                envelope_id=envelope,
-                type=MessageCode.CLASSIFICATION,
-                status=ActeStatus.POSTE,
-                message=DEPOT_INITIAL,
-                tag="api:classification:request",
-                classification_date=held.date if held is not None else None,
-            ),
-        )
+        held_date = held.date if held is not None else None
         name = naming.classification_request_name(authority.department, authority.siren)
-        message = hold(build_classification_request(held.date if held is not None else None))
+        message = hold(build_classification_request(held_date))
         files = await _keep(deps, connection, authority.id, [_File(name, XML, message)])
-        await db.insert_files(connection, (authority.id, envelope, acte), files)
-        await insert_job(connection, JobKind.ACTES_ANALYSE, authority.id, acte)
-        return acte
+        new = NewActe(
+            type=MessageCode.CLASSIFICATION,
+            status=ActeStatus.POSTE,
+            message=DEPOT_INITIAL,
+            tag="api:classification:request",
+            job=JobKind.ACTES_ANALYSE,
+            classification_date=held_date,
+        )
+        return await insert_deposit(connection, await _envelope(deps, connection, sender), new, files)
 
 
 def _authority(who: Principal) -> Authority:
@@ -115,48 +108,37 @@ def _authority(who: Principal) -> Authority:
 
 
 async def _record(deps: Deps, connection: Connection, sender: _Sender, accepted: _Accepted, waiting: bool) -> ActeId:
-    checked, submission, authority = accepted.checked, accepted.submission, sender.authority
-    files = await _keep(deps, connection, authority.id, _files(accepted))
-    # the serial stays locked from here to the commit: what takes time comes before
-    envelope = await _open_envelope(deps, connection, sender)
-    acte = await db.insert_transaction(
-        connection,
-        db.NewActe(
-            authority_id=authority.id,
-            account_id=sender.account,
-            envelope_id=envelope,
-            type=MessageCode.ACTE,
-            status=ActeStatus.EN_ATTENTE_D_ETRE_POSTEE if waiting else ActeStatus.POSTE,
-            message=DEPOT_EN_ATTENTE if waiting else DEPOT_INITIAL,
-            tag="api:acte:submit",
-            number=checked.number,
-            decision_date=checked.decision_date,
-            nature_code=checked.nature.code,
-            classif=checked.classif,
-            classification_date=checked.classification_date,
-            subject=checked.subject,
-            document_papier=submission.document_papier,
-            unique_id=accepted.unique_id,
-            broadcast_emails=",".join(submission.broadcast_emails)[:1023],
-            send_sources=submission.send_sources,
-        ),
+    checked, submission = accepted.checked, accepted.submission
+    files = await _keep(deps, connection, sender.authority.id, _files(accepted))
+    new = NewActe(
+        type=MessageCode.ACTE,
+        status=ActeStatus.EN_ATTENTE_D_ETRE_POSTEE if waiting else ActeStatus.POSTE,
+        message=DEPOT_EN_ATTENTE if waiting else DEPOT_INITIAL,
+        tag="api:acte:submit",
+        job=None if waiting else JobKind.ACTES_ANALYSE,
+        number=checked.number,
+        decision_date=checked.decision_date,
+        nature_code=checked.nature.code,
+        classif=checked.classif,
+        classification_date=checked.classification_date,
+        subject=checked.subject,
+        document_papier=submission.document_papier,
+        unique_id=accepted.unique_id,
+        broadcast_emails=",".join(submission.broadcast_emails)[:1023],
+        send_sources=submission.send_sources,
     )
-    await db.insert_files(connection, (authority.id, envelope, acte), files)
-    if not waiting:
-        await insert_job(connection, JobKind.ACTES_ANALYSE, authority.id, acte)
-    return acte
+    # the serial stays locked from here to the commit: what takes time comes before
+    return await insert_deposit(connection, await _envelope(deps, connection, sender), new, files)
 
 
-async def _open_envelope(deps: Deps, connection: Connection, sender: _Sender) -> EnvelopeId:
+async def _envelope(deps: Deps, connection: Connection, sender: _Sender) -> NewEnvelope:
     if sender.route is None:
         raise Refused("La collectivité n'est pas raccordée à @CTES.", code="ROUTE_ABSENTE")
     authority = sender.authority
-    serial = await db.next_envelope_serial(connection, authority.id, sender.day)
+    serial = await next_envelope_serial(connection, authority.id, sender.day)
     name = naming.envelope_name(deps.config.actes.quadrigramme, authority.siren, sender.day, serial)
     archive = naming.archive_name(deps.config.actes.trigramme, name)
-    return await db.insert_envelope(
-        connection, db.NewEnvelope(authority.id, sender.account, sender.route, name, archive)
-    )
+    return NewEnvelope(authority.id, sender.account, sender.route, name, archive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +151,11 @@ class _File:
     signature: str = ""
 
 
-async def _keep(deps: Deps, connection: Connection, authority: AuthorityId, files: Sequence[_File]) -> list[db.NewFile]:
+async def _keep(deps: Deps, connection: Connection, authority: AuthorityId, files: Sequence[_File]) -> list[NewFile]:
     """Keep the bodies, and describe the files by their position: the message is at 0."""
     contents = await deps.keep(connection, authority, [file.body for file in files])
     return [
-        db.NewFile(
+        NewFile(
             position, file.name, file.posted_filename, file.mime, file.body.size, file.code_pj, file.signature, content
         )
         for position, (file, content) in enumerate(zip(files, contents, strict=True))

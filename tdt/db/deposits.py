@@ -1,0 +1,127 @@
+"""What a deposit for @CTES leaves in the database: envelope, transaction, files, first step, event, audit, first job.
+
+One statement for all of it: its row in acte_envelope_serial keeps the collectivité's next deposit waiting meanwhile.
+"""
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from datetime import date
+
+from tdt.db.actes import OBJECT
+from tdt.db.jobs import CHANNEL
+from tdt.db.pool import Connection
+from tdt.domain.actes.model import ActeStatus
+from tdt.domain.ids import AccountId, ActeId, AuthorityId, ContentId, RouteId
+from tdt.domain.jobs import JobKind
+
+NEXT_SERIAL = """
+    insert into acte_envelope_serial (authority_id, day, last) values ($1, $2, 1)
+    on conflict (authority_id, day) do update set last = acte_envelope_serial.last + 1 returning last"""
+
+
+async def next_envelope_serial(connection: Connection, authority: AuthorityId, day: date) -> int:
+    """The next serial of this authority for this Paris day, 1 to 9999. The row stays locked until the commit."""
+    serial: int = await connection.fetchval(NEXT_SERIAL, authority, day)
+    return serial
+
+
+@dataclass(frozen=True, slots=True)
+class NewEnvelope:
+    """An envelope to record; its archive comes later."""
+
+    authority_id: AuthorityId
+    account_id: AccountId
+    route_id: RouteId
+    name: str
+    archive_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file to record. Position 0 is the message."""
+
+    position: int
+    name: str
+    posted_filename: str
+    mimetype: str
+    size: int
+    code_pj: str
+    signature: str
+    content_id: ContentId
+
+
+@dataclass(frozen=True, slots=True)
+class NewActe:
+    """A transaction to record with its first status; `tag` is what the audit calls its deposit, `job` what follows."""
+
+    type: int
+    status: ActeStatus
+    message: str
+    tag: str
+    job: JobKind | None
+    number: str | None = None
+    decision_date: date | None = None
+    nature_code: int | None = None
+    classif: tuple[int, ...] = ()
+    classification_date: date | None = None
+    subject: str = ""
+    document_papier: bool = False
+    unique_id: str | None = None
+    broadcast_emails: str = ""
+    send_sources: bool = False
+
+
+INSERT = f"""
+    with opened as (
+        insert into acte_envelope (authority_id, account_id, route_id, name, archive_name)
+        values ($1, $2, $3, $4, $5) returning id),
+    made as (
+        insert into acte_transaction (authority_id, account_id, envelope_id, type, status, number, decision_date,
+            nature_code, classif, classification_date, subject, document_papier, unique_id, broadcast_emails,
+            send_sources)
+        select $1, $2, id, $6, $7, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20 from opened
+        returning id, envelope_id),
+    filed as (
+        insert into acte_file (authority_id, envelope_id, transaction_id, position, name, posted_filename, mimetype,
+            size, code_pj, signature, content_id)
+        select $1, made.envelope_id, made.id, file.*
+        from made, unnest($21::smallint[], $22::text[], $23::text[], $24::text[], $25::bigint[], $26::text[],
+            $27::text[], $28::bigint[]) as file),
+    step as (
+        insert into acte_workflow (authority_id, transaction_id, status, message) select $1, id, $7, $8 from made),
+    told as (
+        insert into event (authority_id, object_kind, object_id, to_status) select $1, '{OBJECT}', id, $7 from made),
+    audited as (
+        insert into audit (authority_id, account_id, tag, object_id) select $1, $2, $9, id from made),
+    queued as (
+        insert into job (kind, authority_id, object_id)
+        select $10::text, $1, id from made where $10::text is not null returning id)
+    select made.id, (select pg_notify('{CHANNEL}', id::text) from queued) from made"""
+
+
+async def insert_deposit(
+    connection: Connection, envelope: NewEnvelope, new: NewActe, files: Sequence[NewFile]
+) -> ActeId:
+    """Record everything. Conflict (acte_transaction_number) when the collectivité's number is taken meanwhile."""
+    columns = zip(*map(astuple, files), strict=True)
+    acte = await connection.fetchval(
+        INSERT,
+        *astuple(envelope),
+        new.type,
+        new.status,
+        new.message[:512],
+        new.tag,
+        new.job,
+        new.number,
+        new.decision_date,
+        new.nature_code,
+        new.classif,
+        new.classification_date,
+        new.subject,
+        new.document_papier,
+        new.unique_id,
+        new.broadcast_emails,
+        new.send_sources,
+        *columns,
+    )
+    return ActeId(acte)
