@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +35,8 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := set(options.scenarios) - set(SCENARIOS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    # whatever ends us: the servers are stopped and the folder removed on the way out
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     outcomes = []
     for name in options.scenarios or SCENARIOS:
         print(f"{name}…", flush=True)

@@ -13,6 +13,7 @@ from loadtests.result import Outcome, Sample, Side
 from loadtests.stand import Stand, run_sql, sandbox
 from loadtests.wire import BLOCK, FORM_END, Door, ask, body_of, file_head, request_head
 from tdt.domain.helios.model import HeliosStatus
+from tdt.domain.jobs import JobKind
 
 LIMIT_MIB = 64.0
 SIZE = 536_870_912
@@ -20,6 +21,9 @@ SECONDS = 600.0
 IMPORT = "/modules/helios/api/helios_importer_fichier.php"
 STATUS = "/modules/helios/api/helios_transac_get_status.php"
 OURS = ("serve", "work", "simulators")
+ACQUITTED = (HeliosStatus.ACQUITTEMENT_RECU, HeliosStatus.INFORMATION_DISPONIBLE)
+LOST = (HeliosStatus.ERREUR, HeliosStatus.REFUSE)
+ARCHIVING = f"select count(*) from job where kind = '{JobKind.CONTENT_ARCHIVE}'"
 
 
 def run(stand: Stand, _rounds: int, quick: bool) -> Iterator[Outcome]:
@@ -67,7 +71,10 @@ def _find(program: Program) -> dict[str, int]:
 
 
 def _command(process: psutil.Process) -> str:
-    arguments = process.cmdline()
+    try:
+        arguments = process.cmdline()
+    except psutil.NoSuchProcess:
+        return ""  # a backend of Postgres that has ended meanwhile
     if "tdt" in arguments and "-m" in arguments:
         return arguments[arguments.index("tdt") + 1]
     return ""
@@ -81,9 +88,9 @@ def _travel(stand: Stand, wish: Wish) -> float:
             file.write(piece)
     transaction = deposit(stand, path)
     path.unlink()
-    _wait(lambda: _status(stand, transaction) == HeliosStatus.ACQUITTEMENT_RECU, f"transaction {transaction}")
+    _wait(lambda: _status(stand, transaction) in ACQUITTED, f"transaction {transaction}")
     acquitted = time.monotonic()
-    _wait(lambda: run_sql(stand, "select count(*) from job")[0][0] == 0, "the archive")
+    _wait(lambda: run_sql(stand, ARCHIVING)[0][0] == 0, "the archive")
     return acquitted
 
 
@@ -111,7 +118,7 @@ def _status(stand: Stand, transaction: int) -> int:
     door = _door(stand)
     answer = body_of(ask(door, door.context(), [request_head("GET", f"{STATUS}?transaction={transaction}")]))
     found = re.search(rb"<status>(-?\d+)</status>", answer)
-    if found is None or int(found[1]) == HeliosStatus.ERREUR:
+    if found is None or int(found[1]) in LOST:
         raise RuntimeError(f"not accepted: {answer[:600]!r}")
     return int(found[1])
 

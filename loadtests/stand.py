@@ -18,6 +18,7 @@ import asyncpg
 from loadtests.processes import Program, listens, running
 from tdt.sandbox import postgres
 from tdt.sandbox.settings import choose_port
+from tdt.sandbox.supervisor import tied
 
 ROOT = Path(__file__).parent.parent
 OURS = ("TDT_DATABASE_URL", "TDT_QUEUE_URL", "TDT_CONFIG")
@@ -87,7 +88,9 @@ def sandbox(directory: Path) -> Iterator[tuple[Stand, Program]]:
     command = [sys.executable, "-m", "tdt", "sandbox", "--dir", str(directory)]
     command += ["--port", str(choose_port(set())), "--json"]
     with (directory / "sandbox.log").open("ab") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment(), cwd=ROOT)
+        process = subprocess.Popen(
+            tied(command, signal.SIGTERM), stdout=subprocess.PIPE, stderr=log, env=environment(), cwd=ROOT
+        )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -136,7 +139,8 @@ def serve(stand: Stand, processes: int = 1, changes: Mapping[str, str] | None = 
     command = [sys.executable, "-m", "tdt", "serve", "--config", str(config)]
 
     def is_ready() -> bool:
-        return listens(stand.port) and listens(port)
+        # several processes have health listeners on ports that follow each other
+        return listens(stand.port) and all(listens(port + number) for number in range(processes))
 
     with running(command, stand.log("serve"), is_ready, environment=environment()) as program:
         yield program

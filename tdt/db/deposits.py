@@ -16,12 +16,14 @@ from tdt.domain.jobs import JobKind
 
 NEXT_SERIAL = """
     insert into acte_envelope_serial (authority_id, day, last) values ($1, $2, 1)
-    on conflict (authority_id, day) do update set last = acte_envelope_serial.last + 1 returning last"""
+    on conflict (authority_id, day) do update set last = acte_envelope_serial.last + 1
+        where acte_envelope_serial.last < 9999
+    returning last"""
 
 
-async def next_envelope_serial(connection: Connection, authority: AuthorityId, day: date) -> int:
-    """The next serial of this authority for this Paris day, 1 to 9999. The row stays locked until the commit."""
-    serial: int = await connection.fetchval(NEXT_SERIAL, authority, day)
+async def next_envelope_serial(connection: Connection, authority: AuthorityId, day: date) -> int | None:
+    """The next serial of this authority for this Paris day, None after 9999. The row stays locked until the commit."""
+    serial: int | None = await connection.fetchval(NEXT_SERIAL, authority, day)
     return serial
 
 

@@ -136,6 +136,8 @@ async def _envelope(deps: Deps, connection: Connection, sender: _Sender) -> NewE
         raise Refused("La collectivité n'est pas raccordée à @CTES.", code="ROUTE_ABSENTE")
     authority = sender.authority
     serial = await next_envelope_serial(connection, authority.id, sender.day)
+    if serial is None:
+        raise Refused("Erreur récupération numéro de série", code="SERIE_EPUISEE")
     name = naming.envelope_name(deps.config.actes.quadrigramme, authority.siren, sender.day, serial)
     archive = naming.archive_name(deps.config.actes.trigramme, name)
     return NewEnvelope(authority.id, sender.account, sender.route, name, archive)

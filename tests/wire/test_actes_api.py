@@ -364,3 +364,10 @@ async def test_several_slashes_are_one_and_the_library_is_not_named(ready: Stack
 async def test_api_of_the_url_counts_when_that_of_the_form_does_not(ready: Stack) -> None:
     answer = await ready.client().post(f"{CREATE}?api=1", form("URL", api="0"))
     assert re.fullmatch(rb"OK\n[0-9]+\n\n", answer.body)
+
+
+async def test_the_envelope_after_the_last_one_of_the_day_is_refused_in_words(ready: Stack) -> None:
+    await create(ready, form("DERNIER"))
+    await fetchval(ready, "update acte_envelope_serial set last = 9999 returning last")
+    answer = await ready.client().post(CREATE, form("TROP"))
+    assert answer.body == latin1("KO\nErreur récupération numéro de série\n")
