@@ -1,4 +1,8 @@
-"""The background checks of a PES of 500 MB (digests, header, well-formedness, rules) against one bare parsing pass."""
+"""The background checks of a PES of 500 MB (digests, header, well-formedness, rules) against one bare parsing pass.
+
+No side validates against the schema: the target of the flow made of small PJ (1.3) is for both sides with it, and is
+not judged here.
+"""
 
 import json
 import subprocess
@@ -14,7 +18,6 @@ from loadtests.stand import ROOT, Stand, environment, run_sql, server_and_databa
 from tdt.domain.helios.model import HeliosStatus
 
 SIZE = 500_000_000
-LIMIT_MIB = 64.0
 
 
 def run(stand: Stand, rounds: int, quick: bool) -> Iterator[Outcome]:
@@ -22,7 +25,7 @@ def run(stand: Stand, rounds: int, quick: bool) -> Iterator[Outcome]:
     size = SIZE // 10 if quick else SIZE
     with server_and_database(stand):
         for name, attachments, baseline, target in (
-            ("PJ of 150 kB", size // 150_000, "iterparse", 1.3),
+            ("PJ of 150 kB", size // 150_000, "iterparse", None),
             ("one PJ", 1, "target", 1.5),
         ):
             path = stand.directory / "flow.xml"

@@ -31,14 +31,15 @@ def run(stand: Stand, _rounds: int, quick: bool) -> Iterator[Outcome]:
     size = SIZE // 16 if quick else SIZE
     with sandbox(stand.directory) as (running, program):
         _travel(running, Wish("ESSAI-PETIT", 1_000_000, 3))
+        processes = _find(program)
+        before = {process: resident(pid) for process, pid in processes.items()}
         for name, attachments in (("3,000 PJ", 3_000), ("one PJ", 1)):
             wish = Wish(f"ESSAI-{attachments}", size, attachments)
-            yield _measure(running, program, name, wish)
+            yield _measure(running, processes, before, (name, wish))
 
 
-def _measure(stand: Stand, program: Program, name: str, wish: Wish) -> Outcome:
-    processes = _find(program)
-    before = {process: resident(pid) for process, pid in processes.items()}
+def _measure(stand: Stand, processes: dict[str, int], before: dict[str, int], what: tuple[str, Wish]) -> Outcome:
+    name, wish = what
     for pid in processes.values():
         forget_peak(pid)
     started = time.monotonic()

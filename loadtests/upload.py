@@ -4,11 +4,12 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 
 from loadtests.nginx import Certificates, nginx
 from loadtests.pes import Wish, write_pes
 from loadtests.processes import Program, drop_files, forget_peak, milliseconds_since, peak_resident, resident, spent
-from loadtests.result import Outcome, Sample, compare, interleave
+from loadtests.result import Outcome, Sample, Side, compare, interleave
 from loadtests.stand import Stand, server_and_database
 from loadtests.wire import BLOCK, FORM_END, Door, ask, file_head, request_head
 
@@ -35,14 +36,20 @@ def run(stand: Stand, rounds: int, quick: bool) -> Iterator[Outcome]:
             drop_files(stand.spool)
             return sample
 
+        durable: list[Sample] = []
+
         def send_theirs(number: int) -> Sample:
             sample = _send(stand, front.port, "/upload", _unique(body, number), {"nginx": front.program})
+            seconds = len(body) / 1e6 / sample.value + _sync(front.directory / "bodies")
+            durable.append(Sample(len(body) / 1e6 / seconds, sample.cpu))
             drop_files(front.directory / "bodies")
             return sample
 
         sides = interleave(rounds, ("tdt", send_ours), ("nginx, body to a file", send_theirs))
     note = f"tdt: the most that its resident memory grew by in one upload: {max(growth[1:]) / 2**20:.1f} MiB"
     yield compare("upload of 150 MB", "MB/s", sides, TARGET, note=note)
+    synced = sides[0], Side("nginx, then fdatasync", durable[1:])
+    yield compare("upload of 150 MB, both synced", "MB/s", synced, None)
 
 
 def _body(size: int) -> bytearray:
@@ -56,6 +63,16 @@ def _unique(body: bytearray, number: int) -> bytearray:
     start = body.index(b"LOADTEST") + len(b"LOADTEST")
     body[start : start + 4] = b"%04d" % number
     return body
+
+
+def _sync(directory: Path) -> float:
+    """Seconds that it takes to make durable what nginx wrote."""
+    started = time.monotonic()
+    for path in directory.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fdatasync(file.fileno())
+    return time.monotonic() - started
 
 
 def _send(stand: Stand, port: int, path: str, body: bytearray, servers: Mapping[str, Program]) -> Sample:

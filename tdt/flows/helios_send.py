@@ -58,12 +58,12 @@ async def _read(deps: Deps, found: db.HeliosTransaction) -> tuple[PesHeader | Pe
     async for chunk in deps.stream(found.authority_id, found.content_id):
         if len(head) < HEAD_BYTES:
             head += chunk[: HEAD_BYTES - len(head)]
-        await asyncio.to_thread(digest.update, chunk)
+        # side by side: both leave the interpreter's lock to each other
+        digested = asyncio.to_thread(digest.update, chunk)
         if failure is None:
-            try:
-                await asyncio.to_thread(reader.feed, chunk)
-            except PesUnreadable as error:
-                failure = error
+            failure, _ = await asyncio.gather(asyncio.to_thread(_feed, reader, chunk), digested)
+        else:
+            await digested
     if failure is None:
         try:
             return reader.close(), head, digest.digest()
@@ -78,6 +78,14 @@ async def _is_waived(deps: Deps, connection: Connection, found: db.HeliosTransac
         return False
     authority = await get_authority(connection, found.authority_id)
     return authority is not None and authority.nomfic_uniqueness_waived
+
+
+def _feed(reader: PesReader, chunk: bytes) -> PesUnreadable | None:
+    try:
+        reader.feed(chunk)
+    except PesUnreadable as error:
+        return error
+    return None
 
 
 async def _couple_taken(connection: Connection, found: db.HeliosTransaction, header: PesHeader | PesUnreadable) -> bool:

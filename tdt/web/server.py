@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from tdt.allocator import keep_freed_memory
+from tdt.allocator import keep_freed_memory, spare_collections
 from tdt.config import Config, ConfigError, Server
 from tdt.deps import Deps, open_deps
 from tdt.log import protocol_logger
@@ -50,6 +50,7 @@ async def serve_until(config: Config, stop: asyncio.Event, ready: Callable[[], N
     keep_freed_memory()
     async with open_deps(config) as deps, AsyncExitStack() as stack:
         await start(deps, stack)
+        spare_collections()
         log.info("server_ready", listen=config.server.listen, health=config.server.health)
         ready()
         await stop.wait()

@@ -120,8 +120,9 @@ def build_context(
     if not context.get_ca_certs():
         raise ConfigError(["server.connect_authorities: no certificate authority found"])
 
-    def use_current(connection: ssl.SSLObject, _name: str | None, _initial: ssl.SSLContext) -> None:
-        connection.context = current()
+    def use_current(connection: ssl.SSLObject, _name: str | None, initial: ssl.SSLContext) -> None:
+        if (live := current()) is not initial:
+            connection.context = live
 
     context.sni_callback = use_current
     return context
