@@ -1,11 +1,13 @@
 """What a deposit for @CTES leaves in the database: envelope, transaction, files, first step, event, audit, first job.
 
-One statement for all of it: its row in acte_envelope_serial keeps the collectivité's next deposit waiting meanwhile.
+One statement for all of it: the serial of the envelope stays locked from there to the commit, and keeps the next
+deposit of the collectivité waiting.
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import date
+from operator import attrgetter
 
 from tdt.db.actes import OBJECT
 from tdt.db.jobs import CHANNEL
@@ -14,28 +16,20 @@ from tdt.domain.actes.model import ActeStatus
 from tdt.domain.ids import AccountId, ActeId, AuthorityId, ContentId, RouteId
 from tdt.domain.jobs import JobKind
 
-NEXT_SERIAL = """
-    insert into acte_envelope_serial (authority_id, day, last) values ($1, $2, 1)
-    on conflict (authority_id, day) do update set last = acte_envelope_serial.last + 1
-        where acte_envelope_serial.last < 9999
-    returning last"""
-
-
-async def next_envelope_serial(connection: Connection, authority: AuthorityId, day: date) -> int | None:
-    """The next serial of this authority for this Paris day, None after 9999. The row stays locked until the commit."""
-    serial: int | None = await connection.fetchval(NEXT_SERIAL, authority, day)
-    return serial
+SERIAL = "#"
+"""Stands for the serial in the names of a new envelope: only the statement that records it knows its number."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewEnvelope:
-    """An envelope to record; its archive comes later."""
+    """An envelope to record on this Paris day; its archive comes later. Both names hold SERIAL."""
 
     authority_id: AuthorityId
     account_id: AccountId
     route_id: RouteId
     name: str
     archive_name: str
+    day: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +44,11 @@ class NewFile:
     code_pj: str
     signature: str
     content_id: ContentId
+
+
+COLUMNS_OF_FILE = attrgetter(
+    "position", "name", "posted_filename", "mimetype", "size", "code_pj", "signature", "content_id"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,41 +73,54 @@ class NewActe:
 
 
 INSERT = f"""
-    with opened as (
+    with numbered as (
+        insert into acte_envelope_serial (authority_id, day, last) values ($1, $6, 1)
+        on conflict (authority_id, day) do update set last = acte_envelope_serial.last + 1
+            where acte_envelope_serial.last < 9999
+        returning last::text as serial),
+    opened as (
         insert into acte_envelope (authority_id, account_id, route_id, name, archive_name)
-        values ($1, $2, $3, $4, $5) returning id),
+        select $1, $2, $3, replace($4, '{SERIAL}', serial), replace($5, '{SERIAL}', serial) from numbered returning id),
     made as (
         insert into acte_transaction (authority_id, account_id, envelope_id, type, status, number, decision_date,
             nature_code, classif, classification_date, subject, document_papier, unique_id, broadcast_emails,
             send_sources)
-        select $1, $2, id, $6, $7, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20 from opened
+        select $1, $2, id, $7, $8, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21 from opened
         returning id, envelope_id),
     filed as (
         insert into acte_file (authority_id, envelope_id, transaction_id, position, name, posted_filename, mimetype,
             size, code_pj, signature, content_id)
         select $1, made.envelope_id, made.id, file.*
-        from made, unnest($21::smallint[], $22::text[], $23::text[], $24::text[], $25::bigint[], $26::text[],
-            $27::text[], $28::bigint[]) as file),
+        from made, unnest($22::smallint[], $23::text[], $24::text[], $25::text[], $26::bigint[], $27::text[],
+            $28::text[], $29::bigint[]) as file),
     step as (
-        insert into acte_workflow (authority_id, transaction_id, status, message) select $1, id, $7, $8 from made),
+        insert into acte_workflow (authority_id, transaction_id, status, message) select $1, id, $8, $9 from made),
     told as (
-        insert into event (authority_id, object_kind, object_id, to_status) select $1, '{OBJECT}', id, $7 from made),
+        insert into event (authority_id, object_kind, object_id, to_status) select $1, '{OBJECT}', id, $8 from made),
     audited as (
-        insert into audit (authority_id, account_id, tag, object_id) select $1, $2, $9, id from made),
+        insert into audit (authority_id, account_id, tag, object_id) select $1, $2, $10, id from made),
     queued as (
         insert into job (kind, authority_id, object_id)
-        select $10::text, $1, id from made where $10::text is not null returning id)
+        select $11::text, $1, id from made where $11::text is not null returning id)
     select made.id, (select pg_notify('{CHANNEL}', id::text) from queued) from made"""
 
 
 async def insert_deposit(
     connection: Connection, envelope: NewEnvelope, new: NewActe, files: Sequence[NewFile]
-) -> ActeId:
-    """Record everything. Conflict (acte_transaction_number) when the collectivité's number is taken meanwhile."""
-    columns = zip(*map(astuple, files), strict=True)
+) -> ActeId | None:
+    """Record everything; None when the serials of the day, 1 to 9999, are used up.
+
+    Conflict (acte_transaction_number) when the collectivité's number is taken meanwhile.
+    """
+    columns = zip(*map(COLUMNS_OF_FILE, files), strict=True)
     acte = await connection.fetchval(
         INSERT,
-        *astuple(envelope),
+        envelope.authority_id,
+        envelope.account_id,
+        envelope.route_id,
+        envelope.name,
+        envelope.archive_name,
+        envelope.day,
         new.type,
         new.status,
         new.message[:512],
@@ -126,4 +138,4 @@ async def insert_deposit(
         new.send_sources,
         *columns,
     )
-    return ActeId(acte)
+    return ActeId(acte) if acte is not None else None

@@ -6,7 +6,7 @@ from datetime import date
 
 from tdt.db import actes as db
 from tdt.db.classifications import read_held
-from tdt.db.deposits import NewActe, NewEnvelope, NewFile, insert_deposit, next_envelope_serial
+from tdt.db.deposits import SERIAL, NewActe, NewEnvelope, NewFile, insert_deposit
 from tdt.db.pool import Connection
 from tdt.db.routes import find_route
 from tdt.deps import Deps
@@ -98,7 +98,7 @@ async def request_classification(deps: Deps, who: Principal) -> ActeId:
             job=JobKind.ACTES_ANALYSE,
             classification_date=held_date,
         )
-        return await insert_deposit(connection, await _envelope(deps, connection, sender), new, files)
+        return await _deposit(deps, connection, sender, (new, files))
 
 
 def _authority(who: Principal) -> Authority:
@@ -127,20 +127,22 @@ async def _record(deps: Deps, connection: Connection, sender: _Sender, accepted:
         broadcast_emails=",".join(submission.broadcast_emails)[:1023],
         send_sources=submission.send_sources,
     )
-    # the serial stays locked from here to the commit: what takes time comes before
-    return await insert_deposit(connection, await _envelope(deps, connection, sender), new, files)
+    return await _deposit(deps, connection, sender, (new, files))
 
 
-async def _envelope(deps: Deps, connection: Connection, sender: _Sender) -> NewEnvelope:
+async def _deposit(
+    deps: Deps, connection: Connection, sender: _Sender, what: tuple[NewActe, Sequence[NewFile]]
+) -> ActeId:
     if sender.route is None:
         raise Refused("La collectivité n'est pas raccordée à @CTES.", code="ROUTE_ABSENTE")
     authority = sender.authority
-    serial = await next_envelope_serial(connection, authority.id, sender.day)
-    if serial is None:
-        raise Refused("Erreur récupération numéro de série", code="SERIE_EPUISEE")
-    name = naming.envelope_name(deps.config.actes.quadrigramme, authority.siren, sender.day, serial)
+    name = naming.envelope_name(deps.config.actes.quadrigramme, authority.siren, sender.day, SERIAL)
     archive = naming.archive_name(deps.config.actes.trigramme, name)
-    return NewEnvelope(authority.id, sender.account, sender.route, name, archive)
+    envelope = NewEnvelope(authority.id, sender.account, sender.route, name, archive, sender.day)
+    acte = await insert_deposit(connection, envelope, *what)
+    if acte is None:
+        raise Refused("Erreur récupération numéro de série", code="SERIE_EPUISEE")
+    return acte
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 import ssl
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from cryptography import x509
 
@@ -12,7 +12,7 @@ from tdt.config import Server
 from tdt.domain.identity import Identity, certificate_hash
 from tdt.web.handshake import telling_object
 from tdt.web.revocation import Revocations, read_crls
-from tdt.web.tls import ChainVerifier, Stamp, build_context, read_certificates, stamp
+from tdt.web.tls import VERDICT_HOLDS, ChainVerifier, Stamp, build_context, read_certificates, stamp
 
 REMEMBERED = 4096
 
@@ -23,6 +23,20 @@ class _State:
     transmit: ChainVerifier
     revocations: Revocations
     stamp: Stamp
+    revoked: dict[bytes, tuple[datetime, str]] = field(default_factory=dict)
+    """Verdicts drawn from these lists, and when: they go with the lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    """A certificate seen lately, and what each request asks of it."""
+
+    certificate: x509.Certificate
+    hash: str
+    subject_dn: str
+    issuer_dn: str
+    not_before: datetime
+    not_after: datetime
 
 
 class Trust:
@@ -39,7 +53,7 @@ class Trust:
             server.transmit_authorities,
             server.crl_directory,
         )
-        self._leaves: OrderedDict[bytes, x509.Certificate] = OrderedDict()
+        self._leaves: OrderedDict[bytes, _Leaf] = OrderedDict()
         self._state = self._load()
 
     @property
@@ -65,28 +79,35 @@ class Trust:
         A resumed TLS session is not verified again by OpenSSL, so the dates are looked at here too.
         """
         leaf, now = self._leaf(der), self._now()
-        if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
+        if not leaf.not_before <= now <= leaf.not_after:
             return "expired"
-        return self._state.revocations.refusal(leaf, self._server.crl_required, now)
+        state = self._state
+        seen, verdict = state.revoked.get(der, (None, ""))
+        if seen is None or not timedelta(0) <= now - seen < VERDICT_HOLDS:
+            verdict = state.revocations.refusal(leaf.certificate, self._server.crl_required, now)
+            if len(state.revoked) >= REMEMBERED:
+                state.revoked.clear()
+            state.revoked[der] = (now, verdict)
+        return verdict
 
     def identify(self, der: bytes) -> Identity:
         """Who the certificate says that its holder is. Raises ValueError when it cannot be read."""
         leaf = self._leaf(der)
         refusal = self._state.transmit.refusal(der, self._now())
         return Identity(
-            certificate_hash=certificate_hash(der),
+            certificate_hash=leaf.hash,
             der=der,
-            subject_dn=leaf.subject.rfc4514_string(),
-            issuer_dn=leaf.issuer.rfc4514_string(),
-            not_after=leaf.not_valid_after_utc,
+            subject_dn=leaf.subject_dn,
+            issuer_dn=leaf.issuer_dn,
+            not_after=leaf.not_after,
             transmit=not refusal,
             refusal=refusal,
         )
 
-    def _leaf(self, der: bytes) -> x509.Certificate:
+    def _leaf(self, der: bytes) -> _Leaf:
         leaf = self._leaves.get(der)
         if leaf is None:
-            leaf = self._leaves[der] = x509.load_der_x509_certificate(der)
+            leaf = self._leaves[der] = _read_leaf(der)
             if len(self._leaves) > REMEMBERED:
                 self._leaves.popitem(last=False)
         return leaf
@@ -103,3 +124,15 @@ class Trust:
             revocations=Revocations(authorities, read_crls(server.crl_directory)),
             stamp=seen,
         )
+
+
+def _read_leaf(der: bytes) -> _Leaf:
+    certificate = x509.load_der_x509_certificate(der)
+    return _Leaf(
+        certificate=certificate,
+        hash=certificate_hash(der),
+        subject_dn=certificate.subject.rfc4514_string(),
+        issuer_dn=certificate.issuer.rfc4514_string(),
+        not_before=certificate.not_valid_before_utc,
+        not_after=certificate.not_valid_after_utc,
+    )

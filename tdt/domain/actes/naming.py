@@ -90,8 +90,11 @@ def classification_request_name(department: str, siren: str) -> str:
     return f"{department}-{siren}----7-1_0.xml"
 
 
-def envelope_name(quadrigramme: str, siren: str, day: date, serial: int) -> str:
-    """Name of an envelope: `EACT--123456782--20250616-1.xml`. `day` is the day on which it is made."""
+def envelope_name(quadrigramme: str, siren: str, day: date, serial: int | str) -> str:
+    """Name of an envelope: `EACT--123456782--20250616-1.xml`. `day` is the day on which it is made.
+
+    `serial` may be a text that stands for it until it is known.
+    """
     return f"{quadrigramme}--{siren}--{_compact(day)}-{serial}.xml"
 
 
