@@ -10,6 +10,7 @@ from tdt.domain.actes.model import ActeStatus
 from tdt.domain.errors import Conflict
 from tdt.domain.ids import AccountId, ActeFileId, ActeId, AuthorityId, ContentId, EnvelopeId, RouteId
 from tdt.domain.routes import RouteKind
+from tdt.domain.text import WORKFLOW_MESSAGE_LENGTH
 
 OBJECT = "acte_transaction"
 
@@ -139,7 +140,9 @@ async def move_status(connection: Connection, acte: Acte, move: Move) -> None:
     )
     if affected(status) != 1:
         raise Conflict("La transaction a changé d'état.", details={"acte_id": acte.id})
-    await connection.execute(WORKFLOW, acte.authority_id, acte.id, move.target, move.message[:512], move.flux)
+    await connection.execute(
+        WORKFLOW, acte.authority_id, acte.id, move.target, move.message[:WORKFLOW_MESSAGE_LENGTH], move.flux
+    )
     await insert_event(
         connection, acte.authority_id, (OBJECT, acte.id), (move.source, move.target), {"message": move.message}
     )

@@ -15,6 +15,7 @@ from tdt.db.pool import Connection
 from tdt.domain.actes.model import ActeStatus
 from tdt.domain.ids import AccountId, ActeId, AuthorityId, ContentId, RouteId
 from tdt.domain.jobs import JobKind
+from tdt.domain.text import WORKFLOW_MESSAGE_LENGTH
 
 SERIAL = "#"
 """Stands for the serial in the names of a new envelope: only the statement that records it knows its number."""
@@ -123,7 +124,7 @@ async def insert_deposit(
         envelope.day,
         new.type,
         new.status,
-        new.message[:512],
+        new.message[:WORKFLOW_MESSAGE_LENGTH],
         new.tag,
         new.job,
         new.number,

@@ -9,6 +9,7 @@ from tdt.db.pool import Connection, Record, affected
 from tdt.domain.errors import Conflict
 from tdt.domain.helios.model import HeliosStatus, PesHeader
 from tdt.domain.ids import AccountId, AuthorityId, ContentId, HeliosId, RouteId
+from tdt.domain.text import WORKFLOW_MESSAGE_LENGTH
 
 OBJECT = "helios_transaction"
 
@@ -114,7 +115,7 @@ WORKFLOW = "insert into helios_workflow (authority_id, transaction_id, status, m
 async def _insert_workflow(
     connection: Connection, authority: AuthorityId, transaction: HeliosId, status: HeliosStatus, message: str
 ) -> None:
-    await connection.execute(WORKFLOW, authority, transaction, status, message[:512])
+    await connection.execute(WORKFLOW, authority, transaction, status, message[:WORKFLOW_MESSAGE_LENGTH])
 
 
 @dataclass(frozen=True, slots=True)

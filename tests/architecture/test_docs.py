@@ -19,7 +19,7 @@ NAMED_TEST = re.compile(r"`(test_[a-z0-9_]+)`")
 NAMED_FILE = re.compile(r"`((?:tests|tdt|conf|scripts|migrations)/[\w./-]+)`")
 CODE = re.compile(r'(?:code ?= ?|SETTINGS = )"([A-Z][A-Z_]+)"')
 REFUSED_CODE = re.compile(r'"((?:PES|HELIOS)_[A-Z_]+)"\)')
-CONFIDENTIAL = re.compile(r"/work/|TODO|FIXME", re.IGNORECASE)
+CONFIDENTIAL = re.compile(r"(?<!\w)/(?:home|root|work)/|TODO|FIXME", re.IGNORECASE)
 
 
 def text(page: str) -> str:

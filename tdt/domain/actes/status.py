@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 
 from tdt.domain.actes.model import ActeStatus as S
+from tdt.domain.text import WORKFLOW_MESSAGE_LENGTH
 
 STATUS_LABELS: Mapping[S, str] = {
     S.ERREUR: "Erreur",
@@ -71,12 +72,10 @@ VALIDATION_OK = "Accepté par le TdT : validation OK"
 DOCUMENT_RECU = "Reçu par le Tdt"
 DOCUMENT_RECU_SANS_AR = "Reçu par le Tdt (pas d'AR envoyé)"
 ACQUITTEMENT_ENVOYE = "Acquittement envoyé"
-FERMETURE_AUTOMATIQUE = "Fermeture automatique de la transaction de plus de 30 jours"
 
 INVALID_ENVELOPE = "Enveloppe invalide : "
 """What stands before the reason when an act that was answered OK turns to -1 in the analysis."""
 
-_WORKFLOW_LENGTH = 512
 """S2LOW's column; clients show the text as it is."""
 
 
@@ -131,4 +130,4 @@ def classification_unchanged(day: date) -> str:
 
 
 def _clip(text: str) -> str:
-    return text[:_WORKFLOW_LENGTH]
+    return text[:WORKFLOW_MESSAGE_LENGTH]

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 
 from tdt.domain.helios.model import DgfipReturn, HeliosStatus, ReturnKind
 from tdt.domain.ids import HeliosId
-
-MAX_TEXT = 512
-"""A status message has at most 512 characters (S2LOW)."""
+from tdt.domain.text import WORKFLOW_MESSAGE_LENGTH
 
 ACQUIT_RETOUR_ROOT = "PES_ACQUIT_RETOUR"
 
@@ -103,7 +101,7 @@ def answered_text(number: HeliosId, status: HeliosStatus) -> str:
 
 def error_text(message: str) -> str:
     """Status -1: the words of the refusal, cut to what a status message may hold."""
-    return message[:MAX_TEXT]
+    return message[:WORKFLOW_MESSAGE_LENGTH]
 
 
 def _channel(passtrans: bool) -> str:
