@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from tdt.db.pool import Connection
+from tdt.domain.audit import Actor, changes
 from tdt.domain.ids import AccountId, AuthorityId
 
 INSERT_EVENT = """
@@ -34,3 +35,26 @@ async def insert_audit(
 ) -> None:
     """Record an act of somebody. `tag` is `source:subject:action`, for example `api:acte:submit`."""
     await connection.execute(INSERT_AUDIT, who[0], who[1], tag, object_id, dict(data or {}))
+
+
+async def insert_change(
+    connection: Connection,
+    by: Actor,
+    what: tuple[str, int | None, AuthorityId | None],
+    before: Mapping[str, object],
+    after: Mapping[str, object],
+) -> None:
+    """Record an act of administration with the fields that it changed; nothing when it changed none.
+
+    `what`: `subject:action` (`authority:modify`), the id of the object, the collectivité that owns it. Secrets must not
+    be among the fields: say that a password changed, never which.
+    """
+    old, new = changes(before, after)
+    if not old and not new:
+        return
+    subject, object_id, authority = what
+    data: dict[str, object] = {"before": old, "after": new}
+    if by.name:
+        data["operator"] = by.name
+    account = by.who.user.id if by.who is not None else None
+    await insert_audit(connection, (authority, account), f"{by.source}:{subject}", object_id, data)

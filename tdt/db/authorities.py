@@ -1,106 +1,40 @@
-"""Groups, collectivités, accounts, rights and services: who is who, and who may act for whom."""
+"""Groups and collectivités: who they are, and which group each is in today."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
-from tdt.db.pool import Connection, Record
-from tdt.domain.authorities import Authority, Module, Owner, Permission, Role, User
-from tdt.domain.ids import AccountId, AuthorityId, GroupId, RouteId
-from tdt.domain.routes import RouteKind, Transport
+from tdt.db.pool import Connection
+from tdt.domain.authorities import Authority, Module
+from tdt.domain.ids import AuthorityId, GroupId
 
-Account = tuple[User, Authority | None, str | None]
-"""A user, its collectivité, the hash of its password when it has one."""
+MEMBERSHIP_TODAY = "m.valid_from <= tdt_today() and (m.valid_to is null or m.valid_to > tdt_today())"
+"""The condition on authority_membership `m` that makes it the one in force."""
 
-AUTHORITY_COLUMNS = """a.id, a.group_id, coalesce(g.active, true) as group_active, a.name, a.siren, a.nature,
+AUTHORITY_COLUMNS = """a.id, m.group_id, coalesce(g.active, true) as group_active, a.name, a.siren, a.nature,
     a.department, a.district, a.status, a.email, a.telephone, a.address, a.postal_code, a.city, a.p_dest, a.modules,
-    a.nomfic_uniqueness_waived"""
-AUTHORITY_TABLES = "authority a left join authority_group g on g.id = a.group_id"
-
-
-def _authority(row: Mapping[str, object], prefix: str = "") -> Authority:
-    values = {name: row[prefix + name] for name in AUTHORITY_FIELDS}
-    values["modules"] = frozenset(Module(str(module)) for module in row[prefix + "modules"])  # type: ignore[attr-defined]
-    return Authority(**values)  # type: ignore[arg-type]
-
-
+    a.nomfic_uniqueness_waived, coalesce(a.closes_on <= tdt_today(), false) as closed"""
+AUTHORITY_TABLES = f"""authority a
+    left join authority_membership m on m.authority_id = a.id and {MEMBERSHIP_TODAY}
+    left join authority_group g on g.id = m.group_id"""
 AUTHORITY_FIELDS = tuple(name for name in Authority.__dataclass_fields__ if name != "modules")
 
-FIND_ACCOUNTS = f"""
-    select u.id, u.authority_id, u.group_id, u.role, u.status, u.name, u.givenname, u.email, u.telephone, u.login,
-        u.certificate_hash, u.subject_dn, u.issuer_dn, u.certificate_not_after, u.password_hash,
-        (select coalesce(jsonb_object_agg(p.module, p.permission), '{{}}') from account_permission p
-            where p.account_id = u.id) as permissions,
-        to_jsonb(x) - 'modules' as authority, x.modules as authority_modules
-    from account u left join lateral (select {AUTHORITY_COLUMNS} from {AUTHORITY_TABLES} where a.id = u.authority_id) x
-        on true
-    where u.certificate_hash = $1 and rtrim(u.certificate_rgs_2_etoiles, E'\\n') = $2 order by u.id"""
 
-
-async def find_accounts(connection: Connection, certificate_hash: str, rgs2: str = "") -> list[Account]:
-    """The accounts of a certificate, oldest first, in scope `system`.
-
-    `rgs2` is the PEM text of the certificate forwarded by the software, without its final newline (empty: none).
-    """
-    return [_account(row) for row in await connection.fetch(FIND_ACCOUNTS, certificate_hash, rgs2)]
-
-
-def _account(row: Record) -> Account:
-    authority = None
-    if row["authority_id"] is not None:
-        authority = _authority({**row["authority"], "modules": row["authority_modules"]})
-    user = User(
-        id=AccountId(row["id"]),
-        authority_id=row["authority_id"],
-        group_id=row["group_id"],
-        role=Role(row["role"]),
-        status=row["status"],
-        name=row["name"],
-        givenname=row["givenname"],
-        email=row["email"],
-        telephone=row["telephone"],
-        login=row["login"],
-        certificate_hash=row["certificate_hash"],
-        subject_dn=row["subject_dn"],
-        issuer_dn=row["issuer_dn"],
-        certificate_not_after=row["certificate_not_after"],
-        permissions={Module(module): Permission(value) for module, value in row["permissions"].items()},
-    )
-    return user, authority, row["password_hash"]
-
-
-LIST_LOGINS = "select coalesce(login, '') as login from account where certificate_hash = $1 order by id"
-
-
-async def list_logins(connection: Connection, certificate_hash: str) -> list[str]:
-    """The logins of the accounts of a certificate, an empty one for an account without, in scope `system`."""
-    return [row["login"] for row in await connection.fetch(LIST_LOGINS, certificate_hash)]
+def read_authority(row: Mapping[str, object]) -> Authority:
+    """The collectivité of a row that holds AUTHORITY_COLUMNS."""
+    values = {name: row[name] for name in AUTHORITY_FIELDS}
+    values["modules"] = frozenset(Module(str(module)) for module in row["modules"])  # type: ignore[attr-defined]
+    return Authority(**values)  # type: ignore[arg-type]
 
 
 async def get_authority(connection: Connection, authority: AuthorityId) -> Authority | None:
     """A collectivité visible to the scope, or None."""
     row = await connection.fetchrow(f"select {AUTHORITY_COLUMNS} from {AUTHORITY_TABLES} where a.id = $1", authority)
-    return _authority(row) if row is not None else None
-
-
-COLLEAGUES = """
-    with recursive mine as (
-        select service_id from service_member where account_id = $1
-        union
-        select s.id from service s join mine on s.parent_id = mine.service_id)
-    select exists (select from service_member m join mine on mine.service_id = m.service_id where m.account_id = $2)"""
-
-
-async def get_owner(
-    connection: Connection, viewer: AccountId, owner: AccountId | None, authority: AuthorityId
-) -> Owner:
-    """The owner of something of `authority` as `viewer` sees it: colleague by a common service, or by a parent one."""
-    colleague = owner is not None and bool(await connection.fetchval(COLLEAGUES, viewer, owner))
-    return Owner(owner, authority, colleague)
+    return read_authority(row) if row is not None else None
 
 
 async def insert_group(connection: Connection, name: str) -> GroupId:
-    """Record a group of collectivités."""
+    """Record a group of collectivités. Conflict (authority_group_name) when the name is taken."""
     return GroupId(await connection.fetchval("insert into authority_group (name) values ($1) returning id", name))
 
 
@@ -113,7 +47,6 @@ class NewAuthority:
     nature: int
     department: str
     district: str
-    group_id: GroupId | None = None
     email: str = ""
     telephone: str = ""
     address: str = ""
@@ -124,13 +57,13 @@ class NewAuthority:
 
 
 INSERT_AUTHORITY = """
-    insert into authority (name, siren, nature, department, district, group_id, email, telephone, address,
-        postal_code, city, p_dest, modules)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) returning id"""
+    insert into authority (name, siren, nature, department, district, email, telephone, address, postal_code, city,
+        p_dest, modules)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) returning id"""
 
 
 async def insert_authority(connection: Connection, new: NewAuthority) -> AuthorityId:
-    """Record a collectivité, in scope `system`."""
+    """Record a collectivité, in scope `system`. Conflict (authority_siren) when the SIREN is taken."""
     return AuthorityId(
         await connection.fetchval(
             INSERT_AUTHORITY,
@@ -139,7 +72,6 @@ async def insert_authority(connection: Connection, new: NewAuthority) -> Authori
             new.nature,
             new.department,
             new.district,
-            new.group_id,
             new.email,
             new.telephone,
             new.address,
@@ -151,151 +83,37 @@ async def insert_authority(connection: Connection, new: NewAuthority) -> Authori
     )
 
 
+async def insert_membership(
+    connection: Connection, authority: AuthorityId, group: GroupId | None, valid_from: date
+) -> None:
+    """Put a collectivité in a group, or in none, from this day on, in scope `system`; what was before stays.
+
+    What was planned for this day or a later one is replaced.
+    """
+    await connection.execute(
+        "delete from authority_membership where authority_id = $1 and valid_from >= $2", authority, valid_from
+    )
+    await connection.execute(
+        """update authority_membership set valid_to = $2
+        where authority_id = $1 and (valid_to is null or valid_to > $2)""",
+        authority,
+        valid_from,
+    )
+    if group is not None:
+        await connection.execute(
+            "insert into authority_membership (authority_id, group_id, valid_from) values ($1, $2, $3)",
+            authority,
+            group,
+            valid_from,
+        )
+
+
 async def insert_siret(connection: Connection, authority: AuthorityId, siret: str) -> None:
     """Give a SIRET to a collectivité: the DGFiP's returns for it go there."""
     await connection.execute("insert into authority_siret (authority_id, siret) values ($1, $2)", authority, siret)
 
 
-@dataclass(frozen=True, slots=True)
-class NewAccount:
-    """An account to record. `password_hash` is argon2id; `forwarded_certificate` a PEM (RGS** behind RGS*)."""
-
-    role: Role
-    name: str
-    certificate_hash: str
-    authority_id: AuthorityId | None = None
-    group_id: GroupId | None = None
-    givenname: str = ""
-    email: str = ""
-    telephone: str = ""
-    certificate: str = ""
-    forwarded_certificate: str = ""
-    subject_dn: str = ""
-    issuer_dn: str = ""
-    certificate_not_after: datetime | None = None
-    login: str | None = None
-    password_hash: str | None = None
-
-
-INSERT_ACCOUNT = """
-    insert into account (role, name, certificate_hash, authority_id, group_id, givenname, email, telephone,
-        certificate, certificate_rgs_2_etoiles, subject_dn, issuer_dn, certificate_not_after, login, password_hash)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) returning id"""
-
-
-async def insert_account(connection: Connection, new: NewAccount) -> AccountId:
-    """Record an account. Conflict (account_identity) when the certificate and login are taken."""
-    return AccountId(
-        await connection.fetchval(
-            INSERT_ACCOUNT,
-            new.role,
-            new.name,
-            new.certificate_hash,
-            new.authority_id,
-            new.group_id,
-            new.givenname,
-            new.email,
-            new.telephone,
-            new.certificate,
-            new.forwarded_certificate,
-            new.subject_dn,
-            new.issuer_dn,
-            new.certificate_not_after,
-            new.login,
-            new.password_hash,
-        )
-    )
-
-
-INSERT_PERMISSION = """
-    insert into account_permission (account_id, authority_id, module, permission) values ($1, $2, $3, $4)
-    on conflict (account_id, module) do update set permission = excluded.permission"""
-
-
-async def insert_permission(
-    connection: Connection, account: AccountId, authority: AuthorityId, module: Module, permission: Permission
-) -> None:
-    """Say what an account may do in a module; a second call replaces the first."""
-    await connection.execute(INSERT_PERMISSION, account, authority, module, permission)
-
-
-async def insert_service(connection: Connection, authority: AuthorityId, name: str, parent: int | None = None) -> int:
-    """Record a service of a collectivité, under another one if given."""
-    service: int = await connection.fetchval(
-        "insert into service (authority_id, parent_id, name) values ($1, $2, $3) returning id", authority, parent, name
-    )
-    return service
-
-
-async def insert_service_member(
-    connection: Connection, service: int, account: AccountId, authority: AuthorityId
-) -> None:
-    """Put an account in a service: its members are colleagues."""
-    await connection.execute(
-        "insert into service_member (service_id, account_id, authority_id) values ($1, $2, $3)",
-        service,
-        account,
-        authority,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class NewRoute:
-    """A way to the State to record; `credentials` names a section of the configuration."""
-
-    kind: RouteKind
-    transport: Transport
-    name: str
-    settings: Mapping[str, object]
-    credentials: str = ""
-    test: bool = False
-
-
-INSERT_ROUTE = """
-    insert into route (kind, transport, name, settings, credentials, test) values ($1, $2, $3, $4, $5, $6)
-    returning id"""
-
-
-async def insert_route(connection: Connection, new: NewRoute) -> RouteId:
-    """Record a route."""
-    return RouteId(
-        await connection.fetchval(
-            INSERT_ROUTE, new.kind, new.transport, new.name, dict(new.settings), new.credentials, new.test
-        )
-    )
-
-
-async def insert_authority_route(
-    connection: Connection, authority: AuthorityId, kind: RouteKind, route: RouteId, valid_from: date
-) -> None:
-    """Say which route a collectivité uses for a kind, from this day on."""
-    await connection.execute(
-        "insert into authority_route (authority_id, kind, route_id, valid_from) values ($1, $2, $3, $4)",
-        authority,
-        kind,
-        route,
-        valid_from,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """How to reach the person or software that deposited something."""
-
-    name: str
-    email: str
-    telephone: str
-
-
-async def get_contact(connection: Connection, account: AccountId) -> Contact | None:
-    """The contact of an account visible to the scope, or None."""
-    row = await connection.fetchrow(
-        "select trim(givenname || ' ' || name) as name, email, telephone from account where id = $1", account
-    )
-    return Contact(**row) if row is not None else None
-
-
 async def find_authority_by_siren(connection: Connection, siren: str) -> AuthorityId | None:
-    """The one active collectivité of this SIREN, in scope `system`; None when there is none, or more than one."""
-    rows = await connection.fetch("select id from authority where siren = $1 and status = 1 limit 2", siren)
-    return AuthorityId(rows[0]["id"]) if len(rows) == 1 else None
+    """The active collectivité of this SIREN, in scope `system`, or None."""
+    found = await connection.fetchval("select id from authority where siren = $1 and status = 1", siren)
+    return AuthorityId(found) if found is not None else None

@@ -4,14 +4,24 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import asyncpg
 
+from tdt.domain.authorities import Role, User, is_group_admin_or_super
 from tdt.domain.errors import Conflict, Temporary
-from tdt.domain.ids import AuthorityId
+from tdt.domain.ids import AuthorityId, GroupId
 
-Scope = AuthorityId | Literal["system"]
+
+@dataclass(frozen=True, slots=True)
+class GroupScope:
+    """Speaks for the collectivités that are in this group today."""
+
+    id: GroupId
+
+
+Scope = AuthorityId | GroupScope | Literal["system"]
 Record = Any
 """A row: values by column name (asyncpg carries no types)."""
 Pool = Any
@@ -51,6 +61,18 @@ UNREACHABLE = (OSError, *AWAY)
 """The same, while connecting: the socket may not even be there."""
 
 
+def scope_of(user: User | None) -> Scope | None:
+    """What somebody may see at most: its collectivité, those of its group for a GADM, all for a SADM.
+
+    None as user: the operator, who sees all. None as scope: an account of no collectivité, which sees nothing.
+    """
+    if user is None or user.role is Role.SADM:
+        return "system"
+    if is_group_admin_or_super(user) and user.group_id is not None:
+        return GroupScope(user.group_id)
+    return user.authority_id
+
+
 async def open_pool(dsn: str, size: int) -> Pool:
     """A pool that connects on first use: the program starts while Postgres is still starting."""
     return await asyncpg.create_pool(
@@ -81,7 +103,7 @@ async def session(pool: Pool) -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def transaction(pool: Pool, scope: Scope, wait_seconds: float = 10.0) -> AsyncIterator[Connection]:
-    """A transaction in which row-level security shows what `scope` may see: one authority, or `system` for all.
+    """A transaction in which row-level security shows what `scope` may see: an authority, those of a group, or all.
 
     Waits up to `wait_seconds` for a database that is away, then raises Temporary. A unique index that refuses a row
     raises Conflict with details["constraint"].
@@ -112,7 +134,7 @@ async def transaction(pool: Pool, scope: Scope, wait_seconds: float = 10.0) -> A
 
 
 async def _begin(pool: Pool, scope: Scope, wait_seconds: float) -> Any:
-    who = "system" if scope == "system" else str(int(scope))
+    who = _setting(scope)
     deadline = asyncio.get_running_loop().time() + wait_seconds
     while True:
         connection = None
@@ -132,6 +154,12 @@ async def _begin(pool: Pool, scope: Scope, wait_seconds: float) -> Any:
             raise
         else:
             return connection
+
+
+def _setting(scope: Scope) -> str:
+    if isinstance(scope, GroupScope):
+        return f"group:{int(scope.id)}"
+    return "system" if scope == "system" else str(int(scope))
 
 
 def _is_gone(connection: Any) -> bool:

@@ -1,5 +1,6 @@
 """Routes to the State, the attempts made on them, and what was received through them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -45,6 +46,45 @@ def _route(row: Record) -> Route:
         row["name"],
         row["settings"],
         row["credentials"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NewRoute:
+    """A way to the State to record; `credentials` names a section of the configuration."""
+
+    kind: RouteKind
+    transport: Transport
+    name: str
+    settings: Mapping[str, object]
+    credentials: str = ""
+    test: bool = False
+
+
+INSERT_ROUTE = """
+    insert into route (kind, transport, name, settings, credentials, test) values ($1, $2, $3, $4, $5, $6)
+    returning id"""
+
+
+async def insert_route(connection: Connection, new: NewRoute) -> RouteId:
+    """Record a route."""
+    return RouteId(
+        await connection.fetchval(
+            INSERT_ROUTE, new.kind, new.transport, new.name, dict(new.settings), new.credentials, new.test
+        )
+    )
+
+
+async def insert_authority_route(
+    connection: Connection, authority: AuthorityId, kind: RouteKind, route: RouteId, valid_from: date
+) -> None:
+    """Say which route a collectivité uses for a kind, from this day on."""
+    await connection.execute(
+        "insert into authority_route (authority_id, kind, route_id, valid_from) values ($1, $2, $3, $4)",
+        authority,
+        kind,
+        route,
+        valid_from,
     )
 
 

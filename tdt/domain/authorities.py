@@ -42,10 +42,19 @@ class Permission(StrEnum):
 
 
 class Right(StrEnum):
-    """What checkDroit asks for: to prepare, to télétransmettre."""
+    """What somebody may want to do.
 
+    ACCESS, EDIT, CS (prepare) and TT (télétransmettre) are asked of a module; VIEW (canView: its files) and FOLLOW
+    (its status) of what somebody deposited; ADMINISTER of a collectivité, an account, a service.
+    """
+
+    ACCESS = "access"
+    EDIT = "edit"
     CS = "CS"
     TT = "TT"
+    VIEW = "view"
+    FOLLOW = "follow"
+    ADMINISTER = "administer"
 
 
 class Module(StrEnum):
@@ -58,7 +67,10 @@ class Module(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A collectivité. `group_active` is true when it belongs to no group."""
+    """A collectivité, with its group of the day. `group_active` is true when it belongs to no group.
+
+    `closed`: its stop date has come; what it has can be read, nothing can be deposited.
+    """
 
     id: AuthorityId
     group_id: GroupId | None
@@ -77,6 +89,7 @@ class Authority:
     p_dest: str
     modules: frozenset[Module]
     nomfic_uniqueness_waived: bool = False
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +129,15 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who deposited something, as seen by somebody: `colleague` when a service makes them colleagues."""
+    """Whose something is, as seen by somebody: `colleague` when a service makes them colleagues.
+
+    `group_id` is the group of the collectivité today; `account_id` is None for what belongs to the collectivité itself.
+    """
 
     account_id: AccountId | None
-    authority_id: AuthorityId
+    authority_id: AuthorityId | None
     colleague: bool = False
+    group_id: GroupId | None = None
 
 
 def is_group_admin_or_super(user: User) -> bool:
@@ -135,46 +152,58 @@ def is_active(user: User, authority: Authority | None) -> bool:
     return authority is None or (authority.status == ACTIVE and authority.group_active)
 
 
-def may_access(user: User, authority: Authority | None, module: Module) -> bool:
-    """S2LOW's canAccess: any permission but NONE, in a collectivité that has the module."""
-    return _permitted(user, authority, module, frozenset(Permission) - {Permission.NONE})
+IN_A_MODULE: Mapping[Right, frozenset[Permission]] = {
+    Right.ACCESS: frozenset(Permission) - {Permission.NONE},
+    Right.EDIT: frozenset({Permission.RW}),
+    Right.CS: frozenset({Permission.RW, Permission.CS}),
+    Right.TT: frozenset({Permission.RW, Permission.TT}),
+}
+"""S2LOW's canAccess, canEdit and checkDroit: the permissions that each accepts."""
 
 
-def may_edit(user: User, authority: Authority | None, module: Module) -> bool:
-    """S2LOW's canEdit."""
-    return _permitted(user, authority, module, frozenset({Permission.RW}))
+def may(who: Principal, right: Right, module: Module | None = None, owner: Owner | None = None) -> bool:
+    """Every question about rights, S2LOW's rules without exception: may `who` do this, in this module, to this?
+
+    `module` is needed for all but FOLLOW and ADMINISTER, `owner` for VIEW, FOLLOW and ADMINISTER.
+    """
+    if right in IN_A_MODULE:
+        return module is not None and _permitted(who, module, IN_A_MODULE[right])
+    if owner is None:
+        return False
+    match right:
+        case Right.VIEW:
+            return module is not None and _can_view(who, module, owner)
+        case Right.FOLLOW:
+            return who.user.id == owner.account_id or _is_of_the_house(who, (Role.ADM, Role.ARCH), owner)
+    return _administers(who, owner)
 
 
-def may(user: User, authority: Authority | None, right: Right, module: Module) -> bool:
-    """S2LOW's checkDroit: RW, or this very right."""
-    return _permitted(user, authority, module, frozenset({Permission.RW, Permission(right)}))
-
-
-def can_view(me: User, authority: Authority | None, owner: Owner, module: Module) -> bool:
-    """S2LOW's canView: may I see what this owner deposited?"""
-    if me.role is Role.SADM:
+def _permitted(who: Principal, module: Module, accepted: frozenset[Permission]) -> bool:
+    if is_group_admin_or_super(who.user):
         return True
-    if me.role is Role.ARCH and me.authority_id == owner.authority_id:
+    if who.authority is None or module not in who.authority.modules:
+        return False
+    return who.user.permissions.get(module, Permission.NONE) in accepted
+
+
+def _can_view(who: Principal, module: Module, owner: Owner) -> bool:
+    if who.user.role is Role.SADM or _is_of_the_house(who, (Role.ARCH,), owner):
         return True
-    if may_access(me, authority, module) and (_administers(me, owner) or me.id == owner.account_id):
+    if may(who, Right.ACCESS, module) and (
+        _is_of_the_house(who, (Role.ADM,), owner) or who.user.id == owner.account_id
+    ):
         return True
     return owner.colleague
 
 
-def can_follow(me: User, owner: Owner) -> bool:
-    """Who may ask for the status and the files of an acte: its owner, an ADM or an ARCH of the collectivité."""
-    if me.id == owner.account_id or _administers(me, owner):
+def _is_of_the_house(who: Principal, roles: tuple[Role, ...], owner: Owner) -> bool:
+    return who.user.role in roles and who.user.authority_id is not None and who.user.authority_id == owner.authority_id
+
+
+def _administers(who: Principal, owner: Owner) -> bool:
+    user = who.user
+    if user.role is Role.SADM:
         return True
-    return me.role is Role.ARCH and me.authority_id == owner.authority_id
-
-
-def _administers(me: User, owner: Owner) -> bool:
-    return me.role is Role.ADM and me.authority_id == owner.authority_id
-
-
-def _permitted(user: User, authority: Authority | None, module: Module, accepted: frozenset[Permission]) -> bool:
-    if is_group_admin_or_super(user):
-        return True
-    if authority is None or module not in authority.modules:
-        return False
-    return user.permissions.get(module, Permission.NONE) in accepted
+    if user.role is Role.GADM:
+        return user.group_id is not None and user.group_id == owner.group_id
+    return _is_of_the_house(who, (Role.ADM,), owner)

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from tdt.db import actes as db
 from tdt.db import routes as routes_db
-from tdt.db.authorities import Contact, get_authority, get_contact
+from tdt.db.accounts import Contact, get_contact
+from tdt.db.authorities import get_authority
 from tdt.db.content import get_content, get_small
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection

@@ -68,7 +68,7 @@ async def submit(deps: Deps, who: Principal, submission: Submission, bodies: Sub
             unique_id = naming.unique_id(
                 authority.department, authority.siren, checked.decision_date, checked.number, checked.nature.short
             )
-            waiting = submission.en_attente or not may(who.user, authority, Right.TT, Module.ACTES)
+            waiting = submission.en_attente or not may(who, Right.TT, Module.ACTES)
             sender = _Sender(authority, who.user.id, known.route, day)
             return await _record(deps, connection, sender, _Accepted(checked, submission, bodies, unique_id), waiting)
     except Conflict as conflict:

@@ -27,7 +27,7 @@ async def submit(deps: Deps, who: Principal, filename: str, body: Body, must_sig
     async with deps.transaction("system") as connection:
         known = await db.find_by_sha1(connection, body.sha1) is not None
     check_upload(body.size, deps.config.limits.pes_bytes, known)
-    status, message = _first_status(who, authority, must_signed)
+    status, message = _first_status(who, must_signed)
     try:
         async with deps.transaction(authority.id) as connection:
             new = await _describe(deps, connection, (who, authority), (filename, body), (status, message))
@@ -43,10 +43,10 @@ async def submit(deps: Deps, who: Principal, filename: str, body: Body, must_sig
         raise
 
 
-def _first_status(who: Principal, authority: Authority, must_signed: bool) -> tuple[HeliosStatus, str]:
+def _first_status(who: Principal, must_signed: bool) -> tuple[HeliosStatus, str]:
     if must_signed:
         return HeliosStatus.EN_ATTENTE_D_ETRE_SIGNE, TO_SIGN_TEXT
-    if not may(who.user, authority, Right.TT, Module.HELIOS):
+    if not may(who, Right.TT, Module.HELIOS):
         return HeliosStatus.EN_ATTENTE_D_ETRE_TELETRANSMIS, TO_TRANSMIT_TEXT
     return HeliosStatus.POSTE, POSTED_TEXT
 

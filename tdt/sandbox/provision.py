@@ -8,7 +8,7 @@ from argon2 import PasswordHasher
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tdt.db import authorities as db
+from tdt.db import accounts, authorities, routes
 from tdt.db.pool import Connection, open_pool, transaction
 from tdt.domain.authorities import Module, Permission, Role
 from tdt.domain.identity import certificate_hash
@@ -35,7 +35,7 @@ class Collectivity:
     """A collectivité of the sandbox, as it is printed."""
 
     key: str
-    new: db.NewAuthority
+    new: authorities.NewAuthority
     sirets: tuple[str, ...]
 
     def registry(self) -> dict[str, object]:
@@ -53,7 +53,7 @@ class Collectivity:
 COLLECTIVITIES = (
     Collectivity(
         "A",
-        db.NewAuthority(
+        authorities.NewAuthority(
             name="Commune de Sablières-la-Vieille",
             siren="123456782",
             nature=31,
@@ -70,7 +70,7 @@ COLLECTIVITIES = (
     ),
     Collectivity(
         "B",
-        db.NewAuthority(
+        authorities.NewAuthority(
             name="Commune de Valsonge",
             siren="987654324",
             nature=31,
@@ -151,43 +151,43 @@ async def _find(connection: Connection, pki: Pki) -> dict[str, AuthorityId] | No
     rows = await connection.fetch("select id, siren from authority")
     if not rows:
         return None
-    accounts = await db.find_accounts(connection, certificate_hash(_der(pki, "certonly")))
-    if not accounts:
+    if not await accounts.find_accounts(connection, certificate_hash(_der(pki, "certonly"))):
         raise NotOurs("this database holds other data than this sandbox's: give it an empty one")
     ids = {row["siren"]: AuthorityId(row["id"]) for row in rows}
     return {collectivity.key: ids[collectivity.new.siren] for collectivity in COLLECTIVITIES}
 
 
 async def _insert(connection: Connection, pki: Pki, settings: Settings) -> dict[str, AuthorityId]:
-    group = await db.insert_group(connection, GROUP)
-    routes = {new.kind: await db.insert_route(connection, new) for new in _routes(settings.ports)}
+    group = await authorities.insert_group(connection, GROUP)
+    ways = {new.kind: await routes.insert_route(connection, new) for new in _routes(settings.ports)}
     ids: dict[str, AuthorityId] = {}
     for collectivity in COLLECTIVITIES:
-        ids[collectivity.key] = await _insert_collectivity(connection, collectivity, group, routes)
-    accounts = {
+        ids[collectivity.key] = await _insert_collectivity(connection, collectivity, group, ways)
+    people = {
         person.name: await _insert_account(connection, person, ids, _new_account(person, pki, settings, group))
         for person in ACCOUNTS
     }
-    service = await db.insert_service(connection, ids["A"], "Secrétariat général")
+    service = await accounts.insert_service(connection, ids["A"], "Secrétariat général")
     for name in SERVICE:
-        await db.insert_service_member(connection, service, accounts[name], ids["A"])
+        await accounts.insert_service_member(connection, service, people[name], ids["A"])
     return ids
 
 
 async def _insert_collectivity(
-    connection: Connection, collectivity: Collectivity, group: GroupId, routes: Mapping[RouteKind, RouteId]
+    connection: Connection, collectivity: Collectivity, group: GroupId, ways: Mapping[RouteKind, RouteId]
 ) -> AuthorityId:
-    authority = await db.insert_authority(connection, replace(collectivity.new, group_id=group))
+    authority = await authorities.insert_authority(connection, collectivity.new)
+    await authorities.insert_membership(connection, authority, group, BEGINNING)
     for siret in collectivity.sirets:
-        await db.insert_siret(connection, authority, siret)
-    for kind, route in routes.items():
-        await db.insert_authority_route(connection, authority, kind, route, BEGINNING)
+        await authorities.insert_siret(connection, authority, siret)
+    for kind, route in ways.items():
+        await routes.insert_authority_route(connection, authority, kind, route, BEGINNING)
     return authority
 
 
-def _new_account(person: Person, pki: Pki, settings: Settings, group: GroupId) -> db.NewAccount:
+def _new_account(person: Person, pki: Pki, settings: Settings, group: GroupId) -> accounts.NewAccount:
     certificate = x509.load_der_x509_certificate(_der(pki, person.certificate or person.name))
-    return db.NewAccount(
+    return accounts.NewAccount(
         role=person.role,
         name=person.family_name,
         givenname=person.given_name,
@@ -209,17 +209,17 @@ def _hash(password: str) -> str:
 
 
 async def _insert_account(
-    connection: Connection, person: Person, authorities: Mapping[str, AuthorityId], new: db.NewAccount
+    connection: Connection, person: Person, ids: Mapping[str, AuthorityId], new: accounts.NewAccount
 ) -> AccountId:
-    authority = authorities[person.collectivity] if person.collectivity else None
-    account = await db.insert_account(connection, replace(new, authority_id=authority))
+    authority = ids[person.collectivity] if person.collectivity else None
+    account = await accounts.insert_account(connection, replace(new, authority_id=authority))
     if authority is not None:
         for module, permission in (person.permissions or {}).items():
-            await db.insert_permission(connection, account, authority, module, permission)
+            await accounts.insert_permission(connection, account, authority, module, permission)
     return account
 
 
-def _routes(ports: Ports) -> tuple[db.NewRoute, db.NewRoute]:
+def _routes(ports: Ports) -> tuple[routes.NewRoute, routes.NewRoute]:
     prefecture = {
         "url": f"https://localhost:{ports.prefecture}/",
         "rescue_url": "",
@@ -238,10 +238,12 @@ def _routes(ports: Ports) -> tuple[db.NewRoute, db.NewRoute]:
         "use_pasv_address": True,
     }
     return (
-        db.NewRoute(
+        routes.NewRoute(
             RouteKind.ACTES, Transport.HTTPS, "Préfecture du bac à sable", prefecture, CREDENTIALS_PREFECTURE, True
         ),
-        db.NewRoute(RouteKind.HELIOS, Transport.FTP_GATEWAY, "DGFiP du bac à sable", dgfip, CREDENTIALS_DGFIP, True),
+        routes.NewRoute(
+            RouteKind.HELIOS, Transport.FTP_GATEWAY, "DGFiP du bac à sable", dgfip, CREDENTIALS_DGFIP, True
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from tdt.db.authorities import list_logins
+from tdt.db.accounts import list_logins
 from tdt.domain.authorities import ROLE_LABELS, Authority, Principal
 from tdt.domain.text import to_latin1
 from tdt.web.call import Call

@@ -3,11 +3,11 @@
 from aiohttp import web
 
 from tdt.db import actes as db
-from tdt.db.authorities import get_owner
+from tdt.db.accounts import get_owner
 from tdt.db.pool import Connection
 from tdt.domain.actes.model import ActeStatus
 from tdt.domain.actes.status import STATUS_LABELS
-from tdt.domain.authorities import Module, Owner, can_follow, can_view
+from tdt.domain.authorities import Module, Owner, Right, may
 from tdt.domain.errors import Forbidden, Refused
 from tdt.domain.ids import AccountId, ActeFileId, ActeId, AuthorityId, ContentId, EnvelopeId
 from tdt.domain.text import to_latin1
@@ -120,7 +120,7 @@ async def _followed(call: Call, connection: Connection) -> db.Acte:
         acte = await db.get_transaction(connection, ActeId(number))
     if acte is None:
         raise Refused("Numéro de transaction invalide.")
-    if not can_follow(call.who.user, Owner(acte.account_id, acte.authority_id)):
+    if not may(call.who, Right.FOLLOW, owner=Owner(acte.account_id, acte.authority_id)):
         raise Forbidden("Accès refusé")
     return acte
 
@@ -149,7 +149,7 @@ async def _send_envelope(call: Call, envelope_id: EnvelopeId) -> web.StreamRespo
 async def _check_view(call: Call, connection: Connection, owner: tuple[AccountId | None, AuthorityId]) -> None:
     account, authority = owner
     seen = await get_owner(connection, call.who.user.id, account, authority)
-    if not can_view(call.who.user, call.who.authority, seen, Module.ACTES):
+    if not may(call.who, Right.VIEW, Module.ACTES, seen):
         raise Forbidden("Accès refusé", details={"page": INDEX})
 
 

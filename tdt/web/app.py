@@ -10,17 +10,14 @@ from aiohttp import web
 from tdt.deps import Deps
 from tdt.domain.authorities import (
     Principal,
-    Right,
     is_group_admin_or_super,
     may,
-    may_access,
-    may_edit,
 )
 from tdt.domain.errors import Forbidden, TdtError, Temporary
 from tdt.domain.identity import Identity
 from tdt.flows.connections import record_refused
 from tdt.web.auth import Authenticator, Unidentified, peer_certificate
-from tdt.web.call import ROUTE, Access, Call, Route, read_query
+from tdt.web.call import RIGHTS, ROUTE, Access, Call, Route, read_query
 from tdt.web.errors import DEPS, IN_FLIGHT, METRICS, answer_errors
 from tdt.web.forms import Form
 from tdt.web.inflight import InFlight
@@ -101,13 +98,7 @@ def check_right(route: Route, who: Principal) -> None:
         raise Forbidden("Accès refusé")
     if route.module is None:
         return
-    allowed = {
-        Access.VIEW: lambda module: may_access(who.user, who.authority, module),
-        Access.EDIT: lambda module: may_edit(who.user, who.authority, module),
-        Access.PREPARE: lambda module: may(who.user, who.authority, Right.CS, module),
-        Access.TRANSMIT: lambda module: may(who.user, who.authority, Right.TT, module),
-    }
-    if not allowed[route.access](route.module):
+    if not may(who, RIGHTS[route.access], route.module):
         raise Forbidden("Accès refusé")
 
 

@@ -16,7 +16,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tdt.db.authorities import Account, find_accounts
+from tdt.db.accounts import Account, find_accounts
 from tdt.deps import Deps
 from tdt.domain.authorities import Principal, User, is_active
 from tdt.domain.errors import Forbidden

@@ -1,6 +1,6 @@
 """One request as a handler sees it: who calls, what the query and the form say, and what is behind."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,9 +8,9 @@ from enum import StrEnum
 from aiohttp import web
 
 from tdt.db.content import get_content
-from tdt.db.pool import Connection, Scope
+from tdt.db.pool import Connection, Scope, scope_of
 from tdt.deps import Deps
-from tdt.domain.authorities import Module, Principal, Role
+from tdt.domain.authorities import Module, Principal, Right
 from tdt.domain.errors import Forbidden, Refused
 from tdt.domain.identity import Identity
 from tdt.domain.ids import ContentId
@@ -28,6 +28,15 @@ class Access(StrEnum):
     EDIT = "edit"
     PREPARE = "CS"
     TRANSMIT = "TT"
+
+
+RIGHTS: Mapping[Access, Right] = {
+    Access.VIEW: Right.ACCESS,
+    Access.EDIT: Right.EDIT,
+    Access.PREPARE: Right.CS,
+    Access.TRANSMIT: Right.TT,
+}
+"""What an access to a module asks of the caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +76,11 @@ class Call:
 
     @property
     def scope(self) -> Scope:
-        """What the caller may see at most: its collectivité, everything for a super-administrator."""
-        if self.who.user.role is Role.SADM:
-            return "system"
-        if self.who.authority is None:
+        """What the caller may see at most."""
+        scope = scope_of(self.who.user)
+        if scope is None:
             raise Forbidden("Accès refusé")
-        return self.who.authority.id
+        return scope
 
     def transaction(self) -> AbstractAsyncContextManager[Connection]:
         """A transaction in the scope of the caller."""

@@ -6,8 +6,8 @@ from aiohttp import web
 
 from tdt.config import Limits
 from tdt.db import helios as db
-from tdt.db.authorities import get_owner
-from tdt.domain.authorities import Module, can_view
+from tdt.db.accounts import get_owner
+from tdt.domain.authorities import Module, Right, may
 from tdt.domain.errors import Forbidden, Refused
 from tdt.domain.helios.model import HeliosStatus
 from tdt.domain.helios.rules import too_large
@@ -92,7 +92,7 @@ async def _viewable(call: Call) -> db.HeliosTransaction:
         if transaction is None:
             raise refused("Erreur d'initialisation de la transaction.", INDEX)
         owner = await get_owner(connection, call.who.user.id, transaction.account_id, transaction.authority_id)
-    if not can_view(call.who.user, call.who.authority, owner, Module.HELIOS):
+    if not may(call.who, Right.VIEW, Module.HELIOS, owner):
         raise Forbidden("Accès refusé", details={"page": INDEX})
     return transaction
 

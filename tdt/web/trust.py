@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 
+from tdt.certificates.chain import VERDICT_HOLDS, ChainVerifier
+from tdt.certificates.files import Stamp, read_certificates, stamp
+from tdt.certificates.revocation import Revocations, read_crls
 from tdt.config import Server
 from tdt.domain.identity import Identity, certificate_hash
 from tdt.web.handshake import telling_object
-from tdt.web.revocation import Revocations, read_crls
-from tdt.web.tls import VERDICT_HOLDS, ChainVerifier, Stamp, build_context, read_certificates, stamp
+from tdt.web.tls import build_context
 
 REMEMBERED = 4096
 

@@ -15,7 +15,9 @@ import msgspec
 from aiohttp import web
 
 from tdt.config import Actes, Config, Credentials, Database, Helios, Spool, Worker
+from tdt.db import accounts as accounts_db
 from tdt.db import authorities as authorities_db
+from tdt.db import routes as routes_db
 from tdt.db.actes import insert_classification
 from tdt.db.audit import insert_audit
 from tdt.db.content import insert_content, insert_small
@@ -343,8 +345,8 @@ async def _add_routes(deps: Deps, https: int, ftp: int) -> dict[RouteKind, Route
     routes = {}
     async with deps.transaction("system") as connection:
         for kind, (transport, settings) in addresses.items():
-            new = authorities_db.NewRoute(kind, transport, kind, settings, credentials=kind)
-            number = RouteId(await authorities_db.insert_route(connection, new))
+            new = routes_db.NewRoute(kind, transport, kind, settings, credentials=kind)
+            number = RouteId(await routes_db.insert_route(connection, new))
             routes[kind] = Route(number, kind, transport, new.name, settings, new.credentials)
     return routes
 
@@ -355,12 +357,10 @@ async def _add_collectivity(deps: Deps, name: str, siren: str, routes: dict[Rout
     async with deps.transaction("system") as connection:
         new = authorities_db.NewAuthority(name, siren, 31, "034", "3", email="mairie@example.fr", p_dest="VHPCE31")
         authority_id = await authorities_db.insert_authority(connection, new)
-        account = authorities_db.NewAccount(Role.USER, name, f"hash-{name}", authority_id, email="agent@example.fr")
-        account_id = await authorities_db.insert_account(connection, account)
+        account = accounts_db.NewAccount(Role.USER, name, f"hash-{name}", authority_id, email="agent@example.fr")
+        account_id = await accounts_db.insert_account(connection, account)
         for route in routes.values():
-            await authorities_db.insert_authority_route(
-                connection, authority_id, route.kind, route.id, date(2020, 1, 1)
-            )
+            await routes_db.insert_authority_route(connection, authority_id, route.kind, route.id, date(2020, 1, 1))
         await insert_classification(connection, authority_id, day, await insert_small(connection, authority_id, held))
         await insert_audit(connection, (authority_id, account_id), "test:plant:made")
         authority = await authorities_db.get_authority(connection, authority_id)

@@ -7,12 +7,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from tdt.db.pool import Pool, transaction
-from tdt.domain.ids import AuthorityId
+from tdt.db.pool import GroupScope, Pool, transaction
+from tdt.domain.ids import AuthorityId, GroupId
 from tests.postgres import TestDatabase
 from tests.tenants import application
 
-SHARED = {"authority_group", "route", "worker", "helios_daily_number", "migration"}
+SHARED = {"authority_group", "authority_group_siren", "route", "worker", "helios_daily_number", "migration"}
 """Tables that hold nothing of a collectivité. A new one is added here only when that is true of it."""
 
 MINE, OTHER = AuthorityId(101), AuthorityId(102)
@@ -29,7 +29,6 @@ COLUMNS = """
     from pg_attribute a where a.attrelid = $1::text::regclass and a.attnum > 0 and not a.attisdropped"""
 
 VALUES = {
-    "siren": "123456782",
     "siret": "12345678200010",
     "department": "034",
     "district": "3",
@@ -79,6 +78,8 @@ async def insert(connection: Any, table: str, authority: int) -> None:
 async def _value(connection: Any, name: str, kind: str, authority: int) -> object:
     if name in VALUES:
         return VALUES[name]
+    if name == "siren":
+        return f"{authority:09}"
     if kind == "bigint":
         return authority
     if kind == "text":
@@ -235,3 +236,27 @@ async def test_what_belongs_to_nobody_yet_is_the_systems(pool: Pool, database: T
         assert await connection.fetchval("select count(*) from event") == 0
     async with transaction(pool, "system") as connection:
         assert await connection.fetchval("select count(*) from event") == 1
+
+
+async def seen_by_group(pool: Pool, group: int, table: str) -> set[int]:
+    async with transaction(pool, GroupScope(GroupId(group))) as connection:
+        return {row[0] for row in await connection.fetch(f"select {owner_column(table)} from {table}")}
+
+
+async def test_a_group_sees_the_collectivites_that_are_in_it_today(
+    pool: Pool, database: TestDatabase, owned: list[str]
+) -> None:
+    owner = await asyncpg.connect(database.owner_dsn)
+    await owner.execute("insert into authority_group (id, name) values (7, 'sept'), (8, 'huit')")
+    await owner.execute("delete from authority_membership")
+    await owner.execute(
+        f"""insert into authority_membership values ({MINE}, 7, tdt_today() - 10, tdt_today()),
+            ({MINE}, 8, tdt_today(), null), ({OTHER}, 7, tdt_today() + 1, null)"""
+    )
+    for table in owned:
+        if not is_partition(table):
+            assert await seen_by_group(pool, 8, table) == {MINE}, table
+            assert await seen_by_group(pool, 7, table) == set(), table
+    await owner.execute(f"update authority_membership set valid_from = tdt_today() where authority_id = {OTHER}")
+    assert await seen_by_group(pool, 7, "acte_transaction") == {OTHER}
+    await owner.close()

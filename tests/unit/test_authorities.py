@@ -1,6 +1,7 @@
 """Who may do what: the table of rights, line by line."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -9,17 +10,15 @@ from tdt.domain.authorities import (
     Module,
     Owner,
     Permission,
+    Principal,
     Right,
     Role,
     User,
-    can_follow,
-    can_view,
     is_active,
     is_group_admin_or_super,
     may,
-    may_access,
-    may_edit,
 )
+from tdt.domain.identity import Identity
 from tdt.domain.ids import AccountId, AuthorityId, GroupId
 
 A, B = AuthorityId(1), AuthorityId(2)
@@ -65,6 +64,13 @@ def user(role: Role = Role.USER, permission: Permission | None = None, group: Gr
     )
 
 
+IDENTITY = Identity("", b"", "", "", datetime(2030, 1, 1, tzinfo=UTC), True)
+
+
+def who(me: User, authority: Authority | None = TOWN) -> Principal:
+    return Principal(me, authority, IDENTITY)
+
+
 TABLE = [
     # permission, canAccess, canEdit, CS, TT
     (None, False, False, False, False),
@@ -82,17 +88,16 @@ def test_what_a_permission_allows(
     permission: Permission | None, access: bool, edit: bool, prepare: bool, transmit: bool
 ) -> None:
     me = user(permission=permission)
-    assert may_access(me, TOWN, Module.ACTES) is access
-    assert may_edit(me, TOWN, Module.ACTES) is edit
-    assert may(me, TOWN, Right.CS, Module.ACTES) is prepare
-    assert may(me, TOWN, Right.TT, Module.ACTES) is transmit
+    assert may(who(me), Right.ACCESS, Module.ACTES) is access
+    assert may(who(me), Right.EDIT, Module.ACTES) is edit
+    assert may(who(me), Right.CS, Module.ACTES) is prepare
+    assert may(who(me), Right.TT, Module.ACTES) is transmit
 
 
 def test_nothing_is_allowed_in_a_module_that_the_collectivite_lacks() -> None:
     me = replace(user(), permissions={Module.HELIOS: Permission.RW})
-    assert not may_access(me, TOWN, Module.HELIOS)
-    assert not may_edit(me, TOWN, Module.HELIOS)
-    assert not may(me, TOWN, Right.CS, Module.HELIOS)
+    for right in (Right.ACCESS, Right.EDIT, Right.CS, Right.TT):
+        assert not may(who(me), right, Module.HELIOS)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +107,7 @@ def test_nothing_is_allowed_in_a_module_that_the_collectivite_lacks() -> None:
 def test_a_group_administrator_needs_a_group(role: Role, group: GroupId | None, admin: bool) -> None:
     me = user(role, group=group)
     assert is_group_admin_or_super(me) is admin
-    assert may(me, None, Right.TT, Module.HELIOS) is admin
+    assert may(who(me, None), Right.TT, Module.HELIOS) is admin
 
 
 def test_an_account_is_active_with_its_collectivite_and_its_group() -> None:
@@ -134,5 +139,5 @@ FOREIGN = Owner(AccountId(12), B)
     ],
 )
 def test_who_sees_what_somebody_deposited(me: User, owner: Owner, view: bool, follow: bool) -> None:
-    assert can_view(me, TOWN, owner, Module.ACTES) is view
-    assert can_follow(me, owner) is follow
+    assert may(who(me), Right.VIEW, Module.ACTES, owner) is view
+    assert may(who(me), Right.FOLLOW, owner=owner) is follow

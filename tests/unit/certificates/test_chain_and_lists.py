@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from tdt.certificates.chain import ChainVerifier
+from tdt.certificates.files import list_files, read_certificates, stamp
+from tdt.certificates.revocation import Revocations, read_crls
 from tdt.config import ConfigError
-from tdt.web.revocation import Revocations, read_crls
-from tdt.web.tls import ChainVerifier, list_files, read_certificates, stamp
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -7,8 +7,8 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
+from tdt.certificates.files import PEM_MARK, list_files
 from tdt.config import ConfigError
-from tdt.web.tls import PEM_MARK, list_files
 
 LONGEST_CHAIN = 8
 REMEMBERED = 4096

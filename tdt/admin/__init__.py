@@ -1,0 +1,1 @@
+"""The commands of `tdt admin`: the operator's door to groups, collectivités, accounts, conventions."""

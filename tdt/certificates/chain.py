@@ -1,0 +1,61 @@
+"""Does a certificate lead to these authorities, today?"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
+
+REMEMBERED = 4096
+VERDICT_HOLDS = timedelta(minutes=1)
+
+
+class ChainVerifier:
+    """Does a client certificate lead to these authorities? A verdict holds for a minute; a reload forgets it."""
+
+    def __init__(self, authorities: Sequence[x509.Certificate]):
+        # as `openssl verify` does, a chain must end at a self-signed authority
+        self._roots = [authority for authority in authorities if authority.issuer == authority.subject]
+        self._intermediates = [authority for authority in authorities if authority.issuer != authority.subject]
+        self._verdicts: dict[bytes, tuple[datetime, str]] = {}
+
+    def refusal(self, der: bytes, now: datetime) -> str:
+        """Why the certificate is not accepted, empty when it is."""
+        seen, verdict = self._verdicts.get(der, (None, ""))
+        if seen is not None and timedelta(0) <= now - seen < VERDICT_HOLDS:
+            return verdict
+        if len(self._verdicts) >= REMEMBERED:
+            self._verdicts.clear()
+        verdict = self._verify(der, now)
+        self._verdicts[der] = (now, verdict)
+        return verdict
+
+    def _verify(self, der: bytes, now: datetime) -> str:
+        if not self._roots:
+            return "aucune autorité n'est acceptée pour la télétransmission"
+        builder = PolicyBuilder().store(Store(self._roots)).time(now)
+        # client certificates rarely carry a SAN, which the usual profile demands
+        builder = builder.extension_policies(ca_policy=_authority_policy(), ee_policy=ExtensionPolicy.permit_all())
+        try:
+            builder.build_client_verifier().verify(x509.load_der_x509_certificate(der), self._intermediates)
+        except (VerificationError, ValueError) as error:
+            return str(error)
+        return ""
+
+
+def _authority_policy() -> ExtensionPolicy:
+    return (
+        ExtensionPolicy.permit_all()
+        .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _check_is_authority)
+        .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _check_may_sign)
+    )
+
+
+def _check_is_authority(_policy: object, _certificate: x509.Certificate, extension: x509.BasicConstraints) -> None:
+    if not extension.ca:
+        raise ValueError("an issuer of the chain is not an authority")
+
+
+def _check_may_sign(_policy: object, _certificate: x509.Certificate, extension: x509.KeyUsage | None) -> None:
+    if extension is not None and not extension.key_cert_sign:
+        raise ValueError("an issuer of the chain may not sign certificates")

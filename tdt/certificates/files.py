@@ -1,0 +1,42 @@
+"""The files of certificates, keys and revocation lists that the configuration names: read, listed, watched."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography import x509
+
+from tdt.config import ConfigError
+
+PEM_MARK = b"-----BEGIN"
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+def read_certificates(path: str) -> tuple[x509.Certificate, ...]:
+    """Every CA certificate of a file or of the files of a directory, PEM (several in one file) or DER."""
+    found: list[x509.Certificate] = []
+    for file in list_files(path):
+        data = file.read_bytes()
+        try:
+            if PEM_MARK in data:
+                found += x509.load_pem_x509_certificates(data)
+            else:
+                found.append(x509.load_der_x509_certificate(data))
+        except ValueError as error:
+            raise ConfigError([f"{file}: not a certificate ({error})"]) from error
+    return tuple(found)
+
+
+def list_files(path: str) -> list[Path]:
+    """The file, or the files of the directory (hidden ones left out), in order; nothing for an empty setting."""
+    if not path:
+        return []
+    root = Path(path)
+    if not root.is_dir():
+        return [root]
+    return sorted(file for file in root.iterdir() if file.is_file() and not file.name.startswith("."))
+
+
+def stamp(paths: Sequence[str]) -> Stamp:
+    """What changes when any of these files or directories changes."""
+    stats = [(file, file.stat()) for path in paths for file in list_files(path)]
+    return tuple((str(file), stat.st_mtime_ns, stat.st_size) for file, stat in stats)

@@ -1,0 +1,178 @@
+"""Accounts: who a certificate is, what each may do, which services make colleagues."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from tdt.db.authorities import AUTHORITY_COLUMNS, AUTHORITY_TABLES, read_authority
+from tdt.db.pool import Connection, Record
+from tdt.domain.authorities import Authority, Module, Owner, Permission, Role, User
+from tdt.domain.ids import AccountId, AuthorityId, GroupId
+
+Account = tuple[User, Authority | None, str | None]
+"""A user, its collectivité, the hash of its password when it has one."""
+
+FIND_ACCOUNTS = f"""
+    select u.id, u.authority_id, u.group_id, u.role, u.status, u.name, u.givenname, u.email, u.telephone, u.login,
+        u.certificate_hash, u.subject_dn, u.issuer_dn, u.certificate_not_after, u.password_hash,
+        (select coalesce(jsonb_object_agg(p.module, p.permission), '{{}}') from account_permission p
+            where p.account_id = u.id) as permissions,
+        to_jsonb(x) - 'modules' as authority, x.modules as authority_modules
+    from account u left join lateral (select {AUTHORITY_COLUMNS} from {AUTHORITY_TABLES} where a.id = u.authority_id) x
+        on true
+    where u.certificate_hash = $1 and rtrim(u.certificate_rgs_2_etoiles, E'\\n') = $2 order by u.id"""
+
+
+async def find_accounts(connection: Connection, certificate_hash: str, rgs2: str = "") -> list[Account]:
+    """The accounts of a certificate, oldest first, in scope `system`.
+
+    `rgs2` is the PEM text of the certificate forwarded by the software, without its final newline (empty: none).
+    """
+    return [_account(row) for row in await connection.fetch(FIND_ACCOUNTS, certificate_hash, rgs2)]
+
+
+def _account(row: Record) -> Account:
+    authority = None
+    if row["authority_id"] is not None:
+        authority = read_authority({**row["authority"], "modules": row["authority_modules"]})
+    user = User(
+        id=AccountId(row["id"]),
+        authority_id=row["authority_id"],
+        group_id=row["group_id"],
+        role=Role(row["role"]),
+        status=row["status"],
+        name=row["name"],
+        givenname=row["givenname"],
+        email=row["email"],
+        telephone=row["telephone"],
+        login=row["login"],
+        certificate_hash=row["certificate_hash"],
+        subject_dn=row["subject_dn"],
+        issuer_dn=row["issuer_dn"],
+        certificate_not_after=row["certificate_not_after"],
+        permissions={Module(module): Permission(value) for module, value in row["permissions"].items()},
+    )
+    return user, authority, row["password_hash"]
+
+
+LIST_LOGINS = "select coalesce(login, '') as login from account where certificate_hash = $1 order by id"
+
+
+async def list_logins(connection: Connection, certificate_hash: str) -> list[str]:
+    """The logins of the accounts of a certificate, an empty one for an account without, in scope `system`."""
+    return [row["login"] for row in await connection.fetch(LIST_LOGINS, certificate_hash)]
+
+
+COLLEAGUES = """
+    with recursive mine as (
+        select service_id from service_member where account_id = $1
+        union
+        select s.id from service s join mine on s.parent_id = mine.service_id)
+    select exists (select from service_member m join mine on mine.service_id = m.service_id where m.account_id = $2)"""
+
+
+async def get_owner(
+    connection: Connection, viewer: AccountId, owner: AccountId | None, authority: AuthorityId
+) -> Owner:
+    """The owner of something of `authority` as `viewer` sees it: colleague by a common service, or by a parent one."""
+    colleague = owner is not None and bool(await connection.fetchval(COLLEAGUES, viewer, owner))
+    return Owner(owner, authority, colleague)
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """An account to record. `password_hash` is argon2id; `forwarded_certificate` a PEM (RGS** behind RGS*)."""
+
+    role: Role
+    name: str
+    certificate_hash: str
+    authority_id: AuthorityId | None = None
+    group_id: GroupId | None = None
+    givenname: str = ""
+    email: str = ""
+    telephone: str = ""
+    certificate: str = ""
+    forwarded_certificate: str = ""
+    subject_dn: str = ""
+    issuer_dn: str = ""
+    certificate_not_after: datetime | None = None
+    login: str | None = None
+    password_hash: str | None = None
+
+
+INSERT_ACCOUNT = """
+    insert into account (role, name, certificate_hash, authority_id, group_id, givenname, email, telephone,
+        certificate, certificate_rgs_2_etoiles, subject_dn, issuer_dn, certificate_not_after, login, password_hash)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) returning id"""
+
+
+async def insert_account(connection: Connection, new: NewAccount) -> AccountId:
+    """Record an account. Conflict (account_identity) when the certificate and login are taken."""
+    return AccountId(
+        await connection.fetchval(
+            INSERT_ACCOUNT,
+            new.role,
+            new.name,
+            new.certificate_hash,
+            new.authority_id,
+            new.group_id,
+            new.givenname,
+            new.email,
+            new.telephone,
+            new.certificate,
+            new.forwarded_certificate,
+            new.subject_dn,
+            new.issuer_dn,
+            new.certificate_not_after,
+            new.login,
+            new.password_hash,
+        )
+    )
+
+
+INSERT_PERMISSION = """
+    insert into account_permission (account_id, authority_id, module, permission) values ($1, $2, $3, $4)
+    on conflict (account_id, module) do update set permission = excluded.permission"""
+
+
+async def insert_permission(
+    connection: Connection, account: AccountId, authority: AuthorityId, module: Module, permission: Permission
+) -> None:
+    """Say what an account may do in a module; a second call replaces the first."""
+    await connection.execute(INSERT_PERMISSION, account, authority, module, permission)
+
+
+async def insert_service(connection: Connection, authority: AuthorityId, name: str, parent: int | None = None) -> int:
+    """Record a service of a collectivité, under another one if given."""
+    service: int = await connection.fetchval(
+        "insert into service (authority_id, parent_id, name) values ($1, $2, $3) returning id", authority, parent, name
+    )
+    return service
+
+
+async def insert_service_member(
+    connection: Connection, service: int, account: AccountId, authority: AuthorityId
+) -> None:
+    """Put an account in a service: its members are colleagues."""
+    await connection.execute(
+        "insert into service_member (service_id, account_id, authority_id) values ($1, $2, $3)",
+        service,
+        account,
+        authority,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """How to reach the person or software that deposited something."""
+
+    name: str
+    email: str
+    telephone: str
+
+
+async def get_contact(connection: Connection, account: AccountId) -> Contact | None:
+    """The contact of an account visible to the scope, or None."""
+    row = await connection.fetchrow(
+        "select trim(givenname || ' ' || name) as name, email, telephone from account where id = $1", account
+    )
+    return Contact(**row) if row is not None else None
