@@ -1,6 +1,7 @@
 """The command line: one command per way to run the program; no logic here."""
 
 import asyncio
+import importlib
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -22,7 +23,24 @@ CONFIG = click.option(
 )
 
 
-@click.group()
+GROUPS = {"certificates": "tdt.admin.certificates"}
+"""Groups of commands in modules of their own: each module holds the group under the same name."""
+
+
+class Program(click.Group):
+    """The commands of this file, and those of GROUPS, imported when they are asked for only."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *GROUPS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in GROUPS:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(importlib.import_module(GROUPS[cmd_name]), cmd_name)
+        return command
+
+
+@click.group(cls=Program)
 @click.version_option(package_name="tdt")
 def main() -> None:
     """Tiers de télétransmission : ACTES et HELIOS entre une collectivité et l'État."""

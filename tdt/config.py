@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from tdt.domain.text import is_email
+
 
 class ConfigError(Exception):
     """The configuration cannot be used; `faults` lists every reason found."""
@@ -119,6 +121,20 @@ class Credentials(Section, frozen=True):
     client_key: str = ""
 
 
+class Mail(Section, frozen=True):
+    """Without a host nothing is mailed: what would be is told to the log. Files are read at each use."""
+
+    host: str = ""
+    port: int = 587
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    authorities: str = ""
+    login: str = ""
+    password_file: str = ""
+    sender: str = ""
+    operators: list[str] = []
+    timeout: float = 30.0
+
+
 class Log(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "console"] = "json"
@@ -134,6 +150,7 @@ class Config(Section, frozen=True):
     worker: Worker = Worker()
     actes: Actes = Actes()
     helios: Helios = Helios()
+    mail: Mail = Mail()
     log: Log = Log()
     credentials: dict[str, Credentials] = {}
 
@@ -248,6 +265,23 @@ def _inconsistencies(config: Config) -> Iterator[str]:
     for section in ("actes", "helios"):
         if getattr(config, section).poll_seconds <= 0:
             yield f"[{section}] poll_seconds: must be positive"
+    yield from _mail_inconsistencies(config.mail)
+
+
+def _mail_inconsistencies(mail: Mail) -> Iterator[str]:
+    for address in (*mail.operators, *([mail.sender] if mail.sender else [])):
+        if not is_email(address):
+            yield f"[mail] {address!r}: not an e-mail address"
+    if not mail.host:
+        return
+    if not mail.sender:
+        yield "[mail] sender: missing"
+    if not mail.operators:
+        yield "[mail] operators: missing; nobody else is told of the end of the server's own certificates"
+    if mail.login and mail.tls == "none":
+        yield '[mail] tls = "none" would send the password in clear'
+    if mail.timeout <= 0:
+        yield "[mail] timeout: must be positive"
 
 
 SECRETS = ("dsn", "owner_dsn", "url")

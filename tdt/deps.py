@@ -1,4 +1,4 @@
-"""What the flows need of the outside, built here and only here: pool, spool, doorbell, ways to the State, the clock."""
+"""What the flows need of the outside, built here and only here: pool, spool, doorbell, remotes, mail, the clock."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,6 +15,7 @@ from tdt.domain.ids import AuthorityId, ContentId
 from tdt.queue.postgres import PostgresWakeups
 from tdt.queue.wakeups import Ring, Wakeups
 from tdt.remote.dgfip import DgfipClient
+from tdt.remote.mailer import Mail, Mailer
 from tdt.remote.routes import Remotes
 
 SESSIONS = 100
@@ -31,6 +32,7 @@ class Deps:
     """For what is kept open or must never wait: LISTEN, the locks of the routes, the relay to the broker."""
     spool: Spool
     remotes: Remotes
+    mailer: Mailer
     now: Callable[[], datetime]
 
     def transaction(self, scope: Scope) -> AbstractAsyncContextManager[Connection]:
@@ -54,7 +56,7 @@ class Deps:
         return stream_content(self.pool, self.spool, scope, content)
 
 
-__all__ = ["Deps", "DgfipClient", "Ring", "Wakeups", "open_deps", "open_wakeups", "utc_now"]
+__all__ = ["Deps", "DgfipClient", "Mail", "Ring", "Wakeups", "open_deps", "open_wakeups", "utc_now"]
 
 
 def utc_now() -> datetime:
@@ -74,6 +76,7 @@ async def open_deps(config: Config) -> AsyncIterator[Deps]:
             sessions=sessions,
             spool=Spool(Path(config.spool.directory), config.content.inline_bytes),
             remotes=Remotes(config.credentials),
+            mailer=Mailer(config.mail),
             now=utc_now,
         )
     finally:

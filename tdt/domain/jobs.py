@@ -19,6 +19,7 @@ class JobKind(StrEnum):
     HELIOS_ANALYSE = "helios.analyse"
     HELIOS_TRANSMIT = "helios.transmit"
     HELIOS_INGEST = "helios.ingest"
+    NOTICE_SEND = "notice.send"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,15 @@ BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 REPLACEMENT = "\ufffd"
 BEYOND_LATIN1 = re.compile("[^\x00-\xff]")
 
+EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,}", re.A | re.I)
+EMAIL_LENGTH = 254
+"""RFC 5321: a longer one cannot be delivered."""
+
+
+def is_email(text: str) -> bool:
+    """One bare address, in ASCII: nothing that could end a header or a command of SMTP."""
+    return len(text) <= EMAIL_LENGTH and EMAIL.fullmatch(text) is not None
+
 
 def decode_form(data: bytes) -> str:
     """Text of a form value, a file name or a credential: UTF-8 when it is valid UTF-8, else Windows-1252, else Latin-1.

@@ -1,12 +1,17 @@
 """What a worker measures, for Prometheus."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from collections.abc import Sequence
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from tdt.domain.expiry import THRESHOLDS, Ending, Kind
 
 SECONDS = (0.005, 0.025, 0.1, 0.5, 1, 5, 30, 120, 600)
 
 
 class WorkerMetrics:
-    """Counters of one worker, in a registry of their own."""
+    """What one worker counts, and the certificates as it last saw them, in a registry of their own."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -14,6 +19,38 @@ class WorkerMetrics:
         self._seconds = Histogram(
             "tdt_job_seconds", "Time of one try", ["kind"], buckets=SECONDS, registry=self._registry
         )
+        self._days_left = Gauge(
+            "tdt_certificate_days_left",
+            "Days before the end: each certificate or list of the installation; of accounts, the next to end",
+            ["kind", "name"],
+            registry=self._registry,
+        )
+        self._accounts_ending = Gauge(
+            "tdt_account_certificates_ending",
+            "Certificates of active accounts that end within so many days; 0: ended",
+            ["within_days"],
+            registry=self._registry,
+        )
+        self._unreadable = Gauge(
+            "tdt_certificates_unreadable", "Files of certificates or lists that cannot be read", registry=self._registry
+        )
+
+    def show_certificates(self, certificates: Sequence[Ending], now: datetime) -> None:
+        """Replace what is shown of the calendar; nothing personal goes into a label."""
+        self._days_left.clear()
+        dated = [(one, one.days_left(now) or 0) for one in certificates if one.ends_at is not None]
+        of_accounts = [(one, days) for one, days in dated if one.kind is Kind.ACCOUNT]
+        for one, days in sorted(dated, key=lambda each: each[1], reverse=True):  # of one name, the first to end stays
+            if one.kind is not Kind.ACCOUNT:
+                self._days_left.labels(one.kind, one.name).set(days)
+        to_come = [days for one, days in of_accounts if one.ends_at is not None and one.ends_at >= now]
+        if to_come:
+            self._days_left.labels(Kind.ACCOUNT, "first to end").set(min(to_come))
+        self._accounts_ending.labels("0").set(len(of_accounts) - len(to_come))
+        for threshold in THRESHOLDS:
+            self._accounts_ending.labels(str(threshold)).set(sum(days <= threshold for days in to_come))
+        unreadable = [one for one in certificates if one.ends_at is None and one.kind is not Kind.ACCOUNT]
+        self._unreadable.set(len(unreadable))
 
     def observe(self, kind: str, outcome: str, seconds: float) -> None:
         """Count one try of a job."""

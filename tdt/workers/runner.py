@@ -16,13 +16,15 @@ from tdt.domain.ids import JobId
 from tdt.domain.jobs import Dead, Done, Job, JobKind, NextStep, RetryAt, next_step
 from tdt.workers.handlers import HANDLERS, first_retry
 from tdt.workers.metrics import WorkerMetrics
-from tdt.workers.schedule import keep_house, listen_to_the_state
+from tdt.workers.schedule import keep_house, listen_to_the_state, watch_certificates
 
 log = structlog.get_logger()
 
 ARCHIVE_LANE = [JobKind.CONTENT_ARCHIVE]
 """Archiving large bodies has a lane of its own, one at a time: it must not delay what leaves for the State."""
-MAIN_LANE = [kind for kind in JobKind if kind not in ARCHIVE_LANE]
+MAIL_LANE = [JobKind.NOTICE_SEND]
+"""So has the mail: a server that hangs holds one loop, and thousands of notices delay nothing else."""
+MAIN_LANE = [kind for kind in JobKind if kind not in (*ARCHIVE_LANE, *MAIL_LANE)]
 TO_THE_STATE = (JobKind.ACTES_TRANSMIT, JobKind.HELIOS_TRANSMIT)
 """A destination that hangs holds each try for minutes: these never take all the loops, alone or together."""
 OVERDUE_SECONDS = 0.5
@@ -71,7 +73,7 @@ class Worker:
         self._deps = deps
         self._stopping = asyncio.Event()
         self._reschedule = asyncio.Event()
-        self._main, self._archive = Lane(MAIN_LANE), Lane(ARCHIVE_LANE)
+        self._main, self._archive, self._mail = Lane(MAIN_LANE), Lane(ARCHIVE_LANE), Lane(MAIL_LANE)
         self._in_hand: dict[JobId, JobKind] = {}
 
     def stop(self) -> None:
@@ -91,9 +93,10 @@ class Worker:
                 asyncio.create_task(self._look_by_itself(), name="timer"),
                 asyncio.create_task(listen_to_the_state(self._deps), name="state"),
                 asyncio.create_task(keep_house(self._deps), name="house"),
+                asyncio.create_task(watch_certificates(self._deps, self._metrics), name="certificates"),
             ]
             loops = [asyncio.create_task(self._work(self._main, wakeups)) for _ in range(max(config.concurrency, 1))]
-            loops.append(asyncio.create_task(self._work(self._archive, wakeups)))
+            loops += [asyncio.create_task(self._work(lane, wakeups)) for lane in (self._archive, self._mail)]
             on_ready()
             stopped = asyncio.create_task(self._stopping.wait())
             # a task that ends by itself is a fault of ours: the process ends too, and is started again
@@ -106,6 +109,7 @@ class Worker:
 
     async def _finish(self, loops: list[asyncio.Task[None]], helpers: list[asyncio.Task[None]]) -> None:
         self._archive.end()
+        self._mail.end()
         for _ in loops:
             self._main.end()
         state = next(task for task in helpers if task.get_name() == "state")
@@ -122,6 +126,7 @@ class Worker:
         async for ring in rings:
             self._main.ring(ring)
             self._archive.ring(Ring())
+            self._mail.ring(Ring())
             self._reschedule.set()
 
     async def _work(self, lane: Lane, wakeups: Wakeups) -> None:
@@ -241,5 +246,6 @@ class Worker:
             except TimeoutError:
                 self._main.ring(Ring())
                 self._archive.ring(Ring())
+                self._mail.ring(Ring())
             else:
                 await asyncio.sleep(0.02)

@@ -1,7 +1,9 @@
 """Listen to the State: one listener per route, on one worker at a time, taken over at once when it dies."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections import defaultdict
+from collections.abc import Coroutine, Sequence
+from datetime import date
 from typing import Any
 
 import structlog
@@ -9,16 +11,21 @@ import structlog
 from tdt.db.locks import hold_route
 from tdt.db.routes import list_active_routes
 from tdt.deps import Deps
+from tdt.domain.calendar import paris_date
 from tdt.domain.errors import TdtError, Temporary
+from tdt.domain.expiry import Ending
 from tdt.domain.ids import RouteId
 from tdt.domain.routes import Route, RouteKind
-from tdt.flows import actes_receive, contents, helios_receive
+from tdt.flows import actes_receive, contents, helios_receive, notices
+from tdt.workers.metrics import WorkerMetrics
 
 log = structlog.get_logger()
 
 TAKEOVER_SECONDS = 1.0
 REFRESH_SECONDS = 30.0
 HOUSEKEEPING_SECONDS = 3600.0
+TOLD = 20
+"""Subjects named in one line of the log."""
 
 
 async def listen_to_the_state(deps: Deps) -> None:
@@ -110,3 +117,39 @@ async def keep_house(deps: Deps) -> None:
         except TdtError as error:
             log.warning("housekeeping.failed", code=error.code, reason=error.message)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+
+async def watch_certificates(deps: Deps, metrics: WorkerMetrics) -> None:
+    """Every hour: show in the metrics when each certificate ends, and have what is due announced."""
+    told: date | None = None
+    while True:
+        try:
+            told = await look_at_certificates(deps, metrics, told)
+        except TdtError as error:
+            log.warning("notices.plan_failed", code=error.code, reason=error.message)
+        await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+
+async def look_at_certificates(deps: Deps, metrics: WorkerMetrics, told: date | None) -> date | None:
+    """Once. Without a mail server the log is told instead, once a day: `told` is the last day on which it was."""
+    certificates = await notices.list_certificates(deps)
+    metrics.show_certificates(certificates, deps.now())
+    planned = await notices.plan(deps, certificates)
+    if planned:
+        log.info("notices.planned", notices=planned)
+    today = paris_date(deps.now())
+    if deps.mailer.configured or told == today:
+        return told
+    _tell_log(await notices.list_due(deps, certificates))
+    return today
+
+
+def _tell_log(due: Sequence[tuple[Ending, int]]) -> None:
+    """A line for each kind and threshold; only keys, for names may be those of persons."""
+    groups: dict[tuple[str, int], list[Ending]] = defaultdict(list)
+    for ending, threshold in due:
+        groups[ending.kind, threshold].append(ending)
+    for (kind, threshold), endings in sorted(groups.items()):
+        first = min(one.ends_on for one in endings if one.ends_on is not None)
+        subjects = [one.subject for one in endings[:TOLD]]
+        log.warning("notices.no_mail", ending=kind, days=threshold, count=len(endings), first=first, subjects=subjects)

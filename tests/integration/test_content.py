@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tdt.config import Config
+from tdt.config import Config, Mail
 from tdt.config import Content as ContentSection
 from tdt.db.content import (
     get_content,
@@ -31,6 +31,7 @@ from tdt.domain.errors import NotFound, Permanent
 from tdt.domain.ids import AuthorityId, ContentId
 from tdt.domain.jobs import JobKind
 from tdt.flows import contents
+from tdt.remote.mailer import Mailer
 from tdt.remote.routes import Remotes
 from tests.postgres import TestDatabase
 from tests.tenants import add_authority, application
@@ -275,6 +276,7 @@ async def test_ok_may_wait_until_every_byte_is_in_the_database(pool: Pool, spool
         sessions=pool,
         spool=spool,
         remotes=Remotes({}),
+        mailer=Mailer(Mail()),
         now=utc_now,
     )
     authority = await add_authority(pool)
