@@ -45,18 +45,22 @@ async def list_held_certificates(connection: Connection) -> list[HeldCertificate
 
 ADMINISTRATORS = """
     with adm as (
-        select u.authority_id, a.name, u.email from account u join authority a on a.id = u.authority_id
-        where u.authority_id = any($1) and u.role = 'ADM' and u.status = 1 and u.email <> '')
-    select authority_id, name, email from adm
+        select authority_id, email from account
+        where authority_id = any($1) and role = 'ADM' and status = 1 and email <> '')
+    select authority_id, email from adm
     union
-    select id, name, email from authority
+    select id, email from authority
     where id = any($1) and email <> '' and id not in (select authority_id from adm)"""
 
 
-async def list_administrators(connection: Connection, authorities: Sequence[AuthorityId]) -> list[Party]:
-    """Who administers these collectivités and has an address; one without, at its own address; scope `system`."""
-    rows = await connection.fetch(ADMINISTRATORS, list(authorities))
-    return [Party(row["authority_id"], row["name"], email=row["email"]) for row in rows]
+async def list_administrators(
+    connection: Connection, authorities: Sequence[AuthorityId]
+) -> dict[AuthorityId, list[str]]:
+    """The addresses of those who administer these collectivités; of one without any, its own; scope `system`."""
+    found: dict[AuthorityId, list[str]] = {}
+    for row in await connection.fetch(ADMINISTRATORS, list(authorities)):
+        found.setdefault(row["authority_id"], []).append(row["email"])
+    return found
 
 
 AGREEMENTS = f"""
@@ -103,14 +107,21 @@ class NewNotice:
     body: str
 
 
+Told = tuple[str, str, int, str]
+"""The key of a notice: kind, subject, threshold, recipient."""
+
+
+async def list_told(connection: Connection, subjects: Sequence[str]) -> set[Told]:
+    """The notices recorded about these subjects, in scope `system`."""
+    rows = await connection.fetch(
+        "select kind, subject, threshold, recipient from notice where subject = any($1)", list(subjects)
+    )
+    return {(row["kind"], row["subject"], row["threshold"], row["recipient"]) for row in rows}
+
+
 INSERT_NOTICES = """
-    with told as (
-        select * from unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[])
-            as t (authority_id, kind, subject, threshold, recipient, title, body))
     insert into notice (authority_id, kind, subject, threshold, recipient, title, body)
-    select told.* from told where not exists (
-        select from notice n where (n.kind, n.subject, n.threshold, n.recipient)
-            = (told.kind, told.subject, told.threshold, told.recipient))
+    select * from unnest($1::bigint[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[])
     on conflict (kind, subject, threshold, recipient) do nothing
     returning id, authority_id"""
 

@@ -1,6 +1,7 @@
 """What comes to an end (certificates, revocation lists, conventions): when it must be announced, and to whom."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -155,8 +156,8 @@ class Agreement:
         return last
 
     def takes_over(self, other: "Agreement") -> bool:
-        """Does this one cover, without a gap, all that `other` covers, and for longer?"""
-        if self.id == other.id or (self.party.authority_id, self.module) != (other.party.authority_id, other.module):
+        """Does this one of the same collectivité and module cover, without a gap, all that `other` does, for longer?"""
+        if self.id == other.id:
             return False
         if self.domains and not (other.domains and other.domains <= self.domains):
             return False
@@ -169,6 +170,9 @@ MODULES = {"actes": "ACTES", "helios": "HELIOS", "mail": "mail sécurisé"}
 
 def convention_endings(agreements: Sequence[Agreement]) -> list[Ending]:
     """The conventions that end and that no other one takes over."""
+    together: dict[tuple[AuthorityId | None, str], list[Agreement]] = defaultdict(list)
+    for one in agreements:
+        together[one.party.authority_id, one.module].append(one)
     return [
         Ending(
             Kind.CONVENTION,
@@ -179,27 +183,26 @@ def convention_endings(agreements: Sequence[Agreement]) -> list[Ending]:
             "convention",
             (one.party,),
         )
-        for one in agreements
-        if one.last_day is not None and not any(other.takes_over(one) for other in agreements)
+        for of_the_module in together.values()
+        for one in of_the_module
+        if one.last_day is not None and not any(other.takes_over(one) for other in of_the_module)
     ]
 
 
 def recipients(
-    ending: Ending, administrators: Iterable[Party], operators: Sequence[str]
+    ending: Ending, administrators: Mapping[AuthorityId, Sequence[str]], operators: Sequence[str]
 ) -> dict[str, tuple[Party, ...] | None]:
     """Who is told, by address in lower case: with the parties that are theirs, or None for an operator, who sees all.
 
-    An account is told for itself, the administrators of a collectivité for all its parties; a collectivité without an
-    administrator who has an address, at the address of the collectivité, which `administrators` then gives.
+    An account is told for itself, the administrators of a collectivité (their addresses) for all that is of it.
     """
     found: dict[str, list[Party]] = {}
-    if ending.kind not in OF_THE_OPERATOR:
-        for party in ending.parties:
-            found.setdefault(party.email.strip().lower(), []).append(party)
-        for administrator in administrators:
-            theirs = [party for party in ending.parties if party.authority_id == administrator.authority_id]
-            found.setdefault(administrator.email.strip().lower(), []).extend(theirs)
+    for party in ending.parties if ending.kind not in OF_THE_OPERATOR else ():
+        of_the_house = administrators.get(party.authority_id, ()) if party.authority_id is not None else ()
+        for address in (party.email, *of_the_house):
+            found.setdefault(address.strip().lower(), []).append(party)
+    found.pop("", None)
     told: dict[str, tuple[Party, ...] | None] = {
-        address: tuple(dict.fromkeys(parties)) for address, parties in found.items() if address and parties
+        address: tuple(dict.fromkeys(parties)) for address, parties in found.items()
     }
     return told | dict.fromkeys((address.strip().lower() for address in operators), None)

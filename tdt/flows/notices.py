@@ -1,14 +1,15 @@
 """Notices by e-mail: what ends, found and announced once at each threshold, then handed to the mail server."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from datetime import datetime
 
 from tdt.certificates.calendar import list_account_endings, list_file_endings
 from tdt.db import notices as db
 from tdt.db.pool import Connection
 from tdt.deps import Deps, Mail
-from tdt.domain.expiry import Ending, Party, convention_endings, due_threshold, recipients
-from tdt.domain.ids import NoticeId
+from tdt.domain.expiry import Ending, convention_endings, due_threshold, recipients
+from tdt.domain.ids import AuthorityId, NoticeId
 from tdt.domain.notice_text import write_notice
 
 Due = tuple[Ending, int]
@@ -35,7 +36,11 @@ async def plan(deps: Deps, certificates: Sequence[Ending]) -> int:
         if not await db.lock_plan(connection):
             return 0
         due = await _due(deps, connection, certificates)
-        return len(await db.insert_notices(connection, await _written(deps, connection, due)))
+        concerned = {party.authority_id for one, _ in due for party in one.parties if party.authority_id is not None}
+        administrators = await db.list_administrators(connection, sorted(concerned))
+        told = await db.list_told(connection, [one.subject for one, _ in due])
+        new = await asyncio.to_thread(lambda: [*_new_notices(deps, due, administrators, told)])
+        return len(await db.insert_notices(connection, new))
 
 
 async def list_due(deps: Deps, certificates: Sequence[Ending]) -> list[Due]:
@@ -46,36 +51,25 @@ async def list_due(deps: Deps, certificates: Sequence[Ending]) -> list[Due]:
 
 async def _due(deps: Deps, connection: Connection, certificates: Sequence[Ending]) -> list[Due]:
     conventions = convention_endings(await db.list_agreements(connection))
-    now = deps.now()
-    return [(ending, at) for ending in (*certificates, *conventions) if (at := due_threshold(ending, now)) is not None]
+    return await asyncio.to_thread(_reached, [*certificates, *conventions], deps.now())
 
 
-async def _written(deps: Deps, connection: Connection, due: Sequence[Due]) -> list[db.NewNotice]:
-    concerned = {party.authority_id for ending, _ in due for party in ending.parties if party.authority_id is not None}
-    administrators = await db.list_administrators(connection, sorted(concerned))
-    operators = deps.config.mail.operators
-    return [
-        _notice(deps, one, address, parties)
-        for one in due
-        for address, parties in recipients(one[0], administrators, operators).items()
-    ]
+def _reached(endings: Sequence[Ending], now: datetime) -> list[Due]:
+    return [(one, threshold) for one in endings if (threshold := due_threshold(one, now)) is not None]
 
 
-def _notice(deps: Deps, due: Due, address: str, parties: tuple[Party, ...] | None) -> db.NewNotice:
-    ending, threshold = due
-    owners = {party.authority_id for party in parties or ()}
-    text = write_notice(
-        ending, ending.parties if parties is None else parties, deps.now(), deps.config.server.public_url
-    )
-    return db.NewNotice(
-        owners.pop() if len(owners) == 1 else None,
-        ending.kind.notice,
-        ending.subject,
-        threshold,
-        address,
-        text.title,
-        text.body,
-    )
+def _new_notices(
+    deps: Deps, due: Sequence[Due], administrators: Mapping[AuthorityId, Sequence[str]], told: Set[db.Told]
+) -> Iterator[db.NewNotice]:
+    now, platform = deps.now(), deps.config.server.public_url
+    for ending, threshold in due:
+        for address, parties in recipients(ending, administrators, deps.config.mail.operators).items():
+            key = (ending.kind.notice, ending.subject, threshold, address)
+            if key not in told:
+                text = write_notice(ending, ending.parties if parties is None else parties, now, platform)
+                owners = {party.authority_id for party in parties or ()}
+                owner = owners.pop() if len(owners) == 1 else None
+                yield db.NewNotice(owner, *key, text.title, text.body)
 
 
 async def send(deps: Deps, notice_id: NoticeId) -> None:

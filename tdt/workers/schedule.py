@@ -133,7 +133,7 @@ async def watch_certificates(deps: Deps, metrics: WorkerMetrics) -> None:
 async def look_at_certificates(deps: Deps, metrics: WorkerMetrics, told: date | None) -> date | None:
     """Once. Without a mail server the log is told instead, once a day: `told` is the last day on which it was."""
     certificates = await notices.list_certificates(deps)
-    metrics.show_certificates(certificates, deps.now())
+    await asyncio.to_thread(metrics.show_certificates, certificates, deps.now())
     planned = await notices.plan(deps, certificates)
     if planned:
         log.info("notices.planned", notices=planned)

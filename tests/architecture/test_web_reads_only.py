@@ -10,8 +10,8 @@ from tests.architecture.sources import modules, shown, tree
 
 READS = ("get_", "list_", "count_", "find_", "stream_", "last_", "number_")
 
-ALLOWED = {"transaction"}
-"""tdt.db.pool: opens a transaction, in which web may only read."""
+ALLOWED = {"transaction", "scope_of"}
+"""tdt.db.pool: opens a transaction, in which web may only read; says what somebody may see at most."""
 
 DRIVER = {"execute", "executemany", "fetch", "fetchrow", "fetchval", "copy_records_to_table"}
 

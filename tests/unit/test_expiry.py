@@ -79,7 +79,7 @@ def test_a_revocation_list_is_not_announced_at_each_renewal() -> None:
 
 def test_recipients_are_the_account_its_administrators_and_the_operators_each_once() -> None:
     one = ending(parties=(JEANNE, SOFTWARE))
-    administrators = [Party(A, "Commune A", email="adm1@a.example"), Party(A, "Commune A", email="adm2@a.example")]
+    administrators = {A: ["adm1@a.example", "adm2@a.example"]}
     assert recipients(one, administrators, ["exploitant@tdt.example"]) == {
         "jeanne@a.example": (JEANNE,),
         "logiciel@editeur.example": (SOFTWARE,),
@@ -88,18 +88,19 @@ def test_recipients_are_the_account_its_administrators_and_the_operators_each_on
         "exploitant@tdt.example": None,
     }
     # the administrator holds an account on it, and is an operator too: one notice, the widest
-    same = [Party(A, "Commune A", email="JEANNE@a.example")]
-    assert recipients(one, same, ["jeanne@A.example"]) == {
+    assert recipients(one, {A: ["JEANNE@a.example"]}, ["jeanne@A.example"]) == {
         "jeanne@a.example": None,
         "logiciel@editeur.example": (SOFTWARE,),
     }
     nobody = ending(parties=(Party(A, "Commune A", "Sans adresse"),))
-    assert recipients(nobody, [], []) == {}
+    assert recipients(nobody, {}, []) == {}
 
 
 @pytest.mark.parametrize("kind", [Kind.SERVER, Kind.STATE, Kind.AUTHORITY, Kind.CRL])
 def test_what_only_the_operator_can_renew_is_told_to_nobody_else(kind: Kind) -> None:
-    assert recipients(ending(kind, parties=(JEANNE,)), [JEANNE], ["e@tdt.example"]) == {"e@tdt.example": None}
+    assert recipients(ending(kind, parties=(JEANNE,)), {A: ["adm@a.example"]}, ["e@tdt.example"]) == {
+        "e@tdt.example": None
+    }
 
 
 def test_the_text_says_what_when_for_whom_and_what_to_do() -> None:
