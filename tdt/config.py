@@ -280,6 +280,8 @@ def _mail_inconsistencies(mail: Mail) -> Iterator[str]:
         yield "[mail] operators: missing; nobody else is told of the end of the server's own certificates"
     if mail.login and mail.tls == "none":
         yield '[mail] tls = "none" would send the password in clear'
+    if mail.login and not mail.password_file:
+        yield "[mail] password_file: missing, as there is a login"
     if mail.timeout <= 0:
         yield "[mail] timeout: must be positive"
 

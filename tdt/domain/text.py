@@ -15,7 +15,11 @@ BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 REPLACEMENT = "\ufffd"
 BEYOND_LATIN1 = re.compile("[^\x00-\xff]")
 
-EMAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}@(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,}", re.A | re.I)
+_ATOM = r"[\w!#$%&'*+/=?^`{|}~-]+"
+EMAIL = re.compile(
+    rf"(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z](?:[a-z0-9-]*[a-z0-9])",
+    re.A | re.I,
+)
 EMAIL_LENGTH = 254
 """RFC 5321: a longer one cannot be delivered."""
 

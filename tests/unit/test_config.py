@@ -98,6 +98,26 @@ poll_seconds = -1.0
     ]
 
 
+def test_a_mail_server_needs_what_it_needs(path: Path) -> None:
+    database = '[database]\ndsn = "x"\n[mail]\n'
+    assert loaded(path, f'{database}port = 25\nsender = "tdt@a.example"\n').mail.host == ""
+    with pytest.raises(ConfigError) as caught:
+        loaded(path, f'{database}host = "h"\ntls = "none"\nlogin = "l"\ntimeout = 0.0\n')
+    with pytest.raises(ConfigError) as addresses:
+        loaded(path, f'{database}host = "h"\nsender = "tdt"\noperators = ["a@b.fr", "a@b.fr\\nBcc: c@d.fr"]\n')
+    assert [fault.split(":")[0] for fault in caught.value.faults] == [
+        "[mail] sender",
+        "[mail] operators",
+        '[mail] tls = "none" would send the password in clear',
+        "[mail] password_file",
+        "[mail] timeout",
+    ]
+    assert addresses.value.faults == [
+        "[mail] 'a@b.fr\\nBcc: c@d.fr': not an e-mail address",
+        "[mail] 'tdt': not an e-mail address",
+    ]
+
+
 def test_a_unix_socket_goes_with_nginx(path: Path) -> None:
     database = '[database]\ndsn = "x"\n'
     assert len(faults(path, database + '[server]\nlisten = "unix:/run/tdt.sock"\n')) == 1

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdt.domain.text import decode_form, escape_html, to_ascii_xml, to_latin1, to_latin1_xml, truncate
+from tdt.domain.text import decode_form, escape_html, is_email, to_ascii_xml, to_latin1, to_latin1_xml, truncate
 from tdt.domain.xml import parse_tree
 
 
@@ -65,3 +65,11 @@ def test_both_xml_forms_are_read_back(text: str) -> None:
 
 def test_truncation_counts_characters() -> None:
     assert truncate("é" * 600, 512) == "é" * 512
+
+
+def test_an_address_is_one_bare_address() -> None:
+    good = ["a@b.fr", "prenom.nom+actes@mairie-de.st-x.example", "o'neil@xn--p1ai.example", f"{'l' * 64}@a.example"]
+    bad = ["", "a", "a@b", "a..b@c.fr", ".a@c.fr", "a.@c.fr", "a b@c.fr", "a@c.fr\n", "<a@c.fr>", "a@c.fr,b@c.fr"]
+    bad += ["é@c.fr", "a@-c.fr", "a@c-.fr", "a@c.f", "a@c.12", f"{'l' * 65}@a.example", f"a@{'x' * 250}.fr", "a@b@c.fr"]
+    assert [text for text in good if not is_email(text)] == []
+    assert [text for text in bad if is_email(text)] == []
