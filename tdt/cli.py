@@ -1,7 +1,6 @@
 """The command line: one command per way to run the program; no logic here."""
 
 import asyncio
-import importlib
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from tdt import log
+from tdt.admin.lazy import Lazy
 from tdt.config import Config, ConfigError, load
 
 CONFIG = click.option(
@@ -23,24 +23,11 @@ CONFIG = click.option(
 )
 
 
-GROUPS = {"certificates": "tdt.admin.certificates"}
-"""Groups of commands in modules of their own: each module holds the group under the same name."""
+GROUPS = {"admin": "tdt.admin.main", "certificates": "tdt.admin.certificates"}
+"""Groups of commands in modules of their own."""
 
 
-class Program(click.Group):
-    """The commands of this file, and those of GROUPS, imported when they are asked for only."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *GROUPS])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in GROUPS:
-            return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(importlib.import_module(GROUPS[cmd_name]), cmd_name)
-        return command
-
-
-@click.group(cls=Program)
+@click.group(cls=Lazy, modules=GROUPS)
 @click.version_option(package_name="tdt")
 def main() -> None:
     """Tiers de télétransmission : ACTES et HELIOS entre une collectivité et l'État."""

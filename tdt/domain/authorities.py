@@ -145,6 +145,11 @@ def is_group_admin_or_super(user: User) -> bool:
     return user.role is Role.SADM or (user.role is Role.GADM and user.group_id is not None)
 
 
+def is_administrator(user: User) -> bool:
+    """SADM, GADM of a group, or ADM of a collectivité."""
+    return is_group_admin_or_super(user) or (user.role is Role.ADM and user.authority_id is not None)
+
+
 def is_active(user: User, authority: Authority | None) -> bool:
     """The account, its collectivité and the group of that collectivité must all be active."""
     if user.status != ACTIVE:

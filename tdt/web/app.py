@@ -8,16 +8,12 @@ import structlog
 from aiohttp import web
 
 from tdt.deps import Deps
-from tdt.domain.authorities import (
-    Principal,
-    is_group_admin_or_super,
-    may,
-)
+from tdt.domain.authorities import Principal, is_administrator, is_group_admin_or_super, may
 from tdt.domain.errors import Forbidden, TdtError, Temporary
 from tdt.domain.identity import Identity
 from tdt.flows.connections import record_refused
 from tdt.web.auth import Authenticator, Unidentified, peer_certificate
-from tdt.web.call import RIGHTS, ROUTE, Access, Call, Route, read_query
+from tdt.web.call import ADMINISTRATORS, RIGHTS, ROUTE, Access, Call, Route, read_query
 from tdt.web.errors import DEPS, IN_FLIGHT, METRICS, answer_errors
 from tdt.web.forms import Form
 from tdt.web.inflight import InFlight
@@ -94,12 +90,14 @@ class Door:
 
 def check_right(route: Route, who: Principal) -> None:
     """Raise Forbidden unless the account may use this endpoint."""
-    if is_group_admin_or_super(who.user) and not route.admins:
-        raise Forbidden("Accès refusé")
-    if route.module is None:
-        return
-    if not may(who, RIGHTS[route.access], route.module):
-        raise Forbidden("Accès refusé")
+    if route.access in ADMINISTRATORS:
+        allowed = is_administrator(who.user) and who.user.role in ADMINISTRATORS[route.access]
+    elif is_group_admin_or_super(who.user) and not route.admins:
+        allowed = False
+    else:
+        allowed = route.module is None or may(who, RIGHTS[route.access], route.module)
+    if not allowed:
+        raise Forbidden(route.denied)
 
 
 def discard(deps: Deps, form: Form) -> None:

@@ -10,7 +10,7 @@ from aiohttp import web
 from tdt.db.content import get_content
 from tdt.db.pool import Connection, Scope, scope_of
 from tdt.deps import Deps
-from tdt.domain.authorities import Module, Principal, Right
+from tdt.domain.authorities import Module, Principal, Right, Role
 from tdt.domain.errors import Forbidden, Refused
 from tdt.domain.identity import Identity
 from tdt.domain.ids import ContentId
@@ -28,6 +28,9 @@ class Access(StrEnum):
     EDIT = "edit"
     PREPARE = "CS"
     TRANSMIT = "TT"
+    ADMINISTER = "administer"
+    ADMINISTER_GROUP = "administer a group"
+    ADMINISTER_ALL = "administer all"
 
 
 RIGHTS: Mapping[Access, Right] = {
@@ -37,6 +40,13 @@ RIGHTS: Mapping[Access, Right] = {
     Access.TRANSMIT: Right.TT,
 }
 """What an access to a module asks of the caller."""
+
+ADMINISTRATORS: Mapping[Access, frozenset[Role]] = {
+    Access.ADMINISTER: frozenset({Role.SADM, Role.GADM, Role.ADM}),
+    Access.ADMINISTER_GROUP: frozenset({Role.SADM, Role.GADM}),
+    Access.ADMINISTER_ALL: frozenset({Role.SADM}),
+}
+"""The roles that an endpoint of administration is for; which objects, `may` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +129,8 @@ class Route:
 
     `door` is the shape of a refusal of the account or of its rights when it differs from `shape`; `page` is where a
     browser is sent back; `admins` admits SADM and GADM; `force_api` answers as with api=1; `takes_body` leaves the
-    body to the handler; `first` is a check that S2LOW makes before it knows the account.
+    body to the handler; `first` is a check that S2LOW makes before it knows the account; `denied` is said to whoever
+    lacks the right.
     """
 
     path: str
@@ -133,6 +144,7 @@ class Route:
     force_api: bool = False
     takes_body: bool = False
     first: Callable[[Fields], None] | None = None
+    denied: str = "Accès refusé"
 
 
 ROUTE = web.RequestKey("route", Route)

@@ -1,0 +1,15 @@
+"""`tdt admin`: the operator's commands on groups, collectivités, accounts and services."""
+
+import click
+
+from tdt.admin.lazy import Lazy
+
+MODULES = {
+    "users": "tdt.admin.users",
+    "services": "tdt.admin.services",
+}
+
+
+@click.group("admin", cls=Lazy, modules=MODULES)
+def admin() -> None:
+    """Administrer : collectivités, comptes, certificats, services."""
