@@ -65,6 +65,10 @@ class Module(StrEnum):
     MAIL = "mail"
 
 
+MODULE_IDS: Mapping[Module, int] = {Module.ACTES: 1, Module.HELIOS: 2, Module.MAIL: 4}
+"""What the wire calls them: `perm_1` in a form, keys of the answers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Authority:
     """A collectivité, with its group of the day. `group_active` is true when it belongs to no group.
