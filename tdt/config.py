@@ -37,6 +37,7 @@ class Server(Section, frozen=True):
     client_certificate: Literal["tls", "nginx"] = "tls"
     connect_authorities: str = ""
     transmit_authorities: str = ""
+    rgs: str = ""
     crl_directory: str = ""
     crl_required: bool = False
     tls_minimum: Literal["1.2", "1.3"] = "1.2"

@@ -10,6 +10,9 @@ REMEMBERED = 4096
 VERDICT_HOLDS = timedelta(minutes=1)
 
 
+Chain = tuple[x509.Certificate, ...]
+
+
 class ChainVerifier:
     """Does a client certificate lead to these authorities? A verdict holds for a minute; a reload forgets it."""
 
@@ -17,30 +20,41 @@ class ChainVerifier:
         # as `openssl verify` does, a chain must end at a self-signed authority
         self._roots = [authority for authority in authorities if authority.issuer == authority.subject]
         self._intermediates = [authority for authority in authorities if authority.issuer != authority.subject]
-        self._verdicts: dict[bytes, tuple[datetime, str]] = {}
+        self._verdicts: dict[bytes, tuple[datetime, Chain, str]] = {}
 
     def refusal(self, der: bytes, now: datetime) -> str:
         """Why the certificate is not accepted, empty when it is."""
-        seen, verdict = self._verdicts.get(der, (None, ""))
-        if seen is not None and timedelta(0) <= now - seen < VERDICT_HOLDS:
-            return verdict
+        return self._verdict(der, now)[1]
+
+    def chain(self, der: bytes, now: datetime) -> Chain:
+        """The certificate, the authority whose key signed it, … up to a root; empty when it is not accepted.
+
+        The same object as long as the verdict holds.
+        """
+        return self._verdict(der, now)[0]
+
+    def _verdict(self, der: bytes, now: datetime) -> tuple[Chain, str]:
+        known = self._verdicts.get(der)
+        if known is not None and timedelta(0) <= now - known[0] < VERDICT_HOLDS:
+            return known[1:]
         if len(self._verdicts) >= REMEMBERED:
             self._verdicts.clear()
-        verdict = self._verify(der, now)
-        self._verdicts[der] = (now, verdict)
-        return verdict
+        chain, refusal = self._verify(der, now)
+        self._verdicts[der] = (now, chain, refusal)
+        return chain, refusal
 
-    def _verify(self, der: bytes, now: datetime) -> str:
+    def _verify(self, der: bytes, now: datetime) -> tuple[Chain, str]:
         if not self._roots:
-            return "aucune autorité n'est acceptée pour la télétransmission"
+            return (), "aucune autorité n'est acceptée pour la télétransmission"
         builder = PolicyBuilder().store(Store(self._roots)).time(now)
         # client certificates rarely carry a SAN, which the usual profile demands
         builder = builder.extension_policies(ca_policy=_authority_policy(), ee_policy=ExtensionPolicy.permit_all())
         try:
-            builder.build_client_verifier().verify(x509.load_der_x509_certificate(der), self._intermediates)
+            verifier = builder.build_client_verifier()
+            verified = verifier.verify(x509.load_der_x509_certificate(der), self._intermediates)
         except (VerificationError, ValueError) as error:
-            return str(error)
-        return ""
+            return (), str(error)
+        return tuple(verified.chain), ""
 
 
 def _authority_policy() -> ExtensionPolicy:

@@ -6,13 +6,16 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
+from tdt.domain.rgs import Holder, Level
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """A client certificate whose chain the TLS layer has verified.
 
     `transmit`: its chain also leads to the authorities accepted for télétransmission (what S2LOW calls an RGS
-    connexion: a directory of authorities, no policy identifiers). `refusal` says why when it does not.
+    connexion) and, where RGS levels are declared (rgs.toml), it has one. `refusal` says in French why when it may not.
+    `level`, `holder`: NONE and None where no level is declared; `policies`: its policy identifiers, in dotted form.
     """
 
     certificate_hash: str
@@ -22,6 +25,9 @@ class Identity:
     not_after: datetime
     transmit: bool
     refusal: str = ""
+    level: Level = Level.NONE
+    holder: Holder | None = None
+    policies: tuple[str, ...] = ()
 
 
 def certificate_hash(der: bytes) -> str:

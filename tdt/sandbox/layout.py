@@ -71,6 +71,7 @@ def write_config(layout: Layout, settings: Settings, dsns: Dsns) -> None:
             "key": str(pki.server.key),
             "connect_authorities": str(pki.connect),
             "transmit_authorities": str(pki.transmit),
+            "rgs": str(pki.rgs) if pki.rgs.exists() else "",
             "crl_directory": str(pki.crl),
             "crl_required": True,
             "shutdown_seconds": 10.0,

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tdt.sandbox.rgs import ORGANIZATION, PERSON_AUTHORITY, PERSON_POLICY, RGS_TOML, SOFTWARE_AUTHORITY, SOFTWARE_POLICY
+
 LIFETIME = timedelta(days=3650)
 BACKDATE = timedelta(hours=1)
 """Clocks differ a little."""
@@ -54,6 +56,11 @@ class Pki:
     def transmit(self) -> Path:
         """The authorities whose certificates may télétransmettre."""
         return self.directory / "transmit"
+
+    @property
+    def rgs(self) -> Path:
+        """Which policies of these authorities stand for which level; a directory of an earlier version has none."""
+        return self.directory / "rgs.toml"
 
     @property
     def crl(self) -> Path:
@@ -100,6 +107,7 @@ class _Wish:
     key: Key
     addresses: tuple[str, ...] = ()
     ended: timedelta = timedelta(0)
+    policy: str = ""
 
 
 def make_pki(directory: Path, now: datetime) -> Pki:
@@ -118,13 +126,14 @@ def make_pki(directory: Path, now: datetime) -> Pki:
 def _make_field(pki: Pki, now: datetime) -> None:
     """Root, one authority for software (RGS*), one for persons (RGS**), server, clients, revocation lists."""
     root = _new_root("TDT bac à sable", now)
-    software = _new_authority("TDT bac à sable - serveurs RGS une étoile", root, now)
-    persons = _new_authority("TDT bac à sable - personnes RGS deux étoiles", root, now)
+    software = _new_authority(SOFTWARE_AUTHORITY, root, now)
+    persons = _new_authority(PERSON_AUTHORITY, root, now)
     stranger = _new_root("Autorité inconnue", now)
     _write_certificates(pki.root, [root.certificate])
     for folder in (pki.connect, pki.transmit):
         for name, authority in (("racine", root), ("serveurs", software), ("personnes", persons)):
             _write_certificates(folder / f"{name}.pem", [authority.certificate])
+    pki.rgs.write_text(RGS_TOML, encoding="utf-8")
 
     server = _Wish(
         _name("Serveur du bac à sable"), ExtendedKeyUsageOID.SERVER_AUTH, _ec_key(), ("localhost", "127.0.0.1", "::1")
@@ -138,7 +147,8 @@ def _make_field(pki: Pki, now: datetime) -> None:
     for name, key in keys.items():
         issuer = persons if name in PERSONS else stranger if name == UNKNOWN else software
         ended = timedelta(days=2) if name == "expired" else timedelta(0)
-        wish = _Wish(_client_name(name), ExtendedKeyUsageOID.CLIENT_AUTH, key, ended=ended)
+        policy = PERSON_POLICY if name in PERSONS else SOFTWARE_POLICY
+        wish = _Wish(_client_name(name), ExtendedKeyUsageOID.CLIENT_AUTH, key, ended=ended, policy=policy)
         issued[name] = _write_pair(pki.client(name), wish, issuer, now)
     _write_crl(pki.crl / "racine.crl", root, [], now)
     _write_crl(pki.crl / "serveurs.crl", software, [issued["revoked"]], now)
@@ -167,7 +177,7 @@ def _make_state(pki: Pki, now: datetime) -> None:
 # ---------------------------------------------------------------------------------------------- names and keys
 
 
-def _name(common_name: str, organization: str = "Bac à sable", unit: str = "") -> x509.Name:
+def _name(common_name: str, organization: str = ORGANIZATION, unit: str = "") -> x509.Name:
     attributes = [
         x509.NameAttribute(NameOID.COUNTRY_NAME, "FR"),
         x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
@@ -230,6 +240,9 @@ def _sign(wish: _Wish, authority: _Authority, now: datetime) -> x509.Certificate
     builder = builder.add_extension(x509.ExtendedKeyUsage([wish.usage]), critical=False)
     if wish.addresses:  # client certificates of the field rarely have one
         builder = builder.add_extension(x509.SubjectAlternativeName(_alternatives(wish.addresses)), critical=False)
+    if wish.policy:
+        policy = x509.PolicyInformation(x509.ObjectIdentifier(wish.policy), None)
+        builder = builder.add_extension(x509.CertificatePolicies([policy]), critical=False)
     return builder.sign(issuer.key, hashes.SHA256())
 
 

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 
-from tdt.certificates.chain import VERDICT_HOLDS, ChainVerifier
+from tdt.certificates.chain import VERDICT_HOLDS
 from tdt.certificates.files import Stamp, read_certificates, stamp
 from tdt.certificates.revocation import Revocations, read_crls
+from tdt.certificates.rgs import Assessor, load_issuers
 from tdt.config import Server
 from tdt.domain.identity import Identity, certificate_hash
 from tdt.web.handshake import telling_object
@@ -22,7 +23,7 @@ REMEMBERED = 4096
 @dataclass(frozen=True, slots=True)
 class _State:
     context: ssl.SSLContext | None
-    transmit: ChainVerifier
+    transmit: Assessor
     revocations: Revocations
     stamp: Stamp
     revoked: dict[bytes, tuple[datetime, str]] = field(default_factory=dict)
@@ -53,6 +54,7 @@ class Trust:
             server.key,
             server.connect_authorities,
             server.transmit_authorities,
+            server.rgs,
             server.crl_directory,
         )
         self._leaves: OrderedDict[bytes, _Leaf] = OrderedDict()
@@ -95,15 +97,18 @@ class Trust:
     def identify(self, der: bytes) -> Identity:
         """Who the certificate says that its holder is. Raises ValueError when it cannot be read."""
         leaf = self._leaf(der)
-        refusal = self._state.transmit.refusal(der, self._now())
+        found = self._state.transmit.assess(der, self._now())
         return Identity(
             certificate_hash=leaf.hash,
             der=der,
             subject_dn=leaf.subject_dn,
             issuer_dn=leaf.issuer_dn,
             not_after=leaf.not_after,
-            transmit=not refusal,
-            refusal=refusal,
+            transmit=not found.refusal,
+            refusal=found.refusal,
+            level=found.level,
+            holder=found.holder,
+            policies=found.policies,
         )
 
     def _leaf(self, der: bytes) -> _Leaf:
@@ -122,7 +127,7 @@ class Trust:
         authorities = read_certificates(server.connect_authorities)
         return _State(
             context=build_context(server, lambda: self.context, self._objects) if tls else None,
-            transmit=ChainVerifier(read_certificates(server.transmit_authorities)),
+            transmit=Assessor(read_certificates(server.transmit_authorities), load_issuers(server.rgs)),
             revocations=Revocations(authorities, read_crls(server.crl_directory)),
             stamp=seen,
         )
