@@ -87,6 +87,16 @@ create index service_parent on service (parent_id);
 create index service_member_account on service_member (account_id);
 create index account_permission_authority on account_permission (authority_id);
 
+-- Every account of a certificate, whatever its collectivité: two accounts must never be one when their bearer connects.
+create function tdt_certificate_holders(hash text) returns table (id bigint, login text, forwarded text)
+    language sql
+    stable
+    security definer set search_path = public, pg_temp
+    begin atomic
+        select a.id, coalesce(a.login, ''), a.certificate_rgs_2_etoiles from account a
+        where a.certificate_hash = hash order by a.id;
+    end;
+
 -- Passwords that were refused, by account and address of the client, until one is accepted or the window ends.
 create table login_failure (
     account_id bigint not null references account,

@@ -698,6 +698,20 @@ create table worker (
 );
 grant delete, insert, select, update on worker to tdt_app;
 
+CREATE OR REPLACE FUNCTION public.tdt_certificate_holders(hash text)
+ RETURNS TABLE(id bigint, login text, forwarded text)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+BEGIN ATOMIC
+ SELECT a.id,
+     COALESCE(a.login, ''::text) AS "coalesce",
+     a.certificate_rgs_2_etoiles
+    FROM account a
+   WHERE (a.certificate_hash = tdt_certificate_holders.hash)
+   ORDER BY a.id;
+END;
+
 CREATE OR REPLACE FUNCTION public.tdt_in_group(owner bigint, group_text text)
  RETURNS boolean
  LANGUAGE sql

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from tdt.config import Config
 from tdt.db.content import get_content, insert_contents, move_to_archive, stream_content
-from tdt.db.pool import Connection, Pool, Scope, open_pool, transaction
+from tdt.db.pool import Connection, Pool, Scope, open_pool, scope_of, transaction
 from tdt.documents.spool import Spool
+from tdt.domain.audit import Actor
 from tdt.domain.content import Body
+from tdt.domain.errors import Forbidden
 from tdt.domain.ids import AuthorityId, ContentId
 from tdt.queue.postgres import PostgresWakeups
 from tdt.queue.wakeups import Ring, Wakeups
@@ -38,6 +40,13 @@ class Deps:
     def transaction(self, scope: Scope) -> AbstractAsyncContextManager[Connection]:
         """A transaction that speaks for one authority, or for the system."""
         return transaction(self.pool, scope, self.config.database.wait_seconds)
+
+    def acting(self, by: Actor) -> AbstractAsyncContextManager[Connection]:
+        """A transaction that sees what this actor may see: what is of another collectivité is as unknown as nothing."""
+        scope = scope_of(by.who.user if by.who is not None else None)
+        if scope is None:
+            raise Forbidden("Accès refusé")
+        return self.transaction(scope)
 
     async def keep(
         self, connection: Connection, authority: AuthorityId | None, bodies: Sequence[Body]

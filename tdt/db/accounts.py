@@ -1,24 +1,26 @@
-"""Accounts: who a certificate is, what each may do, which services make colleagues."""
+"""Accounts: who a certificate is, what each may do, who is whose colleague."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from tdt.db.authorities import AUTHORITY_COLUMNS, AUTHORITY_TABLES, read_authority
 from tdt.db.pool import Connection, Record
-from tdt.domain.authorities import Authority, Module, Owner, Permission, Role, User
+from tdt.domain.authorities import ACTIVE, Authority, Module, Owner, Permission, Role, User
 from tdt.domain.ids import AccountId, AuthorityId, GroupId
 
 Account = tuple[User, Authority | None, str | None]
 """A user, its collectivité, the hash of its password when it has one."""
 
+ACCOUNT_COLUMNS = """u.id, u.authority_id, u.group_id, u.role, u.status, u.name, u.givenname, u.email, u.telephone,
+    u.login, u.certificate_hash, u.subject_dn, u.issuer_dn, u.certificate_not_after, u.password_hash,
+    (select coalesce(jsonb_object_agg(p.module, p.permission), '{}') from account_permission p
+        where p.account_id = u.id) as permissions,
+    to_jsonb(x) - 'modules' as authority, x.modules as authority_modules"""
+ACCOUNT_TABLES = f"""account u
+    left join lateral (select {AUTHORITY_COLUMNS} from {AUTHORITY_TABLES} where a.id = u.authority_id) x on true"""
+
 FIND_ACCOUNTS = f"""
-    select u.id, u.authority_id, u.group_id, u.role, u.status, u.name, u.givenname, u.email, u.telephone, u.login,
-        u.certificate_hash, u.subject_dn, u.issuer_dn, u.certificate_not_after, u.password_hash,
-        (select coalesce(jsonb_object_agg(p.module, p.permission), '{{}}') from account_permission p
-            where p.account_id = u.id) as permissions,
-        to_jsonb(x) - 'modules' as authority, x.modules as authority_modules
-    from account u left join lateral (select {AUTHORITY_COLUMNS} from {AUTHORITY_TABLES} where a.id = u.authority_id) x
-        on true
+    select {ACCOUNT_COLUMNS} from {ACCOUNT_TABLES}
     where u.certificate_hash = $1 and rtrim(u.certificate_rgs_2_etoiles, E'\\n') = $2 order by u.id"""
 
 
@@ -27,10 +29,11 @@ async def find_accounts(connection: Connection, certificate_hash: str, rgs2: str
 
     `rgs2` is the PEM text of the certificate forwarded by the software, without its final newline (empty: none).
     """
-    return [_account(row) for row in await connection.fetch(FIND_ACCOUNTS, certificate_hash, rgs2)]
+    return [read_account(row) for row in await connection.fetch(FIND_ACCOUNTS, certificate_hash, rgs2)]
 
 
-def _account(row: Record) -> Account:
+def read_account(row: Record) -> Account:
+    """The account of a row that holds ACCOUNT_COLUMNS."""
     authority = None
     if row["authority_id"] is not None:
         authority = read_authority({**row["authority"], "modules": row["authority_modules"]})
@@ -97,36 +100,26 @@ class NewAccount:
     certificate_not_after: datetime | None = None
     login: str | None = None
     password_hash: str | None = None
+    certificate_serial: str = ""
+    certificate_not_before: datetime | None = None
+    status: int = ACTIVE
 
 
 INSERT_ACCOUNT = """
     insert into account (role, name, certificate_hash, authority_id, group_id, givenname, email, telephone,
-        certificate, certificate_rgs_2_etoiles, subject_dn, issuer_dn, certificate_not_after, login, password_hash)
-    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) returning id"""
+        certificate, certificate_rgs_2_etoiles, subject_dn, issuer_dn, certificate_not_after, login, password_hash,
+        certificate_serial, certificate_not_before, status)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) returning id"""
 
 
 async def insert_account(connection: Connection, new: NewAccount) -> AccountId:
     """Record an account. Conflict (account_identity) when the certificate and login are taken."""
-    return AccountId(
-        await connection.fetchval(
-            INSERT_ACCOUNT,
-            new.role,
-            new.name,
-            new.certificate_hash,
-            new.authority_id,
-            new.group_id,
-            new.givenname,
-            new.email,
-            new.telephone,
-            new.certificate,
-            new.forwarded_certificate,
-            new.subject_dn,
-            new.issuer_dn,
-            new.certificate_not_after,
-            new.login,
-            new.password_hash,
-        )
-    )
+    return AccountId(await connection.fetchval(INSERT_ACCOUNT, *account_values(new)))
+
+
+def account_values(new: NewAccount) -> tuple[object, ...]:
+    """The values of an account, in the order of its fields: that of INSERT_ACCOUNT's columns."""
+    return tuple(getattr(new, name) for name in NewAccount.__dataclass_fields__)
 
 
 INSERT_PERMISSION = """
@@ -139,26 +132,6 @@ async def insert_permission(
 ) -> None:
     """Say what an account may do in a module; a second call replaces the first."""
     await connection.execute(INSERT_PERMISSION, account, authority, module, permission)
-
-
-async def insert_service(connection: Connection, authority: AuthorityId, name: str, parent: int | None = None) -> int:
-    """Record a service of a collectivité, under another one if given."""
-    service: int = await connection.fetchval(
-        "insert into service (authority_id, parent_id, name) values ($1, $2, $3) returning id", authority, parent, name
-    )
-    return service
-
-
-async def insert_service_member(
-    connection: Connection, service: int, account: AccountId, authority: AuthorityId
-) -> None:
-    """Put an account in a service: its members are colleagues."""
-    await connection.execute(
-        "insert into service_member (service_id, account_id, authority_id) values ($1, $2, $3)",
-        service,
-        account,
-        authority,
-    )
 
 
 @dataclass(frozen=True, slots=True)

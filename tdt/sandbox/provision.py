@@ -8,7 +8,7 @@ from argon2 import PasswordHasher
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tdt.db import accounts, authorities, routes
+from tdt.db import accounts, authorities, routes, services
 from tdt.db.pool import Connection, open_pool, transaction
 from tdt.domain.authorities import Module, Permission, Role
 from tdt.domain.identity import certificate_hash
@@ -167,9 +167,9 @@ async def _insert(connection: Connection, pki: Pki, settings: Settings) -> dict[
         person.name: await _insert_account(connection, person, ids, _new_account(person, pki, settings, group))
         for person in ACCOUNTS
     }
-    service = await accounts.insert_service(connection, ids["A"], "Secrétariat général")
+    service = await services.insert_service(connection, ids["A"], "Secrétariat général")
     for name in SERVICE:
-        await accounts.insert_service_member(connection, service, people[name], ids["A"])
+        await services.insert_service_member(connection, service, people[name], ids["A"])
     return ids
 
 

@@ -1,13 +1,16 @@
 """The one table of the S2LOW endpoints: path, handler, right, answer shape. Any method, as S2LOW."""
 
 from tdt.domain.authorities import Module
-from tdt.web import account, actes, helios
+from tdt.web import account, actes, admin_services, admin_users, helios
 from tdt.web.call import Access, Route
 from tdt.web.s2low import Shape
 
 ACTES_HOME = "/modules/actes/"
 ACTES_INDEX = "/modules/actes/index.php"
 HELIOS_INDEX = "/modules/helios/index.php"
+USER_LIST = "/admin/users/admin_users.php"
+USER_EDIT = "/admin/users/admin_user_edit.php"
+SERVICES = "/admin/services/admin_services.php"
 ADD_ACTE = "/modules/actes/actes_transac_add.php"
 
 ROUTES = (
@@ -107,4 +110,45 @@ ROUTES = (
         page=HELIOS_INDEX,
         admins=True,
     ),
+    Route(
+        "/admin/users/admin_user_edit_handler.php",
+        admin_users.user_edit,
+        Access.ADMINISTER,
+        Shape.JSON,
+        page=USER_LIST,
+        takes_body=True,
+    ),
+    Route(
+        "/admin/users/admin_user_detail.php",
+        admin_users.user_detail,
+        Access.ADMINISTER,
+        Shape.JSON,
+        force_api=True,
+        denied="Accés refusé",
+    ),
+    Route("/admin/users/admin_users.php", admin_users.users, Access.ADMINISTER, Shape.BROWSER),
+    Route("/admin/users/admin_users_role.php", admin_users.users_role, Access.ADMINISTER, Shape.JSON, force_api=True),
+    Route(
+        "/admin/users/admin_user_download_cert.php", admin_users.user_download_cert, Access.ADMINISTER, Shape.BROWSER
+    ),
+    Route(
+        "/admin/users/do_modif_bulk_certif.php",
+        admin_users.bulk_certificate,
+        Access.ADMINISTER,
+        Shape.JSON,
+        page=USER_LIST,
+        takes_body=True,
+    ),
+    Route(
+        "/admin/users/add-user-to-service.php",
+        admin_users.add_user_to_service,
+        Access.ADMINISTER,
+        Shape.JSON,
+        page=USER_EDIT,
+    ),
+    Route(
+        "/admin/services/add-service-user.php", admin_services.add_service, Access.ADMINISTER, Shape.JSON, page=SERVICES
+    ),
+    Route("/admin/services/list-service.php", admin_services.list_service, Access.ADMINISTER, Shape.JSON),
+    Route("/admin/modules/admin_modules.php", admin_services.modules, Access.ADMINISTER_GROUP, Shape.JSON),
 )
