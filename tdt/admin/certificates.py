@@ -1,4 +1,4 @@
-"""`tdt certificates`: the calendar of every certificate in play."""
+"""`tdt certificates`: the calendar of every certificate in play; the RGS levels."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import click
 
 from tdt.admin.calendar import KIND, WITHIN, show_calendar
 from tdt.admin.door import CONFIG, JSON
+from tdt.admin.rgs import rgs
 
 
 @click.group("certificates", invoke_without_command=True)
@@ -18,3 +19,6 @@ def certificates(context: click.Context, path: Path, within: int | None, kind: s
     """Certificats en jeu et leur date de fin : comptes, serveur, liaisons avec l'État, autorités, révocations."""
     if context.invoked_subcommand is None:
         show_calendar(path, within, kind, as_json)
+
+
+certificates.add_command(rgs)

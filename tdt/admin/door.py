@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import click
 
@@ -38,20 +38,35 @@ def operator() -> Actor:
     return Actor(Source.CLI, None, getpass.getuser())
 
 
+def configuration(path: Path) -> Config:
+    """The configuration; its faults are told, one a line, and end the command."""
+    try:
+        return load(path)
+    except ConfigError as error:
+        misconfigured(error)
+
+
+def misconfigured(error: ConfigError) -> NoReturn:
+    """Tell the faults, one a line, and end the command."""
+    for fault in error.faults:
+        click.echo(fault, err=True)
+    sys.exit(MISCONFIGURED)
+
+
+def refused(message: str) -> NoReturn:
+    """Tell why nothing was done, and end the command."""
+    click.echo(message, err=True)
+    sys.exit(REFUSED)
+
+
 def run(path: Path, work: Callable[[Deps], Awaitable[Result]]) -> Result:
     """Do some work with the program's dependencies; an error is told in one line, and ends the command."""
-    try:
-        config = load(path)
-    except ConfigError as error:
-        for fault in error.faults:
-            click.echo(fault, err=True)
-        sys.exit(MISCONFIGURED)
+    config = configuration(path)
     log.configure("error", config.log.format)
     try:
         return asyncio.run(_with_deps(config, work))
     except TdtError as error:
-        click.echo(f"{error.code} : {error.message}", err=True)
-        sys.exit(REFUSED)
+        refused(f"{error.code} : {error.message}")
 
 
 async def _with_deps(config: Config, work: Callable[[Deps], Awaitable[Result]]) -> Result:

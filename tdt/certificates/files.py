@@ -1,5 +1,6 @@
 """The files of certificates, keys and revocation lists that the configuration names: read, listed, watched."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,3 +41,16 @@ def stamp(paths: Sequence[str]) -> Stamp:
     """What changes when any of these files or directories changes."""
     stats = [(file, file.stat()) for path in paths for file in list_files(path)]
     return tuple((str(file), stat.st_mtime_ns, stat.st_size) for file, stat in stats)
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old one or the new one, whole; the rights of the old one are kept."""
+    making = path.with_name(f".{path.name}.making")
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    descriptor = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)
+        file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+    making.rename(path)

@@ -83,7 +83,7 @@ def _authority_faults(table: Any) -> Iterator[str]:
         return
     yield from _key_faults(table, AuthorityEntry, skip="policy")
     subject, sha256 = table.get("subject"), table.get("sha256")
-    if isinstance(subject, str) and not _normal_name(subject):
+    if isinstance(subject, str) and not normal_name(subject):
         yield f"subject: {subject!r} is not a distinguished name (RFC 4514)"
     if isinstance(sha256, str) and sha256 and not SHA256.fullmatch(_plain_digest(sha256)):
         yield "sha256: must be 64 hexadecimal digits"
@@ -137,7 +137,7 @@ def _doubles(issuers: Iterable[Issuer]) -> Iterator[str]:
 
 def _issuer(entry: AuthorityEntry) -> Issuer:
     policies = tuple(Policy(policy.oid, Level(policy.level), policy.holder) for policy in entry.policy)
-    return Issuer(_normal_name(entry.subject), _plain_digest(entry.sha256), policies, entry.revocation)
+    return Issuer(normal_name(entry.subject), _plain_digest(entry.sha256), policies, entry.revocation)
 
 
 def is_oid(text: str) -> bool:
@@ -148,7 +148,7 @@ def is_oid(text: str) -> bool:
         return False
 
 
-def _normal_name(subject: str) -> str:
+def normal_name(subject: str) -> str:
     """The name as cryptography writes it, whatever the escapes; empty if it is none."""
     try:
         return x509.Name.from_rfc4514_string(subject).rfc4514_string()
