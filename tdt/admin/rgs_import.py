@@ -10,7 +10,7 @@ import click
 from tdt.admin.door import CONFIG, JSON, Row, configuration, misconfigured, refused, show
 from tdt.certificates import authority_directories
 from tdt.certificates.files import read_certificates, replace_file
-from tdt.certificates.rgs import is_oid, load_issuers
+from tdt.certificates.rgs import is_policy, load_issuers
 from tdt.certificates.rgs_import import (
     DEFAULT_STATUSES,
     Authority,
@@ -65,8 +65,8 @@ def read_map(_context: click.Context, _parameter: click.Parameter, values: Seque
         key = key.removeprefix("urn:oid:")
         if level not in (Level.ONE, Level.TWO) or holder not in list(Holder):
             raise click.BadParameter(f'{value} : attendu OID-ou-URI="*":server, "**":person…')
-        if not is_oid(key) and ":" not in key:
-            raise click.BadParameter(f"{value} : « {key} » n'est ni un OID ni une URI")
+        if not is_policy(key) and ":" not in key:
+            raise click.BadParameter(f"{value} : « {key} » n'est ni l'OID d'une politique ni une URI")
         if key in mapped:
             raise click.BadParameter(f"{key} est donné deux fois")
         mapped[key] = (Level(level), Holder(holder))
@@ -143,7 +143,10 @@ def _import_list(order: _Order, now: datetime) -> None:
         raise TrustedListError("aucun service en règle de la liste ne correspond à --map")
     output = _output(order)
     text = output.read_text(encoding="utf-8") if output.exists() else ""
-    new, changes = merge_list(text, trusted, selection.authorities)
+    try:
+        new, changes = merge_list(text, trusted, selection.authorities)
+    except ConfigError as error:
+        raise ConfigError([f"{output}: {fault}" for fault in error.faults]) from error
     files, gone = (
         ({}, [])
         if order.authorities is None

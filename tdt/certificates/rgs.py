@@ -102,11 +102,8 @@ def _policy_faults(table: Any) -> Iterator[str]:
         return
     yield from _key_faults(table, PolicyEntry)
     oid, level = table.get("oid"), table.get("level")
-    if isinstance(oid, str):
-        if not is_oid(oid):
-            yield f"oid: {oid!r} is not an object identifier"
-        elif oid == ANY_POLICY:
-            yield f"oid: {oid} (any policy) stands for no level"
+    if isinstance(oid, str) and not is_policy(oid):
+        yield f"oid: {oid!r} is not the identifier of a policy"
     if isinstance(level, str) and level not in (Level.ONE, Level.TWO):
         yield f'level: {level!r}, must be "*" or "**"'
 
@@ -140,10 +137,10 @@ def _issuer(entry: AuthorityEntry) -> Issuer:
     return Issuer(normal_name(entry.subject), _plain_digest(entry.sha256), policies, entry.revocation)
 
 
-def is_oid(text: str) -> bool:
-    """Is this an object identifier in dotted form?"""
+def is_policy(oid: str) -> bool:
+    """Is this an object identifier in dotted form, that can stand for a level?"""
     try:
-        return x509.ObjectIdentifier(text).dotted_string == text
+        return x509.ObjectIdentifier(oid).dotted_string == oid != ANY_POLICY
     except ValueError:
         return False
 

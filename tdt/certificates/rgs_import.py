@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tdt.certificates.files import replace_file
-from tdt.certificates.rgs import fingerprint, is_oid, normal_name, read_issuers
+from tdt.certificates.rgs import fingerprint, is_policy, normal_name, read_issuers
 from tdt.certificates.trusted_list import Service, TrustedList, TrustedListError
 from tdt.domain.rgs import Holder, Issuer, Level, Policy
 
@@ -60,42 +60,46 @@ def select(trusted: TrustedList, mapped: Mapped, statuses: Sequence[str], now: d
     notes: list[str] = []
     for service in trusted.services:
         policies, left = _policies(service, mapped)
-        notes += [f"{service.provider} / {service.name} : {note}" for note in left]
+        notes += [f"{_label(service)} : {note}" for note in left]
         if not policies:
             continue
         if reason := _out_of_order(service, statuses, now):
-            notes.append(f"{service.provider} / {service.name} : laissé de côté, {reason}")
+            notes.append(f"{_label(service)} : laissé de côté, {reason}")
             continue
         for certificate in service.certificates:
             if reason := _no_authority(certificate, now):
-                notes.append(f"{service.provider} / {service.name} : laissé de côté, {reason}")
+                notes.append(f"{_label(service)} : laissé de côté, {reason}")
             else:
-                _merge(found, certificate, f"{service.provider} / {service.name}", policies)
+                _merge(found, certificate, service, policies.values())
     return Selection(tuple(found.values()), tuple(dict.fromkeys(notes)))
 
 
 def _policies(service: Service, mapped: Mapped) -> tuple[dict[str, Policy], list[str]]:
     """What the service's policies stand for. An OID of the table comes before an URI."""
-    by_uri: dict[str, Policy] = {}
-    by_oid: dict[str, Policy] = {}
+    found: dict[str, Policy] = {}
     notes = []
     for one in service.qualifications:
-        by_oid |= {oid: Policy(oid, *mapped[oid]) for oid in one.named if oid in mapped}
+        _add(found, service, (Policy(oid, *mapped[oid]) for oid in one.named if oid in mapped))
         for uri in (*one.qualifiers, *service.informations):
             if uri not in mapped:
                 continue
-            if untold := [oid for oid in one.named if oid not in one.enough and oid not in mapped]:
-                notes.append(f"{uri} y dépend d'autres conditions que {', '.join(untold)} : citez l'OID dans --map")
-            for oid in one.enough:
-                known, policy = by_uri.get(oid), Policy(oid, *mapped[uri])
-                if known is not None and known != policy and oid not in mapped:
-                    raise TrustedListError(
-                        f"{service.provider} / {service.name} : {oid} aurait deux niveaux, citez-le dans --map"
-                    )
-                by_uri[oid] = policy
+            alone = (oid for oid in one.enough if oid not in mapped and is_policy(oid))
+            _add(found, service, (Policy(oid, *mapped[uri]) for oid in alone))
+            if others := [oid for oid in one.named if oid not in one.enough and oid not in mapped]:
+                notes.append(f"{uri} y dépend d'autres conditions que {', '.join(others)} : citez l'OID dans --map")
     if not service.qualifications and any(uri in mapped for uri in service.informations):
         notes.append("aucune politique n'y est nommée : déclarez-la à la main dans rgs.toml")
-    return {oid: policy for oid, policy in (by_uri | by_oid).items() if is_oid(oid)}, notes
+    return found, notes
+
+
+def _add(found: dict[str, Policy], service: Service, policies: Iterable[Policy]) -> None:
+    for policy in policies:
+        if found.setdefault(policy.oid, policy) != policy:
+            raise TrustedListError(f"{_label(service)} : {policy.oid} aurait deux niveaux, citez-le dans --map")
+
+
+def _label(service: Service) -> str:
+    return f"{service.provider} / {service.name}"
 
 
 def _out_of_order(service: Service, statuses: Sequence[str], now: datetime) -> str:
@@ -126,18 +130,15 @@ def is_authority(certificate: x509.Certificate) -> bool:
 
 
 def _merge(
-    found: dict[str, Authority], certificate: x509.Certificate, label: str, policies: Mapping[str, Policy]
+    found: dict[str, Authority], certificate: x509.Certificate, service: Service, policies: Iterable[Policy]
 ) -> None:
     """One entry for a certificate that several services share."""
-    digest, subject = fingerprint(certificate), certificate.subject.rfc4514_string()
+    digest = fingerprint(certificate)
     known = found.get(digest)
     merged = {policy.oid: policy for policy in known.issuer.policies} if known else {}
-    for oid, policy in policies.items():
-        if merged.setdefault(oid, policy) != policy:
-            raise TrustedListError(f"« {subject} » : {oid} aurait deux niveaux, citez-le dans --map")
-    ordered = tuple(merged[oid] for oid in sorted(merged))
-    issuer = Issuer(subject, digest, ordered)
-    found[digest] = Authority(certificate, known.label if known else label, issuer)
+    _add(merged, service, policies)
+    issuer = Issuer(certificate.subject.rfc4514_string(), digest, tuple(merged[oid] for oid in sorted(merged)))
+    found[digest] = Authority(certificate, known.label if known else _label(service), issuer)
 
 
 # ---------------------------------------------------------------------------------------------- rgs.toml
