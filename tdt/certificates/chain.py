@@ -47,8 +47,7 @@ class ChainVerifier:
         if not self._roots:
             return (), "aucune autorité n'est acceptée pour la télétransmission"
         builder = PolicyBuilder().store(Store(self._roots)).time(now)
-        # client certificates rarely carry a SAN, which the usual profile demands
-        builder = builder.extension_policies(ca_policy=_authority_policy(), ee_policy=ExtensionPolicy.permit_all())
+        builder = builder.extension_policies(ca_policy=_authority_policy(), ee_policy=_any_extension())
         try:
             verifier = builder.build_client_verifier()
             verified = verifier.verify(x509.load_der_x509_certificate(der), self._intermediates)
@@ -57,9 +56,17 @@ class ChainVerifier:
         return tuple(verified.chain), ""
 
 
+def _any_extension() -> ExtensionPolicy:
+    """Client certificates rarely carry a SAN, which the usual profile demands.
+
+    Critical policies are no fault: nobody demands one here (RFC 5280 §6.1.1), their level is judged apart (rgs).
+    """
+    return ExtensionPolicy.permit_all().may_be_present(x509.CertificatePolicies, Criticality.AGNOSTIC, None)
+
+
 def _authority_policy() -> ExtensionPolicy:
     return (
-        ExtensionPolicy.permit_all()
+        _any_extension()
         .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _check_is_authority)
         .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _check_may_sign)
     )

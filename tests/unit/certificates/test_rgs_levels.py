@@ -44,6 +44,7 @@ def issue(
     issuer: Signer | None = None,
     ca: bool = True,
     policies: tuple[str, ...] = (),
+    critical: bool = False,
     key: ec.EllipticCurvePrivateKey | None = None,
     life: tuple[datetime, datetime] = (NOW - 30 * DAY, NOW + 30 * DAY),
 ) -> Signer:
@@ -61,7 +62,7 @@ def issue(
     )
     if policies:
         known = [x509.PolicyInformation(x509.ObjectIdentifier(oid), None) for oid in policies]
-        builder = builder.add_extension(x509.CertificatePolicies(known), critical=False)
+        builder = builder.add_extension(x509.CertificatePolicies(known), critical=critical)
     return Signer(builder.sign(issuer.key if issuer else key, hashes.SHA256()), key)
 
 
@@ -120,6 +121,13 @@ def test_an_authority_renewed_with_its_key_is_declared_by_either_certificate() -
         for declared in (LISTED, RENEWED):
             assessor = Assessor(certificates, [entry(declared, pinned=True)])
             assert assessor.assess(leaf(LISTED, STAR).der, NOW).level is Level.ONE
+
+
+def test_policies_may_be_critical() -> None:
+    middle = issue("critical", ROOT_CA, policies=(STAR,), critical=True)
+    certificate = issue("leaf", middle, ca=False, policies=(STAR,), critical=True)
+    assessor = Assessor([ROOT_CA.certificate, middle.certificate], [entry(middle)])
+    assert assessor.assess(certificate.der, NOW).level is Level.ONE
 
 
 def test_without_any_entry_the_directory_decides_alone() -> None:
