@@ -71,6 +71,11 @@ class Limits(Section, frozen=True):
     files: int = 200
 
 
+class Login(Section, frozen=True):
+    failures: int = 10
+    window_seconds: float = 900.0
+
+
 class Queue(Section, frozen=True):
     url: str = ""
     url_file: str = ""
@@ -147,6 +152,7 @@ class Config(Section, frozen=True):
     spool: Spool = Spool()
     content: Content = Content()
     limits: Limits = Limits()
+    login: Login = Login()
     queue: Queue = Queue()
     worker: Worker = Worker()
     actes: Actes = Actes()
@@ -263,6 +269,9 @@ def _inconsistencies(config: Config) -> Iterator[str]:
         yield "[server] processes: only one can serve a unix socket; start several, each with its own socket"
     if config.worker.dead_after_seconds < 2 * config.worker.heartbeat_seconds:
         yield "[worker] dead_after_seconds: must be at least twice heartbeat_seconds"
+    for key in ("failures", "window_seconds"):
+        if getattr(config.login, key) <= 0:
+            yield f"[login] {key}: must be positive"
     for section in ("actes", "helios"):
         if getattr(config, section).poll_seconds <= 0:
             yield f"[{section}] poll_seconds: must be positive"

@@ -1,12 +1,9 @@
 """Administration of accounts: create, clone, modify, suspend, replace certificates; each change with its audit row."""
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-
-from argon2 import PasswordHasher
 
 from tdt.certificates.account import read_certificate
 from tdt.db.account_admin import (
@@ -31,6 +28,7 @@ from tdt.domain.audit import Actor
 from tdt.domain.authorities import ACTIVE, Authority, Module, Permission, Role
 from tdt.domain.errors import Conflict, Forbidden, Refused
 from tdt.domain.ids import AccountId, GroupId
+from tdt.passwords import hash_password
 
 INACTIVE = 0
 NOT_FIRST = "Un super administrateur actif existe déjà : la commande « users create --role SADM » en ajoute un."
@@ -178,8 +176,7 @@ async def _hash(means: Means) -> str | None:
     """The hash of the password to set, before any connection is held; None when none is set."""
     if means.certificate_only or not means.password:
         return None
-    hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
-    return await asyncio.to_thread(hasher.hash, means.password)
+    return await hash_password(means.password)
 
 
 def _identified(base: NewAccount, profile: Profile, means: Means, password_hash: str | None) -> NewAccount:

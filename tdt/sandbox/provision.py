@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
-from argon2 import PasswordHasher
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -14,6 +13,7 @@ from tdt.domain.authorities import Module, Permission, Role
 from tdt.domain.identity import certificate_hash
 from tdt.domain.ids import AccountId, AuthorityId, GroupId, RouteId
 from tdt.domain.routes import RouteKind, Transport
+from tdt.passwords import hash_now
 from tdt.sandbox.layout import CREDENTIALS_DGFIP, CREDENTIALS_PREFECTURE
 from tdt.sandbox.pki import Pki
 from tdt.sandbox.settings import Ports, Settings
@@ -200,12 +200,8 @@ def _new_account(person: Person, pki: Pki, settings: Settings, group: GroupId) -
         issuer_dn=certificate.issuer.rfc4514_string(),
         certificate_not_after=certificate.not_valid_after_utc,
         login=person.login,
-        password_hash=_hash(settings.password(person.name)) if person.login else None,
+        password_hash=hash_now(settings.password(person.name)) if person.login else None,
     )
-
-
-def _hash(password: str) -> str:
-    return PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1).hash(password)
 
 
 async def _insert_account(

@@ -14,6 +14,7 @@ from tdt.domain.identity import Identity
 from tdt.flows.connections import record_refused
 from tdt.web.auth import Authenticator, Unidentified, peer_certificate
 from tdt.web.call import ADMINISTRATORS, RIGHTS, ROUTE, Access, Call, Route, read_query
+from tdt.web.credentials import Credentials
 from tdt.web.errors import DEPS, IN_FLIGHT, METRICS, answer_errors
 from tdt.web.forms import Form
 from tdt.web.inflight import InFlight
@@ -111,7 +112,7 @@ def build_app(deps: Deps, trust: Trust, metrics: Metrics) -> web.Application:
     """The public application."""
     app = web.Application(middlewares=[answer_errors], client_max_size=LARGEST_BODY)
     app[DEPS], app[METRICS], app[IN_FLIGHT] = deps, metrics, InFlight()
-    door = Door(deps, trust, Authenticator(deps), metrics)
+    door = Door(deps, trust, Authenticator(deps, Credentials(deps)), metrics)
     for route in ROUTES:
         app.router.add_route("*", route.path, _handler(door, route), expect_handler=_expect)
     app.router.add_route("*", "/{path:.*}", _merge_slashes(door), expect_handler=_expect)

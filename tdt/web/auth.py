@@ -1,34 +1,32 @@
 """From a connection to an account: certificate, Basic credentials, S2LOW's rules and words."""
 
-import asyncio
-import base64
-import binascii
-import hashlib
-import hmac
-import secrets
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tdt.db.accounts import Account, find_accounts
+from tdt.db.logins import Failures, get_failures
 from tdt.deps import Deps
-from tdt.domain.authorities import Principal, User, is_active
+from tdt.domain.authorities import Principal, is_active
 from tdt.domain.errors import Forbidden
 from tdt.domain.identity import Identity, forwarded_certificate
-from tdt.domain.text import decode_form
+from tdt.flows.logins import Attempt, window_start
+from tdt.passwords import check_password
+from tdt.web.address import client_address
+from tdt.web.credentials import Basic, Credentials, TooManyFailures, read_basic
 
-REMEMBER_SECONDS = 300.0
-VERIFICATIONS_AT_ONCE = 2
 FORWARDED_HEADER = "org.s2low.forward-x509-identification"
 
 STATUS_PAGE = "/connexion-status"
 LOGIN_PAGE = "/login.php"
+
+NOBODY = "Le certificat n'est pas valide : aucun compte trouvé"
+SEVERAL = "La connexion n'a pas pu être établie"
+TOO_MANY = "Trop d'échecs de connexion à ce compte depuis votre adresse : réessayez dans {} min"
 
 
 class Unidentified(Forbidden):
@@ -45,50 +43,12 @@ class Inactive(Forbidden):
         super().__init__("Échec de l'authentification", code="COMPTE_INACTIF", details={"page": STATUS_PAGE})
 
 
-@dataclass(frozen=True, slots=True)
-class Basic:
-    """Credentials of an Authorization header."""
+class Blocked(Unidentified):
+    """Too many passwords were refused for this account from this address: told like a client that is not identified."""
 
-    login: str
-    password: str
-
-
-class CredentialMemory:
-    """Verified passwords, for five minutes, as keyed digests: clients send Basic on every call and argon2 costs 30 ms.
-
-    The stored hash is part of the digest, so a changed password is forgotten at once. Failures are never kept.
-    """
-
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
-        self._until: dict[bytes, float] = {}
-        self._hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
-        self._turns = asyncio.Semaphore(VERIFICATIONS_AT_ONCE)
-
-    async def verify(self, user: User, password_hash: str | None, password: str) -> bool:
-        """Whether this is the password of the account."""
-        if not password_hash:
-            return False
-        known = self._digest(user, password_hash, password)
-        now = time.monotonic()
-        if self._until.get(known, 0.0) > now:
-            return True
-        async with self._turns:
-            verified = await asyncio.to_thread(self._check, password_hash, password)
-        if verified:
-            self._until = {digest: until for digest, until in self._until.items() if until > now}
-            self._until[known] = now + REMEMBER_SECONDS
-        return verified
-
-    def _check(self, password_hash: str, password: str) -> bool:
-        try:
-            return self._hasher.verify(password_hash, password)
-        except (VerificationError, InvalidHashError):
-            return False
-
-    def _digest(self, user: User, password_hash: str, password: str) -> bytes:
-        text = f"{user.id}\0{password_hash}\0{password}"
-        return hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), hashlib.sha256)
+    def __init__(self, minutes: int):
+        super().__init__(TOO_MANY.format(minutes))
+        self.code = "TROP_D_ECHECS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,44 +56,54 @@ class Authenticator:
     """What turns an identity into a principal."""
 
     deps: Deps
-    memory: CredentialMemory = field(default_factory=CredentialMemory)
+    credentials: Credentials
 
     async def authenticate(self, request: web.Request, identity: Identity) -> Principal:
         """The account that speaks. Raises Unidentified or Inactive."""
         basic = read_basic(request.headers.get("Authorization", ""))
         forwarded = request.headers.get(FORWARDED_HEADER, "")
         rgs2 = forwarded_certificate(forwarded) if forwarded else ""
+        attempt, failures = None, None
         async with self.deps.transaction("system") as connection:
             accounts = await find_accounts(connection, identity.certificate_hash, rgs2)
-        user, authority, _ = await self._choose(accounts, basic)
+            if basic is not None:
+                accounts = [account for account in accounts if account[0].login == basic.login]
+                if accounts:  # one: certificates and login tell accounts apart
+                    attempt = Attempt(accounts[0][0], accounts[0][2], basic.secret, self._address(request))
+                    failures = await get_failures(connection, attempt.user.id, attempt.address, window_start(self.deps))
+        if basic is not None:
+            await self._check(attempt, failures, basic)
+        user, authority, _ = _only(accounts)
         if not is_active(user, authority):
             raise Inactive
         return Principal(user, authority, identity)
 
-    async def _choose(self, accounts: list[Account], basic: Basic | None) -> Account:
-        if basic is not None and basic.login:
-            accounts = [
-                account
-                for account in accounts
-                if account[0].login == basic.login and await self.memory.verify(account[0], account[2], basic.password)
-            ]
-        if not accounts:
-            raise Unidentified("Le certificat n'est pas valide : aucun compte trouvé")
-        if len(accounts) > 1:
-            raise Unidentified("La connexion n'a pas pu être établie", LOGIN_PAGE)
-        return accounts[0]
+    async def _check(self, attempt: Attempt | None, failures: Failures | None, basic: Basic) -> None:
+        if attempt is None:
+            await check_password(None, basic.secret)
+            raise Unidentified(NOBODY)
+        try:
+            verified = await self.credentials.verify(attempt, failures)
+        except TooManyFailures as error:
+            raise Blocked(minutes_until(self.deps.now(), error.until)) from error
+        if not verified:
+            raise Unidentified(NOBODY)
+
+    def _address(self, request: web.Request) -> str:
+        return client_address(request, self.deps.config.server.client_certificate == "nginx")
 
 
-def read_basic(header: str) -> Basic | None:
-    """The login and password of an Authorization header, in any charset that clients use; None for anything else."""
-    scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        login, colon, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
-    except (binascii.Error, ValueError):
-        return None
-    return Basic(decode_form(login), decode_form(password)) if colon else None
+def _only(accounts: list[Account]) -> Account:
+    if not accounts:
+        raise Unidentified(NOBODY)
+    if len(accounts) > 1:
+        raise Unidentified(SEVERAL, LOGIN_PAGE)
+    return accounts[0]
+
+
+def minutes_until(now: datetime, until: datetime) -> int:
+    """Whole minutes to wait, at least one."""
+    return max(-int((now - until).total_seconds() // 60), 1)
 
 
 def peer_certificate(request: web.Request, behind_nginx: bool) -> bytes | None:

@@ -16,7 +16,7 @@ from tdt.domain.errors import TdtError, Temporary
 from tdt.domain.expiry import Ending
 from tdt.domain.ids import RouteId
 from tdt.domain.routes import Route, RouteKind
-from tdt.flows import actes_receive, contents, helios_receive, notices
+from tdt.flows import actes_receive, contents, helios_receive, logins, notices
 from tdt.workers.metrics import WorkerMetrics
 
 log = structlog.get_logger()
@@ -107,13 +107,17 @@ async def _collect(deps: Deps, route: Route, late: set[str]) -> None:
 
 
 async def keep_house(deps: Deps) -> None:
-    """Every hour: partitions ahead of time, orphans out of the spool. Several workers may do it at once, harmlessly."""
+    """Every hour: partitions ahead of time, orphans out of the spool, old logins forgotten.
+
+    Several workers may do it at once, harmlessly.
+    """
     while True:
         try:
             made = await contents.prepare_partitions(deps)
             swept = await contents.sweep(deps, dry_run=False)
-            if made or swept:
-                log.info("housekeeping.done", partitions=made, orphans=len(swept))
+            forgotten = await logins.forget(deps)
+            if made or swept or forgotten:
+                log.info("housekeeping.done", partitions=made, orphans=len(swept), logins=forgotten)
         except TdtError as error:
             log.warning("housekeeping.failed", code=error.code, reason=error.message)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)

@@ -199,3 +199,12 @@ def test_it_cannot_be_changed(path: Path) -> None:
     config = loaded(path, '[database]\ndsn = "x"\n')
     with pytest.raises(AttributeError):
         config.database.dsn = "y"  # type: ignore[misc]
+
+
+def test_a_limit_of_wrong_passwords_is_positive(tmp_path: Path) -> None:
+    path = tmp_path / "tdt.toml"
+    text = '[database]\ndsn = "x"\n[login]\nfailures = 0\nwindow_seconds = -1.0\n'
+    assert faults(path, text) == [
+        "[login] failures: must be positive",
+        "[login] window_seconds: must be positive",
+    ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+import asyncpg
 import msgspec
 import psutil
 import pytest
@@ -168,3 +169,13 @@ async def test_a_server_that_was_restarted_is_found_again(front: Front) -> None:
     async with running("serve", front.config) as program:
         await program.hear("READY=1")
         assert (await front.client().get(TEST)).body == b"OK"
+
+
+async def test_failures_are_counted_by_the_address_that_nginx_tells(front: Front, database: TestDatabase) -> None:
+    client = Client(front.nginx.port, front.pki, "system", "system", "wrong")
+    assert (await client.get(TEST, {"X-Forwarded-For": "192.0.2.1", "X-Real-IP": "192.0.2.1"})).body == NOBODY
+    connection = await asyncpg.connect(database.owner_dsn)
+    try:
+        assert await connection.fetchval("select address from login_failure") == "127.0.0.1"
+    finally:
+        await connection.close()

@@ -1,0 +1,73 @@
+"""Logins: what a refused password, or an accepted one, leaves behind."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from tdt.db.audit import insert_audit
+from tdt.db.logins import Failures, delete_failures, delete_old_failures, insert_failure, move_password_hash
+from tdt.db.pool import Connection
+from tdt.deps import Deps
+from tdt.domain.authorities import User
+from tdt.domain.text import decode_form
+from tdt.passwords import hash_password, is_current, kind_of
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A password offered for an account. `stored`: its hash; `address`: where the client is."""
+
+    user: User
+    stored: str | None = field(repr=False)
+    secret: bytes = field(repr=False)
+    address: str
+
+
+def window_start(deps: Deps) -> datetime:
+    """Failures of before are forgotten."""
+    return deps.now() - timedelta(seconds=deps.config.login.window_seconds)
+
+
+def blocked_until(deps: Deps, failures: Failures | None) -> datetime | None:
+    """Until when no password is even looked at, or None when it is."""
+    if failures is None or failures.count < deps.config.login.failures:
+        return None
+    return failures.since + timedelta(seconds=deps.config.login.window_seconds)
+
+
+async def record_failure(deps: Deps, attempt: Attempt) -> None:
+    """Count a password that was refused, and audit it; the one that closes the account to its address says so."""
+    who = (attempt.user.id, attempt.user.authority_id)
+    async with deps.transaction("system") as connection:
+        count = await insert_failure(connection, who, attempt.address, (deps.now(), window_start(deps)))
+        action = "blocked" if count >= deps.config.login.failures else "failed"
+        await _audit(connection, attempt, action, {"failures": count})
+
+
+async def record_success(deps: Deps, attempt: Attempt, failed: bool) -> Attempt:
+    """Forget the failures before (`failed`: there are), and keep the password in today's form if it is not.
+
+    Gives the attempt with the hash that is stored then.
+    """
+    stored = attempt.stored or ""
+    new = stored if is_current(stored) else await hash_password(decode_form(attempt.secret))
+    if new == stored and not failed:
+        return attempt
+    async with deps.transaction("system") as connection:
+        if failed:
+            await delete_failures(connection, attempt.user.id, attempt.address)
+        if new != stored and await move_password_hash(connection, attempt.user.id, stored, new):
+            await _audit(connection, attempt, "rehash", {"before": kind_of(stored), "after": kind_of(new)})
+    return replace(attempt, stored=new)
+
+
+async def _audit(connection: Connection, attempt: Attempt, action: str, data: Mapping[str, object]) -> None:
+    user = attempt.user
+    facts = {"login": user.login, "address": attempt.address, "certificate": user.certificate_hash}
+    await insert_audit(connection, (user.authority_id, user.id), f"api:login:{action}", user.id, {**facts, **data})
+
+
+async def forget(deps: Deps) -> int:
+    """Delete the failures whose window is over; gives how many rows went."""
+    async with deps.transaction("system") as connection:
+        return await delete_old_failures(connection, window_start(deps))
