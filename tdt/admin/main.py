@@ -7,6 +7,9 @@ from tdt.admin.lazy import Lazy
 MODULES = {
     "users": "tdt.admin.users",
     "services": "tdt.admin.services",
+    "groups": "tdt.admin.groups",
+    "authorities": "tdt.admin.authorities",
+    "routes": "tdt.admin.routes",
 }
 
 

@@ -158,12 +158,6 @@ async def list_holders(connection: Connection, certificate_hash: str) -> list[Ho
     return [Holder(**row) for row in rows]
 
 
-async def find_group(connection: Connection, group: int) -> GroupId | None:
-    """This group, if there is such a group."""
-    found = await connection.fetchval("select id from authority_group where id = $1", group)
-    return GroupId(found) if found is not None else None
-
-
 async def count_super_administrators(connection: Connection) -> int:
     """The active super-administrators, in scope `system`."""
     count: int = await connection.fetchval("select count(*) from account where role = 'SADM' and status = 1")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from tdt.db.pool import Connection
+from tdt.db.pool import Connection, affected
 from tdt.domain.authorities import Authority, Module
 from tdt.domain.ids import AuthorityId, GroupId
 
@@ -108,9 +108,15 @@ async def insert_membership(
         )
 
 
-async def insert_siret(connection: Connection, authority: AuthorityId, siret: str) -> None:
-    """Give a SIRET to a collectivité: the DGFiP's returns for it go there."""
-    await connection.execute("insert into authority_siret (authority_id, siret) values ($1, $2)", authority, siret)
+async def insert_siret(connection: Connection, authority: AuthorityId, siret: str) -> bool:
+    """Give a SIRET to a collectivité: the DGFiP's returns for it go there. False when it had it already."""
+    status = await connection.execute(
+        """insert into authority_siret (authority_id, siret) values ($1, $2)
+        on conflict (authority_id, siret) do nothing""",
+        authority,
+        siret,
+    )
+    return affected(status) == 1
 
 
 async def find_authority_by_siren(connection: Connection, siren: str) -> AuthorityId | None:

@@ -273,10 +273,10 @@ async def find_nomfic_holder(connection: Connection, nomfic: str, cod_col: str |
     return HeliosId(found) if found is not None else None
 
 
-SIRET_HOLDERS = "select authority_id, blocked from authority_siret where siret = $1"
+SIRET_HOLDERS = "select authority_id from authority_siret where siret = $1 and not blocked"
 
 
 async def find_siret_holder(connection: Connection, siret: str) -> AuthorityId | None:
-    """The one authority that holds this SIRET and is not blocked for it, in scope `system`."""
+    """The one authority that holds this SIRET, a blocked one aside, in scope `system`; None when several do."""
     rows = await connection.fetch(SIRET_HOLDERS, siret)
-    return AuthorityId(rows[0]["authority_id"]) if len(rows) == 1 and not rows[0]["blocked"] else None
+    return AuthorityId(rows[0]["authority_id"]) if len(rows) == 1 else None

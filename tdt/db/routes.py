@@ -78,7 +78,23 @@ async def insert_route(connection: Connection, new: NewRoute) -> RouteId:
 async def insert_authority_route(
     connection: Connection, authority: AuthorityId, kind: RouteKind, route: RouteId, valid_from: date
 ) -> None:
-    """Say which route a collectivité uses for a kind, from this day on."""
+    """Say which route a collectivité uses for a kind, from this day on; what was before stays.
+
+    What was planned for this day or a later one is replaced.
+    """
+    await connection.execute(
+        "delete from authority_route where authority_id = $1 and kind = $2 and valid_from >= $3",
+        authority,
+        kind,
+        valid_from,
+    )
+    await connection.execute(
+        """update authority_route set valid_to = $3
+        where authority_id = $1 and kind = $2 and (valid_to is null or valid_to > $3)""",
+        authority,
+        kind,
+        valid_from,
+    )
     await connection.execute(
         "insert into authority_route (authority_id, kind, route_id, valid_from) values ($1, $2, $3, $4)",
         authority,
@@ -86,6 +102,67 @@ async def insert_authority_route(
         route,
         valid_from,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class RouteLine:
+    """A route as the operator sees it, with how many collectivités use it today."""
+
+    id: RouteId
+    kind: str
+    transport: str
+    name: str
+    credentials: str
+    test: bool
+    active: bool
+    settings: Mapping[str, object]
+    authorities: int
+
+
+LIST_ROUTES = """
+    select id, kind, transport, name, credentials, test, active, settings,
+        (select count(*) from authority_route u where u.route_id = r.id and u.valid_from <= tdt_today()
+            and (u.valid_to is null or u.valid_to > tdt_today())) as authorities
+    from route r"""
+
+
+async def list_routes(connection: Connection) -> list[RouteLine]:
+    """Every route, in scope `system`."""
+    return [RouteLine(**row) for row in await connection.fetch(LIST_ROUTES + " order by kind, name")]
+
+
+async def lock_route(connection: Connection, route: RouteId) -> RouteLine | None:
+    """One route, kept from other operators until the end of the transaction, in scope `system`."""
+    row = await connection.fetchrow(LIST_ROUTES + " where id = $1 for update of r", route)
+    return RouteLine(**row) if row is not None else None
+
+
+async def move_route(connection: Connection, route: RouteId, active: bool, settings: Mapping[str, object]) -> None:
+    """Open or close a route, and give it its address."""
+    await connection.execute("update route set active = $2, settings = $3 where id = $1", route, active, dict(settings))
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A collectivité that uses a route; `valid_to` is the first day on which it does not any more."""
+
+    kind: str
+    route_id: RouteId
+    name: str
+    test: bool
+    valid_from: date
+    valid_to: date | None
+
+
+async def list_uses(connection: Connection, authority: AuthorityId) -> list[Use]:
+    """The routes that a collectivité used, uses and will use, oldest first."""
+    rows = await connection.fetch(
+        """select u.kind, u.route_id, r.name, r.test, u.valid_from, u.valid_to
+        from authority_route u join route r on r.id = u.route_id
+        where u.authority_id = $1 order by u.kind, u.valid_from""",
+        authority,
+    )
+    return [Use(**row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

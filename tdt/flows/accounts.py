@@ -9,7 +9,6 @@ from tdt.certificates.account import read_certificate
 from tdt.db.account_admin import (
     Administered,
     count_super_administrators,
-    find_group,
     get_administered,
     list_holders,
     list_sharing,
@@ -20,6 +19,7 @@ from tdt.db.account_admin import (
 from tdt.db.accounts import NewAccount, insert_account
 from tdt.db.audit import insert_change
 from tdt.db.authorities import get_authority
+from tdt.db.groups import get_group
 from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.domain import accounts as rules
@@ -251,10 +251,10 @@ async def _described(
 async def _group(connection: Connection, profile: Profile) -> GroupId | None:
     if not profile.group:
         return None
-    found = await find_group(connection, int(profile.group))
+    found = await get_group(connection, int(profile.group))
     if found is None:
         raise Refused(rules.NOT_SAVED + rules.SAVE_FAILED)
-    return found
+    return found.id
 
 
 async def _permit(

@@ -1,12 +1,15 @@
 """What the endpoints of administration share: S2LOW's JSON answers, its paging, who acts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from tdt.domain.audit import Actor, Source
-from tdt.web.call import ROUTE, Call, php_int
+from tdt.domain.errors import Refused
+from tdt.domain.fields import break_lines
+from tdt.web.call import ROUTE, Call, php_int, refused
 from tdt.web.forms import Fields
 from tdt.web.s2low import json_answer, redirect
 
@@ -43,6 +46,15 @@ def _as_php(value: object) -> object:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_as_php(item) for item in value]
     return value
+
+
+@contextmanager
+def told_in_html(page: str) -> Iterator[None]:
+    """A refusal inside is told with HTML line breaks, as the handlers of S2LOW's forms do; a browser goes to `page`."""
+    try:
+        yield
+    except Refused as error:
+        raise refused(break_lines(error.message), page) from error
 
 
 @dataclass(frozen=True, slots=True)

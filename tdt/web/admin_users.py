@@ -1,7 +1,6 @@
 """Administration of accounts: the endpoints of S2LOW under /admin/users."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 from aiohttp import web
 
@@ -18,10 +17,9 @@ from tdt.domain import accounts as rules
 from tdt.domain.accounts import Means, Profile
 from tdt.domain.authorities import MODULE_IDS, ROLE_LABELS, Module, Role, User
 from tdt.domain.errors import Forbidden, Refused
-from tdt.domain.fields import break_lines
 from tdt.domain.ids import AccountId, AuthorityId, GroupId
 from tdt.flows import accounts, services
-from tdt.web.admin_answers import actor, done, page_of, plain
+from tdt.web.admin_answers import actor, done, page_of, plain, told_in_html
 from tdt.web.call import Call, php_int, refused
 from tdt.web.forms import Fields, Form
 from tdt.web.s2low import attachment
@@ -63,7 +61,7 @@ async def user_edit(call: Call) -> web.StreamResponse:
         rules.check_asked(profile, fields.is_true("api"), same)
         return profile
 
-    with _told_in_html(USERS):
+    with told_in_html(USERS):
         if number is not None:
             account, verb = number, "Modification"
             await accounts.modify(call.deps, by, account, asked, _means(form))
@@ -119,14 +117,6 @@ def _means(form: Form) -> Means:
 def _file(form: Form, name: str) -> bytes:
     upload = form.files.scalar(name)
     return upload.text if upload is not None else b""
-
-
-@contextmanager
-def _told_in_html(page: str) -> Iterator[None]:
-    try:
-        yield
-    except Refused as error:
-        raise refused(break_lines(error.message), page) from error
 
 
 async def user_detail(call: Call) -> web.StreamResponse:
@@ -236,7 +226,7 @@ async def bulk_certificate(call: Call) -> web.StreamResponse:
     data = _file(form, "certificat")
     if not data:
         raise refused(NO_FILE, page)
-    with _told_in_html(page):
+    with told_in_html(page):
         await accounts.replace_certificate(call.deps, actor(call), AccountId(account), read_certificate(data))
     return done(call, "Certificat mis à jour")
 

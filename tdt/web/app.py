@@ -50,7 +50,7 @@ class Door:
         identity = self._identify(der)
         principal = None
         if route.access is not Access.CERTIFICATE:
-            principal = await self.authenticator.authenticate(request, identity)
+            principal = await self.authenticator.authenticate(request, identity, route.inactive)
             structlog.contextvars.bind_contextvars(account_id=principal.user.id)
             check_right(route, principal)
         call = Call(request, self.deps, identity, principal)

@@ -39,8 +39,8 @@ class Unidentified(Forbidden):
 class Inactive(Forbidden):
     """The account, its collectivité or its group is not active: told in the shape of the endpoint."""
 
-    def __init__(self) -> None:
-        super().__init__("Échec de l'authentification", code="COMPTE_INACTIF", details={"page": STATUS_PAGE})
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="COMPTE_INACTIF", details={"page": STATUS_PAGE})
 
 
 class Blocked(Unidentified):
@@ -58,8 +58,8 @@ class Authenticator:
     deps: Deps
     credentials: Credentials
 
-    async def authenticate(self, request: web.Request, identity: Identity) -> Principal:
-        """The account that speaks. Raises Unidentified or Inactive."""
+    async def authenticate(self, request: web.Request, identity: Identity, inactive: str) -> Principal:
+        """The account that speaks. Raises Unidentified, or Inactive with these words."""
         basic = read_basic(request.headers.get("Authorization", ""))
         forwarded = request.headers.get(FORWARDED_HEADER, "")
         rgs2 = forwarded_certificate(forwarded) if forwarded else ""
@@ -75,7 +75,7 @@ class Authenticator:
             await self._check(attempt, failures, basic)
         user, authority, _ = _only(accounts)
         if not is_active(user, authority):
-            raise Inactive
+            raise Inactive(inactive)
         return Principal(user, authority, identity)
 
     async def _check(self, attempt: Attempt | None, failures: Failures | None, basic: Basic) -> None:

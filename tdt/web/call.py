@@ -130,7 +130,7 @@ class Route:
     `door` is the shape of a refusal of the account or of its rights when it differs from `shape`; `page` is where a
     browser is sent back; `admins` admits SADM and GADM; `force_api` answers as with api=1; `takes_body` leaves the
     body to the handler; `first` is a check that S2LOW makes before it knows the account; `denied` is said to whoever
-    lacks the right.
+    lacks the right, `inactive` to an account that is suspended, or whose collectivité or group is.
     """
 
     path: str
@@ -145,6 +145,7 @@ class Route:
     takes_body: bool = False
     first: Callable[[Fields], None] | None = None
     denied: str = "Accès refusé"
+    inactive: str = "Échec de l'authentification"
 
 
 ROUTE = web.RequestKey("route", Route)

@@ -1,7 +1,7 @@
 """The one table of the S2LOW endpoints: path, handler, right, answer shape. Any method, as S2LOW."""
 
 from tdt.domain.authorities import Module
-from tdt.web import account, actes, admin_services, admin_users, helios
+from tdt.web import account, actes, admin_authorities, admin_groups, admin_services, admin_sirets, admin_users, helios
 from tdt.web.call import Access, Route
 from tdt.web.s2low import Shape
 
@@ -11,6 +11,9 @@ HELIOS_INDEX = "/modules/helios/index.php"
 USER_LIST = "/admin/users/admin_users.php"
 USER_EDIT = "/admin/users/admin_user_edit.php"
 SERVICES = "/admin/services/admin_services.php"
+AUTHORITIES = "/admin/authorities/admin_authorities.php"
+AUTHORITY_EDIT = "/admin/authorities/admin_authority_edit.php"
+GROUPS = "/admin/groups/admin_groups.php"
 ADD_ACTE = "/modules/actes/actes_transac_add.php"
 
 ROUTES = (
@@ -151,4 +154,111 @@ ROUTES = (
     ),
     Route("/admin/services/list-service.php", admin_services.list_service, Access.ADMINISTER, Shape.JSON),
     Route("/admin/modules/admin_modules.php", admin_services.modules, Access.ADMINISTER_GROUP, Shape.JSON),
+    Route(
+        "/admin/authorities/admin_authority_edit_handler.php",
+        admin_authorities.authority_edit,
+        Access.ADMINISTER,
+        Shape.JSON,
+        page=AUTHORITIES,
+        takes_body=True,
+    ),
+    Route(
+        "/admin/authorities/admin_authority_detail.php",
+        admin_authorities.authority_detail,
+        Access.ADMINISTER,
+        Shape.JSON,
+        force_api=True,
+    ),
+    Route(
+        "/admin/authorities/admin_authorities.php", admin_authorities.authority_list, Access.ADMINISTER, Shape.BROWSER
+    ),
+    Route(
+        "/admin/authorities/admin_authority_types.php",
+        admin_authorities.authority_types,
+        Access.ADMINISTER_GROUP,
+        Shape.JSON,
+        force_api=True,
+    ),
+    Route(
+        "/admin/authorities/admin_authorities_export.php",
+        admin_authorities.authorities_export,
+        Access.ADMINISTER_GROUP,
+        Shape.BROWSER,
+        page=AUTHORITIES,
+        denied="Vous devez être administrateur de groupe ou super admin",
+    ),
+    Route(
+        "/admin/authorities/admin_authority_download_convention.php",
+        admin_authorities.download_convention,
+        Access.ADMINISTER,
+        Shape.BROWSER,
+        page=AUTHORITIES,
+    ),
+    Route(
+        "/admin/authorities/admin_authorities_siren.php",
+        admin_groups.siren_list,
+        Access.ADMINISTER_GROUP,
+        Shape.JSON,
+        force_api=True,
+    ),
+    Route(
+        "/admin/authorities/admin_authorities_add_siren.php",
+        admin_groups.siren_add,
+        Access.ADMINISTER_GROUP,
+        Shape.JSON,
+        force_api=True,
+        denied="Acces refuse",
+        inactive="Echec de l'authentification",
+    ),
+    Route(
+        "/admin/authorities/admin_authority_siret.php",
+        admin_sirets.siret_list,
+        Access.ADMINISTER,
+        Shape.JSON,
+        page=AUTHORITIES,
+    ),
+    Route(
+        "/admin/authorities/admin_authority_siret_add.php",
+        admin_sirets.siret_add,
+        Access.ADMINISTER_ALL,
+        Shape.JSON,
+        page=AUTHORITY_EDIT,
+    ),
+    Route(
+        "/admin/authorities/admin_authority_siret_del.php",
+        admin_sirets.siret_del,
+        Access.ADMINISTER_ALL,
+        Shape.JSON,
+        page=AUTHORITY_EDIT,
+    ),
+    Route(
+        "/admin/authorities/admin_authority_siret_block.php",
+        admin_sirets.siret_block,
+        Access.ADMINISTER_ALL,
+        Shape.JSON,
+        page=AUTHORITY_EDIT,
+    ),
+    Route(
+        "/admin/authorities/admin_authority_siret_unblock.php",
+        admin_sirets.siret_unblock,
+        Access.ADMINISTER_ALL,
+        Shape.JSON,
+        page=AUTHORITY_EDIT,
+    ),
+    Route("/admin/groups/admin_groups.php", admin_groups.group_list, Access.ADMINISTER_ALL, Shape.BROWSER),
+    Route(
+        "/admin/groups/admin_group_edit_handler.php",
+        admin_groups.group_edit,
+        Access.ADMINISTER_ALL,
+        Shape.JSON,
+        page=GROUPS,
+        takes_body=True,
+    ),
+    Route(
+        "/admin/groups/admin_group_delete.php",
+        admin_groups.group_delete,
+        Access.ADMINISTER_ALL,
+        Shape.JSON,
+        page=GROUPS,
+    ),
 )
