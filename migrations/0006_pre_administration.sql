@@ -109,8 +109,9 @@ create table login_failure (
 alter table login_failure enable row level security;
 create policy tenant on login_failure using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
 
--- What a business software asked for so that an agent's browser comes in without a password. `hash` is the SHA-256, in
--- hexadecimal, of the password, a colon and the nonce: computed once, when the password is at hand.
+-- What a business software asked for so that an agent's browser comes in without a password. The browser brings the
+-- SHA-256, in hexadecimal, of the password, a colon and the nonce; `hash` is its argon2id, computed once, when the password
+-- is at hand: a password could be guessed at leisure from the SHA-256 itself.
 create table nonce (
     nonce text primary key,
     authority_id bigint not null references authority,

@@ -32,6 +32,14 @@ async def find_accounts(connection: Connection, certificate_hash: str, rgs2: str
     return [read_account(row) for row in await connection.fetch(FIND_ACCOUNTS, certificate_hash, rgs2)]
 
 
+async def list_certificate_accounts(connection: Connection, certificate_hash: str) -> list[Account]:
+    """Every account of a certificate, whatever certificate its software must forward besides, in scope `system`."""
+    rows = await connection.fetch(
+        f"select {ACCOUNT_COLUMNS} from {ACCOUNT_TABLES} where u.certificate_hash = $1 order by u.id", certificate_hash
+    )
+    return [read_account(row) for row in rows]
+
+
 def read_account(row: Record) -> Account:
     """The account of a row that holds ACCOUNT_COLUMNS."""
     authority = None

@@ -1,16 +1,25 @@
-"""Logins: what a refused password, or an accepted one, leaves behind."""
+"""Logins: what a refused password, or an accepted one, leaves behind; nonces, that open without a password."""
 
+import hashlib
+import secrets
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from tdt.db.audit import insert_audit
 from tdt.db.logins import Failures, delete_failures, delete_old_failures, insert_failure, move_password_hash
+from tdt.db.nonces import Nonce, delete_old_nonces, insert_nonce
 from tdt.db.pool import Connection
 from tdt.deps import Deps
-from tdt.domain.authorities import User
+from tdt.domain.authorities import Principal, User
+from tdt.domain.errors import Forbidden
 from tdt.domain.text import decode_form
 from tdt.passwords import hash_password, is_current, kind_of
+
+NONCE_LIFE = timedelta(minutes=5)
+NONCE_LENGTH = 7
+ALPHABET = string.digits + string.ascii_letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,31 @@ async def _audit(connection: Connection, attempt: Attempt, action: str, data: Ma
     await insert_audit(connection, (user.authority_id, user.id), f"api:login:{action}", user.id, {**facts, **data})
 
 
+async def give_nonce(deps: Deps, who: Principal, secret: bytes) -> str:
+    """A nonce for the browser of an agent of the caller's collectivité. `secret`: the password, just verified.
+
+    Nothing of it is kept that could be turned back: the browser's proof is stored like a password. Raises Forbidden.
+    """
+    authority, login = who.user.authority_id, who.user.login
+    if authority is None or login is None:
+        raise Forbidden("Accès refusé")
+    while True:
+        nonce = "".join(secrets.choice(ALPHABET) for _ in range(NONCE_LENGTH))
+        proof = hashlib.sha256(secret + b":" + nonce.encode("ascii")).hexdigest()
+        found = Nonce(authority, await hash_password(proof))
+        async with deps.transaction(authority) as connection:
+            await delete_old_nonces(connection, nonce_start(deps))
+            if await insert_nonce(connection, nonce, login, found, deps.now()):
+                return nonce
+
+
+def nonce_start(deps: Deps) -> datetime:
+    """Nonces of before have ended."""
+    return deps.now() - NONCE_LIFE
+
+
 async def forget(deps: Deps) -> int:
-    """Delete the failures whose window is over; gives how many rows went."""
+    """Delete the failures whose window is over and the nonces that have ended; gives how many rows went."""
     async with deps.transaction("system") as connection:
-        return await delete_old_failures(connection, window_start(deps))
+        failures = await delete_old_failures(connection, window_start(deps))
+        return failures + await delete_old_nonces(connection, nonce_start(deps))

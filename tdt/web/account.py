@@ -5,8 +5,10 @@ from aiohttp import web
 from tdt.db.accounts import list_logins
 from tdt.domain.authorities import ROLE_LABELS, Authority, Principal
 from tdt.domain.text import to_latin1
+from tdt.flows.logins import give_nonce
 from tdt.web.call import Call
-from tdt.web.s2low import json_answer, text
+from tdt.web.credentials import read_basic
+from tdt.web.s2low import json_answer, text, unauthorized
 
 
 async def test_connexion(_call: Call) -> web.StreamResponse:
@@ -31,6 +33,14 @@ async def info_connexion(call: Call) -> web.StreamResponse:
     return json_answer(answer, pretty=True)
 
 
+async def get_nounce(call: Call) -> web.StreamResponse:
+    """A nonce by which a browser comes in for a while, without a password (S2LOW's spelling)."""
+    basic = read_basic(call.request.headers.get("Authorization", ""))
+    if basic is None:
+        return unauthorized()
+    return json_answer({"nounce": await give_nonce(call.deps, call.who, basic.secret)})
+
+
 async def api_list_login(call: Call) -> web.StreamResponse:
     """One line per account of the certificate: its login, nothing for an account without."""
     async with call.deps.transaction("system") as connection:
@@ -39,22 +49,17 @@ async def api_list_login(call: Call) -> web.StreamResponse:
 
 
 def _user_info(who: Principal, sharing: int) -> dict[str, object]:
+    """What clients read of an account; S2LOW also gives away the columns of its certificates."""
     user = who.user
     return {
         "id": user.id,
         "name": user.name,
         "givenname": user.givenname,
         "email": user.email,
-        "telephone": user.telephone,
-        "status": user.status,
-        "authority_id": user.authority_id,
-        "authority_group_id": user.group_id,
         "role": str(user.role),
+        "authority_id": user.authority_id,
         "login": user.login,
-        "certificate_hash": user.certificate_hash,
-        "subject_dn": user.subject_dn,
-        "issuer_dn": user.issuer_dn,
-        "cert_not_after": user.certificate_not_after.isoformat(" ") if user.certificate_not_after else None,
+        "status": user.status,
         "pretty_name": user.pretty_name,
         "role_str": ROLE_LABELS[user.role],
         "nb_user_with_my_certificate": sharing,

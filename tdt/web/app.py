@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -14,12 +15,13 @@ from tdt.domain.identity import Identity
 from tdt.flows.connections import record_refused
 from tdt.web.auth import Authenticator, Unidentified, peer_certificate
 from tdt.web.call import ADMINISTRATORS, RIGHTS, ROUTE, Access, Call, Route, read_query
-from tdt.web.credentials import Credentials
+from tdt.web.credentials import Credentials, read_basic
 from tdt.web.errors import DEPS, IN_FLIGHT, METRICS, answer_errors
 from tdt.web.forms import Form
 from tdt.web.inflight import InFlight
 from tdt.web.metrics import Metrics
 from tdt.web.routes import ROUTES
+from tdt.web.s2low import unauthorized
 from tdt.web.trust import Trust
 from tdt.web.uploads import FORM, NO_PLAN
 
@@ -42,12 +44,16 @@ class Door:
     async def enter(self, route: Route, request: web.Request) -> web.StreamResponse:
         """Check who calls and what it may do, in S2LOW's order, then hand over."""
         request[ROUTE] = route
+        if route.access is Access.ANYONE:
+            return await self._show(route, request)
         der = peer_certificate(request, self.deps.config.server.client_certificate == "nginx")
         if der is not None and (reason := self._doubt(der)):
             return await self._close(request, der, reason)
         if route.first is not None:
             route.first(read_query(request))
         identity = self._identify(der)
+        if route.basic and read_basic(request.headers.get("Authorization", "")) is None:
+            return unauthorized()
         principal = None
         if route.access is not Access.CERTIFICATE:
             principal = await self.authenticator.authenticate(request, identity, route.inactive)
@@ -77,6 +83,18 @@ class Door:
             return self.trust.identify(der)
         except ValueError as error:
             raise Unidentified("Impossible de lire le certificat") from error
+
+    async def _show(self, route: Route, request: web.Request) -> web.StreamResponse:
+        """A page that whoever was refused is sent to: it must not refuse in its turn."""
+        identity = None
+        with suppress(Unidentified):
+            der = peer_certificate(request, self.deps.config.server.client_certificate == "nginx")
+            if der is not None and (reason := self._doubt(der)):
+                return await self._close(request, der, reason)
+            identity = self._identify(der)
+        call = Call(request, self.deps, identity, None)
+        await call.read(NO_PLAN)
+        return await route.handler(call)
 
     async def _close(self, request: web.Request, der: bytes, reason: str) -> web.Response:
         """End the connection without an HTTP answer, and record why."""

@@ -1,5 +1,6 @@
 """From a connection to an account: certificate, Basic credentials, S2LOW's rules and words."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote_to_bytes
@@ -10,19 +11,25 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from tdt.db.accounts import Account, find_accounts
 from tdt.db.logins import Failures, get_failures
+from tdt.db.nonces import find_nonce
 from tdt.deps import Deps
 from tdt.domain.authorities import Principal, is_active
 from tdt.domain.errors import Forbidden
 from tdt.domain.identity import Identity, forwarded_certificate
-from tdt.flows.logins import Attempt, window_start
+from tdt.flows.logins import Attempt, nonce_start, window_start
 from tdt.passwords import check_password
 from tdt.web.address import client_address
+from tdt.web.call import read_query
 from tdt.web.credentials import Basic, Credentials, TooManyFailures, read_basic
+from tdt.web.forms import Fields
 
 FORWARDED_HEADER = "org.s2low.forward-x509-identification"
 
 STATUS_PAGE = "/connexion-status"
 LOGIN_PAGE = "/login.php"
+
+NONCE = re.compile("[0-9A-Za-z]{7}")
+PROOF = re.compile("[0-9a-f]{64}")
 
 NOBODY = "Le certificat n'est pas valide : aucun compte trouvé"
 SEVERAL = "La connexion n'a pas pu être établie"
@@ -61,22 +68,35 @@ class Authenticator:
     async def authenticate(self, request: web.Request, identity: Identity, inactive: str) -> Principal:
         """The account that speaks. Raises Unidentified, or Inactive with these words."""
         basic = read_basic(request.headers.get("Authorization", ""))
-        forwarded = request.headers.get(FORWARDED_HEADER, "")
-        rgs2 = forwarded_certificate(forwarded) if forwarded else ""
-        attempt, failures = None, None
-        async with self.deps.transaction("system") as connection:
-            accounts = await find_accounts(connection, identity.certificate_hash, rgs2)
-            if basic is not None:
-                accounts = [account for account in accounts if account[0].login == basic.login]
-                if accounts:  # one: certificates and login tell accounts apart
-                    attempt = Attempt(accounts[0][0], accounts[0][2], basic.secret, self._address(request))
-                    failures = await get_failures(connection, attempt.user.id, attempt.address, window_start(self.deps))
+        accounts, attempt, failures = await self._find(request, identity, basic)
+        opened = None
         if basic is not None:
+            # first, for there are clients that send a nonce with every call, long after its end
             await self._check(attempt, failures, basic)
-        user, authority, _ = _only(accounts)
+        else:
+            opened = await self._opened_by_nonce(read_query(request), accounts)
+        user, authority, _ = opened or _only(accounts)
         if not is_active(user, authority):
             raise Inactive(inactive)
         return Principal(user, authority, identity)
+
+    async def _find(
+        self, request: web.Request, identity: Identity, basic: Basic | None
+    ) -> tuple[list[Account], Attempt | None, Failures | None]:
+        """The accounts of the certificate; with a login only its own, which is one: the two tell accounts apart."""
+        forwarded = request.headers.get(FORWARDED_HEADER, "")
+        rgs2 = forwarded_certificate(forwarded) if forwarded else ""
+        async with self.deps.transaction("system") as connection:
+            accounts = await find_accounts(connection, identity.certificate_hash, rgs2)
+            if basic is None:
+                return accounts, None, None
+            accounts = [account for account in accounts if account[0].login == basic.login]
+            if not accounts:
+                return [], None, None
+            user, _, stored = accounts[0]
+            attempt = Attempt(user, stored, basic.secret, request_address(request, self.deps))
+            failures = await get_failures(connection, user.id, attempt.address, window_start(self.deps))
+            return accounts, attempt, failures
 
     async def _check(self, attempt: Attempt | None, failures: Failures | None, basic: Basic) -> None:
         if attempt is None:
@@ -89,8 +109,24 @@ class Authenticator:
         if not verified:
             raise Unidentified(NOBODY)
 
-    def _address(self, request: web.Request) -> str:
-        return client_address(request, self.deps.config.server.client_certificate == "nginx")
+    async def _opened_by_nonce(self, query: Fields, accounts: list[Account]) -> Account | None:
+        """The first account of the certificate in the collectivité that asked for the nonce of the URL.
+
+        None without a good one: as in S2LOW the certificate then speaks for itself. A nonce is not used up.
+        """
+        nonce, proof = query.text("nounce"), query.text("hash")
+        if not NONCE.fullmatch(nonce) or not PROOF.fullmatch(proof):
+            return None
+        async with self.deps.transaction("system") as connection:
+            found = await find_nonce(connection, nonce, query.text("login"), nonce_start(self.deps))
+        if found is None or not await check_password(found.hash, proof.encode("ascii")):
+            return None
+        return next((account for account in accounts if account[0].authority_id == found.authority_id), None)
+
+
+def request_address(request: web.Request, deps: Deps) -> str:
+    """Where the client is, as its failures are counted."""
+    return client_address(request, deps.config.server.client_certificate == "nginx")
 
 
 def _only(accounts: list[Account]) -> Account:

@@ -22,6 +22,7 @@ from tdt.web.uploads import FORM, BodySource, FormPlan, read_form
 class Access(StrEnum):
     """What an endpoint demands of its caller, in the module of its route."""
 
+    ANYONE = "anyone"
     CERTIFICATE = "certificate"
     ACCOUNT = "account"
     VIEW = "view"
@@ -51,12 +52,22 @@ ADMINISTRATORS: Mapping[Access, frozenset[Role]] = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request that passed the door. `who` is only set where the route demands an account."""
+    """A request that passed the door. `who` is only set where the route demands an account.
+
+    `certificate` is None only where the route is for anyone: there is none, or it cannot be read.
+    """
 
     request: web.Request
     deps: Deps
-    identity: Identity
+    certificate: Identity | None
     principal: Principal | None
+
+    @property
+    def identity(self) -> Identity:
+        """What the certificate of the connection tells."""
+        if self.certificate is None:
+            raise RuntimeError("this route demands no certificate")
+        return self.certificate
 
     @property
     def who(self) -> Principal:
@@ -129,8 +140,9 @@ class Route:
 
     `door` is the shape of a refusal of the account or of its rights when it differs from `shape`; `page` is where a
     browser is sent back; `admins` admits SADM and GADM; `force_api` answers as with api=1; `takes_body` leaves the
-    body to the handler; `first` is a check that S2LOW makes before it knows the account; `denied` is said to whoever
-    lacks the right, `inactive` to an account that is suspended, or whose collectivité or group is.
+    body to the handler; `basic` demands login and password by HTTP's 401; `first` is a check that S2LOW makes before it
+    knows the account; `denied` is said to whoever lacks the right, `inactive` to an account that is suspended, or whose
+    collectivité or group is.
     """
 
     path: str
@@ -143,6 +155,7 @@ class Route:
     admins: bool = False
     force_api: bool = False
     takes_body: bool = False
+    basic: bool = False
     first: Callable[[Fields], None] | None = None
     denied: str = "Accès refusé"
     inactive: str = "Échec de l'authentification"

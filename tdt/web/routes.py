@@ -1,7 +1,18 @@
 """The one table of the S2LOW endpoints: path, handler, right, answer shape. Any method, as S2LOW."""
 
 from tdt.domain.authorities import Module
-from tdt.web import account, actes, admin_authorities, admin_groups, admin_services, admin_sirets, admin_users, helios
+from tdt.web import (
+    account,
+    actes,
+    admin_authorities,
+    admin_groups,
+    admin_services,
+    admin_sirets,
+    admin_users,
+    connection_pages,
+    helios,
+)
+from tdt.web.auth import LOGIN_PAGE, STATUS_PAGE
 from tdt.web.call import Access, Route
 from tdt.web.s2low import Shape
 
@@ -17,12 +28,23 @@ GROUPS = "/admin/groups/admin_groups.php"
 ADD_ACTE = "/modules/actes/actes_transac_add.php"
 
 ROUTES = (
+    Route(STATUS_PAGE, connection_pages.connexion_status, Access.ANYONE, Shape.BROWSER),
+    Route(LOGIN_PAGE, connection_pages.login, Access.ANYONE, Shape.BROWSER),
     Route(
         "/api/test-connexion.php", account.test_connexion, Access.ACCOUNT, Shape.BROWSER, admins=True, force_api=True
     ),
     Route("/api/test-rgs.php", account.test_rgs, Access.ACCOUNT, Shape.BROWSER, admins=True),
     Route(
         "/api/info-connexion.php", account.info_connexion, Access.ACCOUNT, Shape.BROWSER, admins=True, force_api=True
+    ),
+    Route(
+        "/api/get-nounce.php",
+        account.get_nounce,
+        Access.ACCOUNT,
+        Shape.REPLY,
+        admins=True,
+        force_api=True,
+        basic=True,
     ),
     Route("/admin/users/api-list-login.php", account.api_list_login, Access.CERTIFICATE, Shape.PRINTED),
     Route(

@@ -101,6 +101,14 @@ def redirect(location: str) -> web.Response:
     return web.Response(status=302, headers={"Location": location, "Content-Type": HTML})
 
 
+def unauthorized() -> web.Response:
+    """The 401 of get-nounce.php, for a client that sends no login and password."""
+    answer = text(b"La fonction n'est utilisable qu'avec un login+mot de passe HTTP")
+    answer.set_status(401)
+    answer.headers["WWW-Authenticate"] = 'Basic realm="API S2low"'
+    return answer
+
+
 def json_answer(value: object, content_type: str = HTML, pretty: bool = False) -> web.Response:
     """JSON as PHP writes it: pure ASCII, `/` escaped, no spaces (or four to indent)."""
     encoded = json.dumps(value, indent=4) if pretty else json.dumps(value, separators=(",", ":"))
