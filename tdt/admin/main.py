@@ -6,6 +6,7 @@ from tdt.admin.lazy import Lazy
 
 MODULES = {
     "users": "tdt.admin.users",
+    "logins": "tdt.admin.logins",
     "services": "tdt.admin.services",
     "groups": "tdt.admin.groups",
     "authorities": "tdt.admin.authorities",

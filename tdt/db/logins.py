@@ -41,6 +41,34 @@ async def insert_failure(
     return count
 
 
+@dataclass(frozen=True, slots=True)
+class FailureLine:
+    """The failures of an address for an account, in a list."""
+
+    account: AccountId
+    login: str | None
+    authority: str | None
+    address: str
+    failures: int
+    since: datetime
+
+
+LIST_FAILURES = """
+    select f.account_id as account, u.login, a.name as authority, f.address, f.failures, f.since
+    from login_failure f join account u on u.id = f.account_id left join authority a on a.id = f.authority_id
+    where f.since > $1 order by f.since desc, f.account_id, f.address"""
+
+
+async def list_failures(connection: Connection, after: datetime) -> list[FailureLine]:
+    """The failures that the scope sees and that count today, the latest windows first."""
+    return [FailureLine(**row) for row in await connection.fetch(LIST_FAILURES, after)]
+
+
+async def delete_account_failures(connection: Connection, account: AccountId) -> int:
+    """Forget the failures of every address for an account; gives how many addresses had some."""
+    return affected(await connection.execute("delete from login_failure where account_id = $1", account))
+
+
 async def delete_failures(connection: Connection, account: AccountId, address: str) -> None:
     """Forget the failures of an address for an account."""
     await connection.execute("delete from login_failure where account_id = $1 and address = $2", account, address)

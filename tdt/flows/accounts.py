@@ -20,6 +20,7 @@ from tdt.db.accounts import NewAccount, insert_account
 from tdt.db.audit import insert_change
 from tdt.db.authorities import get_authority
 from tdt.db.groups import get_group
+from tdt.db.logins import delete_account_failures
 from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.domain import accounts as rules
@@ -84,6 +85,7 @@ async def modify(deps: Deps, by: Actor, account: AccountId, edit: Edit, means: M
             before, after = _audited(current.stored, current.user.permissions), _audited(new, permissions)
             if new.password_hash != current.stored.password_hash:
                 before["password"], after["password"] = "", "changed" if new.password_hash else "erased"
+                await delete_account_failures(connection, account)
             await insert_change(connection, by, ("account:modify", account, new.authority_id), before, after)
 
 

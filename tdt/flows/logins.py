@@ -7,16 +7,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from tdt.db.audit import insert_audit
-from tdt.db.logins import Failures, delete_failures, delete_old_failures, insert_failure, move_password_hash
+from tdt.db.account_admin import get_administered
+from tdt.db.audit import insert_audit, insert_change
+from tdt.db.logins import (
+    Failures,
+    delete_account_failures,
+    delete_failures,
+    delete_old_failures,
+    insert_failure,
+    move_password_hash,
+)
 from tdt.db.nonces import Nonce, delete_old_nonces, insert_nonce
 from tdt.db.pool import Connection
 from tdt.deps import Deps
+from tdt.domain.audit import Actor
 from tdt.domain.authorities import Principal, User
-from tdt.domain.errors import Forbidden
+from tdt.domain.errors import Forbidden, Refused
+from tdt.domain.ids import AccountId
 from tdt.domain.text import decode_form
 from tdt.passwords import hash_password, is_current, kind_of
 
+UNKNOWN = "Ce compte n'existe pas."
+NOT_BLOCKED = "Aucun mot de passe n'a été refusé à ce compte récemment."
 NONCE_LIFE = timedelta(minutes=5)
 NONCE_LENGTH = 7
 ALPHABET = string.digits + string.ascii_letters
@@ -41,7 +53,12 @@ def blocked_until(deps: Deps, failures: Failures | None) -> datetime | None:
     """Until when no password is even looked at, or None when it is."""
     if failures is None or failures.count < deps.config.login.failures:
         return None
-    return failures.since + timedelta(seconds=deps.config.login.window_seconds)
+    return end_of_window(deps, failures.since)
+
+
+def end_of_window(deps: Deps, since: datetime) -> datetime:
+    """When the failures that began to count at this moment are forgotten."""
+    return since + timedelta(seconds=deps.config.login.window_seconds)
 
 
 async def record_failure(deps: Deps, attempt: Attempt) -> None:
@@ -74,6 +91,19 @@ async def _audit(connection: Connection, attempt: Attempt, action: str, data: Ma
     user = attempt.user
     facts = {"login": user.login, "address": attempt.address, "certificate": user.certificate_hash}
     await insert_audit(connection, (user.authority_id, user.id), f"api:login:{action}", user.id, {**facts, **data})
+
+
+async def unblock(deps: Deps, by: Actor, account: AccountId) -> None:
+    """Have the passwords of an account looked at again at once, from everywhere. Raises Refused when they are."""
+    async with deps.acting(by) as connection:
+        found = await get_administered(connection, account)
+        if found is None:
+            raise Refused(UNKNOWN)
+        addresses = await delete_account_failures(connection, account)
+        if not addresses:
+            raise Refused(NOT_BLOCKED)
+        what = ("account:unblock", account, found.user.authority_id)
+        await insert_change(connection, by, what, {"addresses": addresses}, {"addresses": 0})
 
 
 async def give_nonce(deps: Deps, who: Principal, secret: bytes) -> str:

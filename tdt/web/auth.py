@@ -72,7 +72,7 @@ class Authenticator:
         opened = None
         if basic is not None:
             # first, for there are clients that send a nonce with every call, long after its end
-            await self._check(attempt, failures, basic)
+            await self._check(attempt, failures, basic, identity)
         else:
             opened = await self._opened_by_nonce(read_query(request), accounts)
         user, authority, _ = opened or _only(accounts)
@@ -98,9 +98,11 @@ class Authenticator:
             failures = await get_failures(connection, user.id, attempt.address, window_start(self.deps))
             return accounts, attempt, failures
 
-    async def _check(self, attempt: Attempt | None, failures: Failures | None, basic: Basic) -> None:
+    async def _check(
+        self, attempt: Attempt | None, failures: Failures | None, basic: Basic, identity: Identity
+    ) -> None:
         if attempt is None:
-            await check_password(None, basic.secret)
+            await self.credentials.waste(identity.certificate_hash, basic.secret)
             raise Unidentified(NOBODY)
         try:
             verified = await self.credentials.verify(attempt, failures)

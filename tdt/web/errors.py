@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler
 
 from tdt.deps import Deps
 from tdt.domain.errors import Forbidden, Permanent, TdtError, Temporary, Uncertain
-from tdt.web.auth import Unidentified
+from tdt.web.auth import Inactive, Unidentified
 from tdt.web.call import ROUTE, Route, php_int, read_query, wants_text
 from tdt.web.forms import Form
 from tdt.web.inflight import InFlight
@@ -75,6 +75,8 @@ async def _tell(request: web.Request, error: TdtError) -> web.Response:
         log.error("request_failed", code=error.code, details=error.details)
         return _fail(request, f"Erreur interne (référence {_request_id()}).", 500)
     log.info("request_refused", code=error.code)
+    if isinstance(error, Unidentified | Inactive):
+        request.app[METRICS].count_login(error.code)
     route = request.get(ROUTE)
     if route is None:
         return failure(Shape.PRINTED, error.message, 403)

@@ -22,6 +22,9 @@ class Metrics:
         self._refused = Counter(
             "tdt_connections_refused_total", "Connections closed", ["reason"], registry=self._registry
         )
+        self._logins = Counter(
+            "tdt_logins_refused_total", "Connections without an account", ["code"], registry=self._registry
+        )
         self._handshakes = Counter(
             "tdt_tls_handshakes_refused_total", "TLS handshakes that failed", ["reason"], registry=self._registry
         )
@@ -37,6 +40,10 @@ class Metrics:
     def count_refused(self, reason: str) -> None:
         """Count a connection closed for its certificate."""
         self._refused.labels(reason).inc()
+
+    def count_login(self, code: str) -> None:
+        """Count a request refused for want of an account, or of a right password."""
+        self._logins.labels(code).inc()
 
     def tell_handshake(self, reason: str) -> None:
         """Count a TLS handshake that failed, and say why."""

@@ -1,6 +1,7 @@
 """Passwords: ours, those that S2LOW stored, and what is neither."""
 
 import hashlib
+import time
 
 import bcrypt
 import pytest
@@ -72,3 +73,19 @@ def test_what_is_no_hash_is_no_password(stored: str, secret: bytes) -> None:
 def test_a_nul_ends_no_password() -> None:
     assert not check_now(php_bcrypt(b"abc"), b"abc\0def")
     assert not check_now(hash_now("abc"), b"abc\0def")
+
+
+def shortest(stored: str | None) -> float:
+    """The shortest of several refusals: the others waited for the machine."""
+    seconds = []
+    for _ in range(5):
+        started = time.thread_time()
+        assert not check_now(stored, b"wrong")
+        seconds.append(time.thread_time() - started)
+    return min(seconds)
+
+
+def test_a_refusal_takes_the_same_work_with_and_without_an_account() -> None:
+    ours = shortest(hash_now("right"))
+    for stored in (None, "", "0" * 32, "x"):
+        assert ours / 3 < shortest(stored) < ours * 3

@@ -5,15 +5,20 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import msgspec
 import pytest
 
+from tdt.config import Config
 from tdt.flows import logins
+from tdt.sandbox.pki import Pki
+from tests.postgres import TestDatabase
 from tests.wire.administration import rows
-from tests.wire.client import Answer, Client
-from tests.wire.stack import Stack
+from tests.wire.client import Answer, Client, close, read_answer
+from tests.wire.stack import Stack, changed, run_stack
 
 TEST = "/api/test-connexion.php"
 FETCH = "/modules/actes/actes_classification_fetch.php"
@@ -127,6 +132,66 @@ async def test_a_header_beyond_all_measure_is_refused_and_nothing_breaks(stack: 
     answer = await stack.client("system").get(TEST, {"Authorization": "Basic " + "A" * 200_000})
     assert answer.status == 400
     assert (await stack.client("system", basic=True).get(TEST)).body == b"OK"
+
+
+async def test_refused_logins_are_measured(stack: Stack) -> None:
+    await Client(stack.port, stack.pki, "system", "system", "wrong").get(TEST)
+    reader, writer = await asyncio.open_unix_connection(str(stack.health))
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    measured = (await reader.read()).decode()
+    await close(writer)
+    assert 'tdt_logins_refused_total{code="NON_IDENTIFIE"} 1.0' in measured
+
+
+# ------------------------------------------------------------------------------------------------ without a certificate
+
+
+@pytest.fixture
+async def behind(config: Config, database: TestDatabase, pki: Pki, tmp_path: Path) -> AsyncIterator[Path]:
+    """The server that believes what is told on its socket."""
+    path = tmp_path / "http.sock"
+    server = msgspec.structs.replace(
+        config.server, listen=f"unix:{path}", client_certificate="nginx", certificate="", key=""
+    )
+    async with run_stack(changed(config, server=server), database, pki):
+        yield path
+
+
+async def ask(path: Path, target: str, headers: Mapping[str, str]) -> Answer:
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    lines = [f"GET {target} HTTP/1.1", "Host: localhost", *(f"{name}: {headers[name]}" for name in headers)]
+    writer.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
+    answer = await read_answer(reader)
+    await close(writer)
+    return answer
+
+
+ABSENT, UNREADABLE = "Aucune information de certificat trouvée", "Impossible de lire le certificat"
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ({}, ABSENT),
+        ({"X-Client-Verify": "NONE"}, ABSENT),
+        ({"X-Client-Verify": "FAILED", "X-Client-Cert": "x"}, ABSENT),
+        ({"X-Client-Verify": "SUCCESS"}, UNREADABLE),
+        ({"X-Client-Verify": "SUCCESS", "X-Client-Cert": "%00%ff"}, UNREADABLE),
+        ({"X-Client-Verify": "SUCCESS", "X-Client-Cert": "A" * 20_000}, UNREADABLE),
+    ],
+)
+async def test_a_certificate_that_nginx_does_not_tell(behind: Path, headers: Mapping[str, str], message: str) -> None:
+    expected = f"KO\n{message}\n".encode("latin-1")
+    for target in (f"{FETCH}?api=1", TEST, NONCE):
+        answer = await ask(behind, target, headers)
+        assert (answer.status, answer.body) == (200, expected)
+    answer = await ask(behind, FETCH, headers)
+    assert (answer.status, answer.headers["location"], answer.body) == (302, PAGE, b"")
+    # where it arrives: no redirection to the same place for ever
+    answer = await ask(behind, "/connexion-status", headers)
+    assert answer.status == 200
+    assert "aucun certificat, ou un certificat illisible" in answer.body.decode("utf-8")
+    assert (await ask(behind, "/login.php", headers)).status == 200
 
 
 # ------------------------------------------------------------------------------------------------ nonces

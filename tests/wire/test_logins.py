@@ -3,13 +3,17 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import bcrypt
 import msgspec
 import pytest
 
 from tdt.config import Config, Login
-from tdt.flows import logins
+from tdt.domain.accounts import Means
+from tdt.domain.audit import Actor, Source
+from tdt.domain.ids import AccountId
+from tdt.flows import accounts, logins
 from tdt.sandbox.pki import Pki
 from tdt.sandbox.settings import choose_port
 from tests.postgres import TestDatabase
@@ -140,6 +144,17 @@ async def test_an_account_without_password_is_closed_to_every_password(strict: S
     await rows(strict, "update account set password_hash = null where login = 'system'")
     assert (await Client(strict.port, strict.pki, "system", "system", "").get(TEST)).body == NOBODY
     assert (await strict.client("system", basic=True).get(TEST)).body == NOBODY
+
+
+async def test_a_new_password_opens_the_account_at_once(strict: Stack) -> None:
+    for _ in range(LIMIT):
+        await wrong(strict).get(TEST)
+    account = AccountId((await rows(strict, "select id from account where login = 'system'"))[0]["id"])
+    by = Actor(Source.CLI, None, "root")
+    await accounts.modify(
+        strict.deps, by, account, lambda profile: replace(profile, givenname="Le"), Means(password="nouveau")
+    )
+    assert (await Client(strict.port, strict.pki, "system", "system", "nouveau").get(TEST)).body == b"OK"
 
 
 async def test_housekeeping_forgets_what_is_over(strict: Stack) -> None:
