@@ -256,16 +256,21 @@ create table authority (
     agreement_content_id bigint,
     closes_on date,
     exported_at timestamp with time zone,
+    export_sha256 bytea,
+    export_counts jsonb,
     purges_on date,
+    purges_unanswered boolean default false not null,
+    purge_started_at timestamp with time zone,
     purged_at timestamp with time zone,
     constraint authority_agreement_content_id_fkey FOREIGN KEY (agreement_content_id) REFERENCES content(id),
+    constraint authority_check CHECK ((purges_on > closes_on)),
     constraint authority_department_check CHECK ((department ~ '^([0-9]{3}|02[AB])$'::text)),
     constraint authority_district_check CHECK ((district ~ '^[0-9]$'::text)),
     constraint authority_pkey PRIMARY KEY (id),
     constraint authority_siren_check CHECK ((siren ~ '^[0-9]{9}$'::text))
 );
 CREATE INDEX authority_name ON public.authority USING btree (lower(name), id);
-CREATE UNIQUE INDEX authority_siren ON public.authority USING btree (siren);
+CREATE UNIQUE INDEX authority_siren ON public.authority USING btree (siren) WHERE (purged_at IS NULL);
 alter table authority enable row level security;
 create policy tenant on authority as permissive for all to public using (tdt_sees(id)) with check (tdt_sees(id));
 grant delete, insert, select, update on authority to tdt_app;

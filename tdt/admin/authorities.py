@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
+from tdt.admin.closing import closing_row
 from tdt.admin.door import CONFIG, JSON, Row, operator, run, show, show_one
+from tdt.admin.lazy import Lazy
 from tdt.db.authority_admin import (
     AuthorityFilter,
     get_owned,
@@ -16,6 +18,7 @@ from tdt.db.authority_admin import (
     list_memberships,
     list_sirets,
 )
+from tdt.db.closing import get_closing
 from tdt.db.routes import list_uses
 from tdt.deps import Deps
 from tdt.domain.authorities import Module
@@ -81,9 +84,12 @@ def _edited(sheet: Sheet, given: dict[str, Any]) -> Sheet:
     return replace(sheet, **said)
 
 
-@click.group("authorities")
+CLOSING = dict.fromkeys(("close", "reopen", "schedule-purge"), "tdt.admin.closing")
+
+
+@click.group("authorities", cls=Lazy, modules=CLOSING)
 def authorities() -> None:
-    """Collectivités : qui elles sont, leur groupe, leurs SIRET, leurs routes vers l'État."""
+    """Collectivités : qui elles sont, leur groupe, leurs SIRET, leurs routes vers l'État, leur fermeture."""
 
 
 @authorities.command("list")
@@ -141,6 +147,7 @@ async def _row(deps: Deps, authority: AuthorityId) -> Row:
         stays = await list_memberships(connection, authority)
         numbers = await list_sirets(connection, authority)
         uses = await list_uses(connection, authority)
+        end = await get_closing(connection, authority)
     row: dict[str, object] = {"id": authority}
     row |= {one.name: getattr(owned.sheet, one.name) for one in fields(Sheet)}
     row["modules"] = sorted(map(str, owned.sheet.modules))
@@ -148,7 +155,7 @@ async def _row(deps: Deps, authority: AuthorityId) -> Row:
     row["groups"] = [f"{one.group_name} {_period(one.valid_from, one.valid_to)}" for one in stays]
     row["sirets"] = [one.siret + (" (bloqué)" if one.blocked else "") for one in numbers]
     row["routes"] = [f"{one.kind} : {one.name} {_period(one.valid_from, one.valid_to)}" for one in uses]
-    return row
+    return row | dict(closing_row(end)) if end is not None else row
 
 
 def _period(start: object, end: object) -> str:

@@ -95,9 +95,11 @@ async def list_pending_classification_requests(connection: Connection, authority
 
 @dataclass(frozen=True, slots=True)
 class SubmitFacts:
-    """What the judgement of a submission needs: its number used already (by an act in error too, as S2LOW), the route
-    of the day, and the classification held, as where its bytes are and their SHA-256."""
+    """What the judgement of a submission needs: whether the collectivité is closed, its number used already (by an act
+    in error too, as S2LOW), the route of the day, and the classification held, as where its bytes are and their
+    SHA-256."""
 
+    closed: bool
     number_taken: bool
     route: RouteId | None
     classification: ContentId | None
@@ -105,7 +107,8 @@ class SubmitFacts:
 
 
 SUBMIT_FACTS = f"""
-    select exists (select from acte_transaction where authority_id = $1 and number = $2 and type = 1) as number_taken,
+    select coalesce((select closes_on <= $3 from authority where id = $1), false) as closed,
+        exists (select from acte_transaction where authority_id = $1 and number = $2 and type = 1) as number_taken,
         (select id from route where {IS_ROUTE_OF.format(authority="$1", kind="$4", day="$3")}) as route,
         c.content_id as classification, b.sha256 as classification_sha256
     from (values (1)) as one left join lateral (

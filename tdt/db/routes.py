@@ -20,10 +20,19 @@ IS_ROUTE_OF = """active and id = (
 ROUTE_OF = f"select {ROUTE_COLUMNS} from route where " + IS_ROUTE_OF.format(authority="$1", kind="$2", day="$3")
 
 
-async def find_route(connection: Connection, authority: AuthorityId, kind: RouteKind, day: date) -> Route | None:
-    """The route that this authority uses for this kind on this civil day."""
-    row = await connection.fetchrow(ROUTE_OF, authority, kind, day)
-    return _route(row) if row is not None else None
+DEPOSIT_ROUTE = f"""
+    select coalesce(a.closes_on <= $3, false) as closed, r.*
+    from authority a left join ({ROUTE_OF}) r on true where a.id = $1"""
+
+
+async def find_deposit_route(
+    connection: Connection, authority: AuthorityId, kind: RouteKind, day: date
+) -> tuple[bool, Route | None]:
+    """For a deposit of this civil day: whether the authority is closed, and its route. Closed when it is not seen."""
+    row = await connection.fetchrow(DEPOSIT_ROUTE, authority, kind, day)
+    if row is None:
+        return True, None
+    return row["closed"], _route(row) if row["id"] is not None else None
 
 
 async def get_route(connection: Connection, route: RouteId) -> Route | None:

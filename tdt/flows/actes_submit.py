@@ -8,7 +8,7 @@ from tdt.db import actes as db
 from tdt.db.classifications import read_held
 from tdt.db.deposits import SERIAL, NewActe, NewEnvelope, NewFile, insert_deposit
 from tdt.db.pool import Connection
-from tdt.db.routes import find_route
+from tdt.db.routes import find_deposit_route
 from tdt.deps import Deps
 from tdt.domain.actes import naming
 from tdt.domain.actes.envelope import build_acte, build_classification_request
@@ -18,6 +18,7 @@ from tdt.domain.actes.rules import CheckedActe, CheckedFile, Facts, check_submis
 from tdt.domain.actes.status import DEPOT_EN_ATTENTE, DEPOT_INITIAL
 from tdt.domain.authorities import Authority, Module, Principal, Right, may
 from tdt.domain.calendar import paris_date
+from tdt.domain.closing import check_open
 from tdt.domain.content import Body, hold
 from tdt.domain.errors import Conflict, Forbidden, Refused
 from tdt.domain.ids import AccountId, ActeId, AuthorityId, RouteId
@@ -61,6 +62,7 @@ async def submit(deps: Deps, who: Principal, submission: Submission, bodies: Sub
     try:
         async with deps.transaction(authority.id) as connection:
             known = await db.get_submit_facts(connection, authority.id, submission.number, day)
+            check_open(known.closed)
             held = await read_held(connection, known)
             limit = deps.config.limits.acte_archive_bytes
             checked = check_submission(submission, Facts(held, known.number_taken, day, limit))
@@ -83,7 +85,8 @@ async def request_classification(deps: Deps, who: Principal) -> ActeId:
     authority = _authority(who)
     day = paris_date(deps.now())
     async with deps.transaction(authority.id) as connection:
-        route = await find_route(connection, authority.id, RouteKind.ACTES, day)
+        closed, route = await find_deposit_route(connection, authority.id, RouteKind.ACTES, day)
+        check_open(closed)
         sender = _Sender(authority, who.user.id, route.id if route is not None else None, day)
         held = await db.last_classification(connection, authority.id)
         held_date = held.date if held is not None else None

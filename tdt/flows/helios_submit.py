@@ -4,10 +4,11 @@ from tdt.db import helios as db
 from tdt.db.audit import insert_audit
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
-from tdt.db.routes import find_route
+from tdt.db.routes import find_deposit_route
 from tdt.deps import Deps
 from tdt.domain.authorities import Authority, Module, Principal, Right, may
 from tdt.domain.calendar import paris_date
+from tdt.domain.closing import check_open
 from tdt.domain.content import Body
 from tdt.domain.errors import Conflict, Forbidden, Refused
 from tdt.domain.helios.model import HeliosStatus
@@ -59,7 +60,8 @@ async def _describe(
     first: tuple[HeliosStatus, str],
 ) -> db.NewHelios:
     (who, authority), (filename, body) = whose, what
-    route = await find_route(connection, authority.id, RouteKind.HELIOS, paris_date(deps.now()))
+    closed, route = await find_deposit_route(connection, authority.id, RouteKind.HELIOS, paris_date(deps.now()))
+    check_open(closed)
     if route is None:
         raise Refused("La collectivité n'est pas raccordée à Hélios.", code="ROUTE_ABSENTE")
     return db.NewHelios(

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from tdt.deps import Deps
 from tdt.domain.authorities import Principal, is_administrator, is_group_admin_or_super, may
+from tdt.domain.closing import check_not_closed
 from tdt.domain.errors import Forbidden, TdtError, Temporary
 from tdt.domain.identity import Identity
 from tdt.flows.connections import record_refused
@@ -108,7 +109,7 @@ class Door:
 
 
 def check_right(route: Route, who: Principal) -> None:
-    """Raise Forbidden unless the account may use this endpoint."""
+    """Raise Forbidden unless the account may use this endpoint, Refused when it changes what is closed."""
     if route.access in ADMINISTRATORS:
         allowed = is_administrator(who.user) and who.user.role in ADMINISTRATORS[route.access]
     elif is_group_admin_or_super(who.user) and not route.admins:
@@ -117,6 +118,8 @@ def check_right(route: Route, who: Principal) -> None:
         allowed = route.module is None or may(who, RIGHTS[route.access], route.module)
     if not allowed:
         raise Forbidden(route.denied)
+    if route.changes:
+        check_not_closed(who, administering=route.access in ADMINISTRATORS)
 
 
 def discard(deps: Deps, form: Form) -> None:

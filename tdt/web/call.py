@@ -140,9 +140,9 @@ class Route:
 
     `door` is the shape of a refusal of the account or of its rights when it differs from `shape`; `page` is where a
     browser is sent back; `admins` admits SADM and GADM; `force_api` answers as with api=1; `takes_body` leaves the
-    body to the handler; `basic` demands login and password by HTTP's 401; `first` is a check that S2LOW makes before it
-    knows the account; `denied` is said to whoever lacks the right, `inactive` to an account that is suspended, or whose
-    collectivité or group is.
+    body to the handler; `basic` demands login and password by HTTP's 401; `changes` is refused once the collectivité is
+    closed; `first` is a check that S2LOW makes before it knows the account; `denied` is said to whoever lacks the
+    right, `inactive` to an account that is suspended, or whose collectivité or group is.
     """
 
     path: str
@@ -156,6 +156,7 @@ class Route:
     force_api: bool = False
     takes_body: bool = False
     basic: bool = False
+    changes: bool = False
     first: Callable[[Fields], None] | None = None
     denied: str = "Accès refusé"
     inactive: str = "Échec de l'authentification"

@@ -54,6 +54,7 @@ ROUTES = (
         Shape.REPLY,
         Module.ACTES,
         page=ACTES_HOME,
+        changes=True,
     ),
     Route(
         "/modules/actes/actes_classification_fetch.php",
@@ -71,6 +72,7 @@ ROUTES = (
         Module.ACTES,
         page=ADD_ACTE,
         takes_body=True,
+        changes=True,
     ),
     Route("/modules/actes/actes_transac_get_status.php", actes.get_status, Access.EDIT, Shape.PRINTED, Module.ACTES),
     Route(
@@ -108,6 +110,7 @@ ROUTES = (
         door=Shape.PRINTED,
         admins=True,
         takes_body=True,
+        changes=True,
     ),
     Route(
         "/modules/helios/api/helios_transac_get_status.php",
@@ -142,6 +145,7 @@ ROUTES = (
         Shape.JSON,
         page=USER_LIST,
         takes_body=True,
+        changes=True,
     ),
     Route(
         "/admin/users/admin_user_detail.php",
@@ -163,6 +167,7 @@ ROUTES = (
         Shape.JSON,
         page=USER_LIST,
         takes_body=True,
+        changes=True,
     ),
     Route(
         "/admin/users/add-user-to-service.php",
@@ -170,9 +175,15 @@ ROUTES = (
         Access.ADMINISTER,
         Shape.JSON,
         page=USER_EDIT,
+        changes=True,
     ),
     Route(
-        "/admin/services/add-service-user.php", admin_services.add_service, Access.ADMINISTER, Shape.JSON, page=SERVICES
+        "/admin/services/add-service-user.php",
+        admin_services.add_service,
+        Access.ADMINISTER,
+        Shape.JSON,
+        page=SERVICES,
+        changes=True,
     ),
     Route("/admin/services/list-service.php", admin_services.list_service, Access.ADMINISTER, Shape.JSON),
     Route("/admin/modules/admin_modules.php", admin_services.modules, Access.ADMINISTER_GROUP, Shape.JSON),
@@ -183,6 +194,7 @@ ROUTES = (
         Shape.JSON,
         page=AUTHORITIES,
         takes_body=True,
+        changes=True,
     ),
     Route(
         "/admin/authorities/admin_authority_detail.php",
@@ -231,6 +243,7 @@ ROUTES = (
         force_api=True,
         denied="Acces refuse",
         inactive="Echec de l'authentification",
+        changes=True,
     ),
     Route(
         "/admin/authorities/admin_authority_siret.php",
@@ -245,6 +258,7 @@ ROUTES = (
         Access.ADMINISTER_ALL,
         Shape.JSON,
         page=AUTHORITY_EDIT,
+        changes=True,
     ),
     Route(
         "/admin/authorities/admin_authority_siret_del.php",
@@ -252,6 +266,7 @@ ROUTES = (
         Access.ADMINISTER_ALL,
         Shape.JSON,
         page=AUTHORITY_EDIT,
+        changes=True,
     ),
     Route(
         "/admin/authorities/admin_authority_siret_block.php",
@@ -259,6 +274,7 @@ ROUTES = (
         Access.ADMINISTER_ALL,
         Shape.JSON,
         page=AUTHORITY_EDIT,
+        changes=True,
     ),
     Route(
         "/admin/authorities/admin_authority_siret_unblock.php",
@@ -266,6 +282,7 @@ ROUTES = (
         Access.ADMINISTER_ALL,
         Shape.JSON,
         page=AUTHORITY_EDIT,
+        changes=True,
     ),
     Route("/admin/groups/admin_groups.php", admin_groups.group_list, Access.ADMINISTER_ALL, Shape.BROWSER),
     Route(
@@ -275,6 +292,7 @@ ROUTES = (
         Shape.JSON,
         page=GROUPS,
         takes_body=True,
+        changes=True,
     ),
     Route(
         "/admin/groups/admin_group_delete.php",
@@ -282,5 +300,6 @@ ROUTES = (
         Access.ADMINISTER_ALL,
         Shape.JSON,
         page=GROUPS,
+        changes=True,
     ),
 )

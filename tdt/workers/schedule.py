@@ -16,7 +16,7 @@ from tdt.domain.errors import TdtError, Temporary
 from tdt.domain.expiry import Ending
 from tdt.domain.ids import RouteId
 from tdt.domain.routes import Route, RouteKind
-from tdt.flows import actes_receive, contents, helios_receive, logins, notices
+from tdt.flows import actes_receive, closing, contents, helios_receive, logins, notices
 from tdt.workers.metrics import WorkerMetrics
 
 log = structlog.get_logger()
@@ -116,8 +116,10 @@ async def keep_house(deps: Deps) -> None:
             made = await contents.prepare_partitions(deps)
             swept = await contents.sweep(deps, dry_run=False)
             forgotten = await logins.forget(deps)
-            if made or swept or forgotten:
-                log.info("housekeeping.done", partitions=made, orphans=len(swept), logins=forgotten)
+            refused = await closing.refuse_drafts(deps)
+            if made or swept or forgotten or refused:
+                counts = {"partitions": made, "orphans": len(swept), "logins": forgotten, "drafts_refused": refused}
+                log.info("housekeeping.done", **counts)
         except TdtError as error:
             log.warning("housekeeping.failed", code=error.code, reason=error.message)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)

@@ -13,8 +13,9 @@ _ANSWERED = frozenset({_S.ACQUITTEMENT_RECU, _S.REFUSE, _S.INFORMATION_DISPONIBL
 
 MOVES: Mapping[HeliosStatus | None, frozenset[HeliosStatus]] = {
     None: frozenset({_S.POSTE, _S.EN_ATTENTE_D_ETRE_SIGNE, _S.EN_ATTENTE_D_ETRE_TELETRANSMIS}),
-    _S.EN_ATTENTE_D_ETRE_SIGNE: frozenset({_S.POSTE, _S.EN_ATTENTE_D_ETRE_TELETRANSMIS}),
-    _S.EN_ATTENTE_D_ETRE_TELETRANSMIS: frozenset({_S.POSTE}),
+    # in error: the collectivité closed before anybody signed or sent it
+    _S.EN_ATTENTE_D_ETRE_SIGNE: frozenset({_S.POSTE, _S.EN_ATTENTE_D_ETRE_TELETRANSMIS, _S.ERREUR}),
+    _S.EN_ATTENTE_D_ETRE_TELETRANSMIS: frozenset({_S.POSTE, _S.ERREUR}),
     _S.POSTE: frozenset({_S.EN_ATTENTE_DE_TRANSMISSION, _S.ERREUR}),
     _S.EN_ATTENTE_DE_TRANSMISSION: frozenset({_S.TRANSMIS, _S.TRANSMIS_SANS_ACQUITTEMENT, _S.ERREUR}),
     _S.TRANSMIS: _ANSWERED | {_S.ERREUR},
