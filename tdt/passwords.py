@@ -10,8 +10,9 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from weakref import WeakValueDictionary
 
 import bcrypt
 from argon2 import PasswordHasher
@@ -28,7 +29,16 @@ BCRYPT_BYTES = 72
 MD5 = re.compile(r"[0-9a-fA-F]{32}")
 
 _hasher = PasswordHasher(time_cost=2, memory_cost=19456, parallelism=1)
+_turns: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
 _threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="password")
+
+
+def turn(key: Hashable) -> asyncio.Lock:
+    """A lock to hold while passwords of one account, or of one certificate, are hashed.
+
+    Nobody then has more than one of them waiting for a thread, and the others wait for one of his at most.
+    """
+    return _turns.setdefault(key, asyncio.Lock())
 
 
 async def hash_password(password: str) -> str:

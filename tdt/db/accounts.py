@@ -91,7 +91,7 @@ async def get_owner(
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
-    """An account to record. `password_hash` is argon2id; `forwarded_certificate` a PEM (RGS** behind RGS*)."""
+    """An account to record. `password_hash`: see tdt.passwords; `forwarded_certificate` a PEM (RGS** behind RGS*)."""
 
     role: Role
     name: str

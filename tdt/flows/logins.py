@@ -25,7 +25,7 @@ from tdt.domain.authorities import Principal, User
 from tdt.domain.errors import Forbidden, Refused
 from tdt.domain.ids import AccountId
 from tdt.domain.text import decode_form
-from tdt.passwords import hash_password, is_current, kind_of
+from tdt.passwords import hash_password, is_current, kind_of, turn
 
 UNKNOWN = "Ce compte n'existe pas."
 NOT_BLOCKED = "Aucun mot de passe n'a été refusé à ce compte récemment."
@@ -117,7 +117,8 @@ async def give_nonce(deps: Deps, who: Principal, secret: bytes) -> str:
     while True:
         nonce = "".join(secrets.choice(ALPHABET) for _ in range(NONCE_LENGTH))
         proof = hashlib.sha256(secret + b":" + nonce.encode("ascii")).hexdigest()
-        found = Nonce(authority, await hash_password(proof))
+        async with turn(("nonce", who.user.id)):
+            found = Nonce(authority, await hash_password(proof))
         async with deps.transaction(authority) as connection:
             await delete_old_nonces(connection, nonce_start(deps))
             if await insert_nonce(connection, nonce, login, found, deps.now()):

@@ -17,7 +17,7 @@ from tdt.domain.authorities import Principal, is_active
 from tdt.domain.errors import Forbidden
 from tdt.domain.identity import Identity, forwarded_certificate
 from tdt.flows.logins import Attempt, nonce_start, window_start
-from tdt.passwords import check_password
+from tdt.passwords import check_password, turn
 from tdt.web.address import client_address
 from tdt.web.call import read_query
 from tdt.web.credentials import Basic, Credentials, TooManyFailures, read_basic
@@ -121,8 +121,11 @@ class Authenticator:
             return None
         async with self.deps.transaction("system") as connection:
             found = await find_nonce(connection, nonce, query.text("login"), nonce_start(self.deps))
-        if found is None or not await check_password(found.hash, proof.encode("ascii")):
+        if found is None:
             return None
+        async with turn(found.hash):
+            if not await check_password(found.hash, proof.encode("ascii")):
+                return None
         return next((account for account in accounts if account[0].authority_id == found.authority_id), None)
 
 

@@ -1,22 +1,19 @@
 """Basic credentials: how they are read, and whether a password is that of its account, hashed as seldom as can be."""
 
-import asyncio
 import base64
 import binascii
 import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Hashable
 from dataclasses import dataclass, field
 from datetime import datetime
-from weakref import WeakValueDictionary
 
 from tdt.db.logins import Failures, get_failures
 from tdt.deps import Deps
 from tdt.domain.text import decode_form
 from tdt.flows.logins import Attempt, blocked_until, record_failure, record_success, window_start
-from tdt.passwords import check_password
+from tdt.passwords import check_password, turn
 
 REMEMBER_SECONDS = 300.0
 
@@ -83,14 +80,13 @@ class Credentials:
     def __init__(self, deps: Deps):
         self._deps = deps
         self._memory = Memory()
-        self._turns: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
 
     async def waste(self, certificate_hash: str, secret: bytes) -> None:
         """Take the time of a verification for a login that is nobody's; those of one certificate one after the other.
 
         Nothing counts them, for there is no account; but they must not keep the others waiting.
         """
-        async with self._turn(certificate_hash):
+        async with turn(certificate_hash):
             await check_password(None, secret)
 
     async def verify(self, attempt: Attempt, failures: Failures | None) -> bool:
@@ -98,7 +94,7 @@ class Credentials:
         self._check_open(failures)
         if failures is None and self._memory.knows(attempt):
             return True
-        async with self._turn((attempt.user.id, attempt.address)):
+        async with turn((attempt.user.id, attempt.address)):
             # the turn may have been long in coming: others may have failed, or verified the same password
             async with self._deps.transaction("system") as connection:
                 failures = await get_failures(connection, attempt.user.id, attempt.address, window_start(self._deps))
@@ -113,9 +109,6 @@ class Credentials:
         if failed or not known:
             self._memory.keep(await record_success(self._deps, attempt, failed))
         return True
-
-    def _turn(self, key: Hashable) -> asyncio.Lock:
-        return self._turns.setdefault(key, asyncio.Lock())
 
     def _check_open(self, failures: Failures | None) -> None:
         if (until := blocked_until(self._deps, failures)) is not None:

@@ -1,5 +1,6 @@
 """Passwords: ours, those that S2LOW stored, and what is neither."""
 
+import asyncio
 import hashlib
 import time
 
@@ -7,7 +8,7 @@ import bcrypt
 import pytest
 from argon2 import PasswordHasher, Type
 
-from tdt.passwords import check_now, check_password, hash_now, hash_password, is_current, kind_of
+from tdt.passwords import check_now, check_password, hash_now, hash_password, is_current, kind_of, turn
 
 
 def php_bcrypt(password: bytes) -> str:
@@ -89,3 +90,15 @@ def test_a_refusal_takes_the_same_work_with_and_without_an_account() -> None:
     ours = shortest(hash_now("right"))
     for stored in (None, "", "0" * 32, "x"):
         assert ours / 3 < shortest(stored) < ours * 3
+
+
+async def test_a_storm_of_one_keeps_the_others_waiting_for_one_hashing_at_most() -> None:
+    async def use(key: str) -> None:
+        async with turn(key):
+            await check_password(None, b"x")
+
+    storm = [asyncio.create_task(use(key)) for key in ("a", "b") for _ in range(20)]
+    await asyncio.wait(storm, return_when=asyncio.FIRST_COMPLETED)
+    await use("c")
+    assert sum(one.done() for one in storm) < 10
+    await asyncio.gather(*storm)
