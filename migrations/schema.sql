@@ -197,6 +197,7 @@ create table attempt (
     ended_at timestamp with time zone,
     outcome text,
     detail text default ''::text not null,
+    clause text default ''::text not null,
     constraint attempt_object_kind_check CHECK ((object_kind = ANY (ARRAY['acte_envelope'::text, 'helios_transaction'::text]))),
     constraint attempt_outcome_check CHECK ((outcome = ANY (ARRAY['accepted'::text, 'refused'::text, 'failed'::text, 'uncertain'::text, 'settled'::text]))),
     constraint attempt_pkey PRIMARY KEY (id, started_at)
@@ -496,6 +497,7 @@ create table helios_transaction (
     acquit_filename text,
     submitted_at timestamp with time zone default now() not null,
     origin text default 'tdt'::text not null,
+    domains text[] default '{}'::text[] not null,
     constraint helios_transaction_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
     constraint helios_transaction_acquit_content_id_fkey FOREIGN KEY (acquit_content_id) REFERENCES content(id),
     constraint helios_transaction_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES authority(id),
@@ -539,10 +541,13 @@ create table job (
     published_at timestamp with time zone,
     last_error text,
     created_at timestamp with time zone default now() not null,
+    woken_at timestamp with time zone,
     constraint job_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES authority(id),
     constraint job_pkey PRIMARY KEY (id),
     constraint job_state_check CHECK ((state = ANY (ARRAY['ready'::text, 'running'::text, 'dead'::text])))
 );
+CREATE INDEX job_authority ON public.job USING btree (authority_id, kind);
+CREATE INDEX job_held ON public.job USING btree (authority_id) WHERE ((state = 'ready'::text) AND (last_error ~~ 'CONVENTION_RETENUE%'::text));
 CREATE INDEX job_object ON public.job USING btree (kind, object_id);
 CREATE INDEX job_ready ON public.job USING btree (run_at, id) WHERE (state = 'ready'::text);
 CREATE INDEX job_running ON public.job USING btree (worker) WHERE (state = 'running'::text);

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tdt.domain.conventions import Policy
 from tdt.domain.text import is_email
 
 
@@ -141,6 +142,16 @@ class Mail(Section, frozen=True):
     timeout: float = 30.0
 
 
+class Conventions(Section, frozen=True):
+    operators: list[str] = []
+    required: bool = False
+
+    @property
+    def policy(self) -> Policy:
+        """As the rules read it."""
+        return Policy(frozenset(self.operators), self.required)
+
+
 class Log(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "console"] = "json"
@@ -157,6 +168,7 @@ class Config(Section, frozen=True):
     worker: Worker = Worker()
     actes: Actes = Actes()
     helios: Helios = Helios()
+    conventions: Conventions = Conventions()
     mail: Mail = Mail()
     log: Log = Log()
     credentials: dict[str, Credentials] = {}

@@ -11,6 +11,7 @@ MODULES = {
     "groups": "tdt.admin.groups",
     "authorities": "tdt.admin.authorities",
     "routes": "tdt.admin.routes",
+    "conventions": "tdt.admin.conventions",
 }
 
 

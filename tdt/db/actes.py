@@ -151,6 +151,22 @@ async def move_status(connection: Connection, acte: Acte, move: Move) -> None:
     )
 
 
+NOTE = """
+    insert into acte_workflow (authority_id, transaction_id, status, message)
+    select $1, $2, $3, $4 where $4 is distinct from (
+        select message from acte_workflow where transaction_id = $2 order by id desc limit 1)
+    returning id"""
+
+
+async def insert_note(connection: Connection, acte: Acte, message: str) -> None:
+    """Tell something in the workflow and the events without changing the status, unless the last line says it."""
+    text = message[:WORKFLOW_MESSAGE_LENGTH]
+    if await connection.fetchval(NOTE, acte.authority_id, acte.id, acte.status, text) is None:
+        return
+    change = (acte.status, acte.status)
+    await insert_event(connection, acte.authority_id, (OBJECT, acte.id), change, {"message": message})
+
+
 @dataclass(frozen=True, slots=True)
 class WorkflowRow:
     """One step of the life of a transaction."""

@@ -38,16 +38,18 @@ class HeliosTransaction:
     acquit_content_id: ContentId | None
     acquit_filename: str | None
     submitted_at: datetime
+    domains: tuple[str, ...]
 
 
 COLUMNS = """id, authority_id, account_id, route_id, siren, filename, content_id, sha1, size, status, root,
     xml_nomfic, xml_cod_col, xml_cod_bud, xml_id_post, xml_id_coll, transmitted_name, acquit_content_id,
-    acquit_filename, submitted_at"""
+    acquit_filename, submitted_at, domains"""
 
 
 def _transaction(row: Record) -> HeliosTransaction:
     values = dict(row)
     values["status"] = HeliosStatus(values["status"])
+    values["domains"] = tuple(values["domains"])
     return HeliosTransaction(**values)
 
 
@@ -147,6 +149,22 @@ async def move_status(connection: Connection, transaction: HeliosTransaction, mo
     )
 
 
+NOTE = """
+    insert into helios_workflow (authority_id, transaction_id, status, message)
+    select $1, $2, $3, $4 where $4 is distinct from (
+        select message from helios_workflow where transaction_id = $2 order by id desc limit 1)
+    returning id"""
+
+
+async def insert_note(connection: Connection, transaction: HeliosTransaction, message: str) -> None:
+    """Tell something in the workflow and the events without changing the status, unless the last line says it."""
+    text = message[:WORKFLOW_MESSAGE_LENGTH]
+    if await connection.fetchval(NOTE, transaction.authority_id, transaction.id, transaction.status, text) is None:
+        return
+    change = (transaction.status, transaction.status)
+    await insert_event(connection, transaction.authority_id, (OBJECT, transaction.id), change, {"message": message})
+
+
 @dataclass(frozen=True, slots=True)
 class WorkflowRow:
     """One step of the life of a transaction."""
@@ -175,7 +193,7 @@ async def last_workflow(connection: Connection, transaction: HeliosId) -> Workfl
 
 SET_HEADER = """
     update helios_transaction set root = $2, xml_nomfic = $3, xml_cod_col = $4, xml_cod_bud = $5, xml_id_post = $6,
-        xml_id_coll = $7 where id = $1"""
+        xml_id_coll = $7, domains = $8 where id = $1"""
 
 
 async def move_header(connection: Connection, transaction: HeliosId, header: PesHeader) -> None:
@@ -189,6 +207,7 @@ async def move_header(connection: Connection, transaction: HeliosId, header: Pes
         header.cod_bud,
         header.id_post,
         header.id_coll,
+        sorted(set(header.domains)),
     )
 
 

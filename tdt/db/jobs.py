@@ -64,8 +64,10 @@ async def delete_done(connection: Connection, worker: str, job: JobId) -> bool:
 
 
 MOVE_TO_READY = """
-    update job set state = 'ready', worker = null, published_at = null, run_at = $3, last_error = $4
+    update job set state = 'ready', worker = null, published_at = null, last_error = $4,
+        run_at = case when woken_at >= started_at then now() else $3 end
     where id = $1 and worker = $2 and state = 'running'"""
+"""What it waits for may have changed while it ran: then it is due at once."""
 
 
 async def move_to_ready(connection: Connection, worker: str, job: JobId, run_at: datetime, reason: str) -> None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from tdt.db.authorities import AUTHORITY_TABLES
+from tdt.db.conventions import CONVENTION_COLUMNS, read_convention
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
 from tdt.domain.expiry import Agreement, HeldCertificate, Party
@@ -64,34 +65,16 @@ async def list_administrators(
 
 
 AGREEMENTS = f"""
-    select c.id, c.module, c.reference, c.state_party, c.domains, c.starts_on, c.ends_on, c.authority_id,
-        a.name as authority,
-        coalesce((select jsonb_agg(jsonb_build_array(v.effective_on, v.ends_on)) from convention_avenant v
-            where v.convention_id = c.id), '[]') as avenants
+    select {CONVENTION_COLUMNS}, a.name as authority
     from convention c join ({AUTHORITY_TABLES}) on a.id = c.authority_id
     where a.status = 1 and coalesce(g.active, true) and not coalesce(a.closes_on <= tdt_today(), false)
     order by c.id"""
 
 
 async def list_agreements(connection: Connection) -> list[Agreement]:
-    """The conventions of the collectivités that may deposit, with the dates of their avenants; scope `system`."""
-    return [
-        Agreement(
-            id=row["id"],
-            module=row["module"],
-            reference=row["reference"],
-            state_party=row["state_party"],
-            domains=frozenset(row["domains"]),
-            starts_on=row["starts_on"],
-            ends_on=row["ends_on"],
-            avenants=tuple(
-                (date.fromisoformat(effective), date.fromisoformat(end) if end is not None else None)
-                for effective, end in row["avenants"]
-            ),
-            party=Party(row["authority_id"], row["authority"]),
-        )
-        for row in await connection.fetch(AGREEMENTS)
-    ]
+    """The conventions of the collectivités that may deposit, with their avenants; scope `system`."""
+    rows = await connection.fetch(AGREEMENTS)
+    return [Agreement(read_convention(row), Party(row["authority_id"], row["authority"])) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,8 @@ async def list_uses(connection: Connection, authority: AuthorityId) -> list[Use]
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """What an attempt is about: the object, the route, and the exact bytes under their exact name."""
+    """What an attempt is about: the object, the route, the exact bytes under their exact name, and the clause of the
+    convention that lets them leave."""
 
     authority_id: AuthorityId
     route_id: RouteId
@@ -185,11 +186,12 @@ class Sending:
     name: str
     sha256: bytes
     size: int
+    clause: str
 
 
 INSERT_ATTEMPT = """
-    insert into attempt (authority_id, route_id, object_kind, object_id, name, sha256, size)
-    values ($1, $2, $3, $4, $5, $6, $7) returning id"""
+    insert into attempt (authority_id, route_id, object_kind, object_id, name, sha256, size, clause)
+    values ($1, $2, $3, $4, $5, $6, $7, $8) returning id"""
 
 
 async def insert_attempt(connection: Connection, sending: Sending) -> AttemptId:
@@ -204,6 +206,7 @@ async def insert_attempt(connection: Connection, sending: Sending) -> AttemptId:
             sending.name,
             sending.sha256,
             sending.size,
+            sending.clause,
         )
     )
 

@@ -1,6 +1,6 @@
 """Civil dates in Europe/Paris: every date that appears in a name, a serial or a rule is computed here."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -11,6 +11,11 @@ def paris_date(instant: datetime) -> date:
     if instant.tzinfo is None:
         raise ValueError("an instant must carry its time zone")
     return instant.astimezone(PARIS).date()
+
+
+def paris_midnight(day: date) -> datetime:
+    """The instant at which a civil day begins in Paris."""
+    return datetime.combine(day, time(), PARIS)
 
 
 def parse_civil_date(text: str) -> date | None:

@@ -48,6 +48,12 @@ class Temporary(TdtError):
     code = "INDISPONIBLE"
 
 
+class Held(Temporary):
+    """What is to leave waits for a decision of people (its convention, a suspension): no failure, looked at again."""
+
+    code = "CONVENTION_RETENUE"
+
+
 class Permanent(TdtError):
     """A background step cannot succeed, however often it is tried: an operator must look."""
 

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 
 from tdt.domain.calendar import PARIS, paris_date
+from tdt.domain.conventions import LABELS, Convention, last_day, takes_over, terms_on
 from tdt.domain.ids import AuthorityId
 
 THRESHOLDS = (90, 60, 30, 7)
@@ -133,60 +134,37 @@ def _thresholds(ending: Ending) -> Sequence[int]:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """A convention with the dates of its avenants: (in force from, new last day or None when it leaves it alone)."""
+    """A convention, and the collectivité to which its end matters."""
 
-    id: int
-    module: str
-    reference: str
-    state_party: str
-    domains: frozenset[str]
-    starts_on: date
-    ends_on: date | None
-    avenants: tuple[tuple[date, date | None], ...]
+    convention: Convention
     party: Party
-
-    @property
-    def last_day(self) -> date | None:
-        """With every avenant, even one still to come, that is in force before the convention would end."""
-        last = self.ends_on
-        for effective_on, ends_on in sorted(self.avenants, key=lambda avenant: avenant[0]):
-            in_time = last is None or effective_on <= last + timedelta(days=1)
-            if in_time and ends_on is not None:
-                last = ends_on
-        return last
-
-    def takes_over(self, other: "Agreement") -> bool:
-        """Does this one of the same collectivité and module cover, without a gap, all that `other` does, for longer?"""
-        if self.id == other.id:
-            return False
-        if self.domains and not (other.domains and other.domains <= self.domains):
-            return False
-        end, own_end = other.last_day, self.last_day
-        return end is not None and self.starts_on <= end + timedelta(days=1) and (own_end is None or own_end > end)
-
-
-MODULES = {"actes": "ACTES", "helios": "HELIOS", "mail": "mail sécurisé"}
 
 
 def convention_endings(agreements: Sequence[Agreement]) -> list[Ending]:
     """The conventions that end and that no other one takes over."""
-    together: dict[tuple[AuthorityId | None, str], list[Agreement]] = defaultdict(list)
+    together: dict[tuple[AuthorityId, str], list[Agreement]] = defaultdict(list)
     for one in agreements:
-        together[one.party.authority_id, one.module].append(one)
+        together[one.convention.authority_id, one.convention.module].append(one)
     return [
-        Ending(
-            Kind.CONVENTION,
-            # a new last day is announced anew
-            f"convention:{one.id}:{one.last_day.isoformat()}",
-            f"{one.reference} ({MODULES[one.module]}{f', {one.state_party}' if one.state_party else ''})",
-            last_instant(one.last_day),
-            "convention",
-            (one.party,),
-        )
+        _ending(one, last)
         for of_the_module in together.values()
         for one in of_the_module
-        if one.last_day is not None and not any(other.takes_over(one) for other in of_the_module)
+        if (last := last_day(one.convention)) is not None
+        and not any(takes_over(other.convention, one.convention) for other in of_the_module)
     ]
+
+
+def _ending(one: Agreement, last: date) -> Ending:
+    convention = one.convention
+    party = terms_on(convention, last).state_party
+    return Ending(
+        Kind.CONVENTION,
+        f"convention:{convention.id}:{last.isoformat()}",  # a new last day is announced anew
+        f"{convention.reference} ({LABELS[convention.module]}{f', {party}' if party else ''})",
+        last_instant(last),
+        "convention",
+        (one.party,),
+    )
 
 
 def recipients(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from tdt.domain.errors import Conflict, Permanent, Refused, Temporary, Uncertain
+from tdt.domain.errors import Conflict, Held, Permanent, Refused, Temporary, Uncertain
 from tdt.domain.ids import AuthorityId, JobId
 
 
@@ -70,7 +70,9 @@ def next_step(job: Job, error: BaseException | None, now: datetime, retry: timed
         return Done()
     if isinstance(error, Temporary | Uncertain):
         at = error.details.get("retry_at")
-        return RetryAt(at if isinstance(at, datetime) else now + _delay(job, retry), error.code)
+        # why a flow is held is for people to read where they see that it waits
+        reason = f"{error.code} : {error.message}" if isinstance(error, Held) else error.code
+        return RetryAt(at if isinstance(at, datetime) else now + _delay(job, retry), reason)
     if isinstance(error, Conflict):
         return RetryAt(now + _delay(job, retry), error.code) if job.attempts < 5 else Dead(str(error))
     if isinstance(error, Permanent | Refused):

@@ -8,6 +8,7 @@ from tdt.db import routes as routes_db
 from tdt.db.accounts import Contact, get_contact
 from tdt.db.authorities import get_authority
 from tdt.db.content import get_content, get_small
+from tdt.db.conventions import get_dossier
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
 from tdt.deps import Deps
@@ -20,7 +21,10 @@ from tdt.domain.actes.model import ActeStatus, Emitter, MessageCode
 from tdt.domain.actes.package import check_entries
 from tdt.domain.actes.rules import AnalysedFile, check_analysis, check_archive_size
 from tdt.domain.actes.status import VALIDATION_OK, invalid_envelope, transmitted
+from tdt.domain.authorities import Module
+from tdt.domain.calendar import paris_date
 from tdt.domain.content import Body
+from tdt.domain.conventions import Verdict, hold, judge
 from tdt.domain.errors import Permanent, Refused, Temporary, Uncertain
 from tdt.domain.ids import ActeId, AttemptId, ContentId, EnvelopeId
 from tdt.domain.jobs import JobKind
@@ -152,6 +156,8 @@ async def transmit(deps: Deps, envelope_id: EnvelopeId) -> None:
     started = await _start(deps, envelope_id)
     if started is None:
         return
+    if isinstance(started, Verdict):
+        raise hold(started, deps.now())
     attempt, sent, route, content = started
     try:
         async with deps.transaction("system") as connection:
@@ -174,8 +180,11 @@ async def transmit(deps: Deps, envelope_id: EnvelopeId) -> None:
 Started = tuple[AttemptId, db.Envelope, Route, ContentId]
 
 
-async def _start(deps: Deps, envelope_id: EnvelopeId) -> Started | None:
-    """Transaction 1: apply the crash rule, then say that we are about to send. None when there is nothing to send."""
+async def _start(deps: Deps, envelope_id: EnvelopeId) -> Started | Verdict | None:
+    """Transaction 1: apply the crash rule and the convention, then say that we are about to send.
+
+    None when there is nothing to send, a verdict when the convention holds it.
+    """
     async with deps.transaction("system") as connection:
         # a worker that was taken for dead may wake up at this very point: one of the two decides, the other sees it
         sent = await db.lock_envelope(connection, envelope_id)
@@ -197,13 +206,32 @@ async def _start(deps: Deps, envelope_id: EnvelopeId) -> Started | None:
         stored = await get_content(connection, sent.content_id)
         if route is None or stored is None:
             raise Permanent("La route ou l'archive a disparu.", details={"envelope_id": envelope_id})
+        verdict = await _judge(deps, connection, sent, actes)
+        if verdict.held:
+            for acte in actes:
+                await db.insert_note(connection, acte, verdict.clause)
+            return verdict
         attempt = await routes_db.insert_attempt(
             connection,
             routes_db.Sending(
-                sent.authority_id, route.id, OBJECT, envelope_id, sent.archive_name, stored.sha256, stored.size
+                sent.authority_id,
+                route.id,
+                OBJECT,
+                envelope_id,
+                sent.archive_name,
+                stored.sha256,
+                stored.size,
+                verdict.clause,
             ),
         )
         return attempt, sent, route, sent.content_id
+
+
+async def _judge(deps: Deps, connection: Connection, sent: db.Envelope, actes: list[db.Acte]) -> Verdict:
+    """May what the envelope holds leave today?"""
+    dossier = await get_dossier(connection, sent.authority_id, Module.ACTES)
+    natures = {str(acte.nature_code) for acte in actes if acte.nature_code is not None}
+    return judge(dossier, natures, paris_date(deps.now()), deps.config.conventions.policy)
 
 
 async def _end(deps: Deps, attempt: AttemptId, outcome: Outcome, detail: str) -> None:

@@ -9,12 +9,15 @@ from tdt.db import helios as db
 from tdt.db import routes as routes_db
 from tdt.db.authorities import get_authority
 from tdt.db.content import get_content
+from tdt.db.conventions import get_dossier
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.domain import retry
+from tdt.domain.authorities import Module
 from tdt.domain.calendar import paris_date
 from tdt.domain.content import HEAD_BYTES
+from tdt.domain.conventions import Verdict, hold, judge
 from tdt.domain.errors import Permanent, Refused, Temporary, Uncertain
 from tdt.domain.helios import naming, rules
 from tdt.domain.helios import status as texts
@@ -123,6 +126,8 @@ async def transmit(deps: Deps, transaction_id: HeliosId) -> None:
     started = await _start(deps, transaction_id)
     if started is None:
         return
+    if isinstance(started, Verdict):
+        raise hold(started, deps.now())
     try:
         detail = await _send(deps, started)
     except (Temporary, Permanent) as error:
@@ -189,8 +194,11 @@ def _header(found: db.HeliosTransaction) -> PesHeader:
     )
 
 
-async def _start(deps: Deps, transaction_id: HeliosId) -> _Started | None:
-    """Transaction 1: apply the crash rule, fix the name, say that we are about to send. None: nothing to send."""
+async def _start(deps: Deps, transaction_id: HeliosId) -> _Started | Verdict | None:
+    """Transaction 1: apply the crash rule and the convention, fix the name, say that we are about to send.
+
+    None when there is nothing to send, a verdict when the convention holds it.
+    """
     async with deps.transaction("system") as connection:
         # a worker that was taken for dead may wake up at this very point: one of the two decides, the other sees it
         found = await db.lock_transaction(connection, transaction_id)
@@ -210,13 +218,27 @@ async def _start(deps: Deps, transaction_id: HeliosId) -> _Started | None:
         stored = await get_content(connection, found.content_id)
         if route is None or authority is None or stored is None:
             raise Permanent("La route, la collectivité ou le fichier a disparu.", details={"helios_id": found.id})
+        dossier = await get_dossier(connection, found.authority_id, Module.HELIOS)
+        verdict = judge(dossier, set(found.domains), paris_date(deps.now()), deps.config.conventions.policy)
+        if verdict.held:
+            await db.insert_note(connection, found, verdict.clause)
+            return verdict
         name = await _name(deps, connection, found)
         p_msg = naming.p_msg(found.xml_cod_col or "", found.xml_id_post or "", found.xml_cod_bud or "")
         metadata = Metadata(authority.p_dest, deps.config.helios.p_appli, p_msg)
         visible = naming.remote_name(route.transport, name, metadata, found.sha1.hex())
         attempt = await routes_db.insert_attempt(
             connection,
-            routes_db.Sending(found.authority_id, route.id, db.OBJECT, found.id, visible, stored.sha256, stored.size),
+            routes_db.Sending(
+                found.authority_id,
+                route.id,
+                db.OBJECT,
+                found.id,
+                visible,
+                stored.sha256,
+                stored.size,
+                verdict.clause,
+            ),
         )
         resend = any(one.is_uncertain for one in attempts)
         return _Started(attempt, found, route, (name, visible), metadata, resend)

@@ -7,9 +7,10 @@ from datetime import date
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tdt.db import accounts, authorities, routes, services
+from tdt.db import accounts, authorities, conventions, routes, services
 from tdt.db.pool import Connection, open_pool, transaction
 from tdt.domain.authorities import Module, Permission, Role
+from tdt.domain.conventions import Convention
 from tdt.domain.identity import certificate_hash
 from tdt.domain.ids import AccountId, AuthorityId, GroupId, RouteId
 from tdt.domain.routes import RouteKind, Transport
@@ -182,7 +183,23 @@ async def _insert_collectivity(
         await authorities.insert_siret(connection, authority, siret)
     for kind, route in ways.items():
         await routes.insert_authority_route(connection, authority, kind, route, BEGINNING)
+        await conventions.insert_convention(connection, _convention(authority, collectivity, Module(kind)))
     return authority
+
+
+def _convention(authority: AuthorityId, collectivity: Collectivity, module: Module) -> Convention:
+    """One without end, as most are: renewed by tacit agreement."""
+    return Convention(
+        id=0,
+        authority_id=authority,
+        module=module,
+        reference=f"{module.upper()}-{collectivity.key}-2020",
+        signed_on=BEGINNING,
+        starts_on=BEGINNING,
+        device="tdt",
+        state_party="Préfecture du bac à sable" if module is Module.ACTES else "Poste comptable du bac à sable",
+        operator=GROUP,
+    )
 
 
 def _new_account(person: Person, pki: Pki, settings: Settings, group: GroupId) -> accounts.NewAccount:

@@ -1,11 +1,12 @@
 """What a worker measures, for Prometheus."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from tdt.domain.expiry import THRESHOLDS, Ending, Kind
+from tdt.domain.jobs import JobKind
 
 SECONDS = (0.005, 0.025, 0.1, 0.5, 1, 5, 30, 120, 600)
 
@@ -34,6 +35,15 @@ class WorkerMetrics:
         self._unreadable = Gauge(
             "tdt_certificates_unreadable", "Files of certificates or lists that cannot be read", registry=self._registry
         )
+
+        self._held = Gauge(
+            "tdt_held_flows", "Flows that wait for a convention or a suspension", ["kind"], registry=self._registry
+        )
+
+    def show_held(self, held: Mapping[str, int]) -> None:
+        """Replace how many flows wait for a convention, by kind of job."""
+        for kind in (JobKind.ACTES_TRANSMIT, JobKind.HELIOS_TRANSMIT):
+            self._held.labels(kind).set(held.get(kind, 0))
 
     def show_certificates(self, certificates: Sequence[Ending], now: datetime) -> None:
         """Replace what is shown of the calendar; nothing personal goes into a label."""

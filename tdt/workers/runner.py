@@ -11,7 +11,7 @@ import structlog
 
 from tdt.db import jobs as db
 from tdt.deps import Deps, Ring, Wakeups, open_wakeups
-from tdt.domain.errors import TdtError, Temporary
+from tdt.domain.errors import Held, TdtError, Temporary
 from tdt.domain.ids import JobId
 from tdt.domain.jobs import Dead, Done, Job, JobKind, NextStep, RetryAt, next_step
 from tdt.workers.handlers import HANDLERS, first_retry
@@ -92,7 +92,7 @@ class Worker:
                 asyncio.create_task(self._heartbeat(), name="heartbeat"),
                 asyncio.create_task(self._look_by_itself(), name="timer"),
                 asyncio.create_task(listen_to_the_state(self._deps), name="state"),
-                asyncio.create_task(keep_house(self._deps), name="house"),
+                asyncio.create_task(keep_house(self._deps, self._metrics), name="house"),
                 asyncio.create_task(watch_certificates(self._deps, self._metrics), name="certificates"),
             ]
             loops = [asyncio.create_task(self._work(self._main, wakeups)) for _ in range(max(config.concurrency, 1))]
@@ -174,7 +174,10 @@ class Worker:
             await HANDLERS[job.kind](self._deps, job.object_id)
         except TdtError as raised:
             error = raised
-            log.warning("job.failed", code=raised.code, reason=raised.message, attempts=job.attempts)
+            if isinstance(raised, Held):
+                log.info("job.held", reason=raised.message)
+            else:
+                log.warning("job.failed", code=raised.code, reason=raised.message, attempts=job.attempts)
         except Exception as raised:
             error = raised
             log.exception("job.crashed", attempts=job.attempts)

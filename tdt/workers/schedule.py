@@ -16,7 +16,7 @@ from tdt.domain.errors import TdtError, Temporary
 from tdt.domain.expiry import Ending
 from tdt.domain.ids import RouteId
 from tdt.domain.routes import Route, RouteKind
-from tdt.flows import actes_receive, closing, contents, helios_receive, logins, notices
+from tdt.flows import actes_receive, closing, contents, conventions, helios_receive, logins, notices
 from tdt.workers.metrics import WorkerMetrics
 
 log = structlog.get_logger()
@@ -106,8 +106,8 @@ async def _collect(deps: Deps, route: Route, late: set[str]) -> None:
         await asyncio.sleep(deps.config.helios.poll_seconds)
 
 
-async def keep_house(deps: Deps) -> None:
-    """Every hour: partitions ahead of time, orphans out of the spool, old logins forgotten.
+async def keep_house(deps: Deps, metrics: WorkerMetrics) -> None:
+    """Every hour: partitions ahead of time, orphans out of the spool, old logins forgotten, held flows counted.
 
     Several workers may do it at once, harmlessly.
     """
@@ -116,6 +116,7 @@ async def keep_house(deps: Deps) -> None:
             made = await contents.prepare_partitions(deps)
             swept = await contents.sweep(deps, dry_run=False)
             forgotten = await logins.forget(deps)
+            metrics.show_held(await conventions.count_held(deps))
             refused = await closing.refuse_drafts(deps)
             if made or swept or forgotten or refused:
                 counts = {"partitions": made, "orphans": len(swept), "logins": forgotten, "drafts_refused": refused}

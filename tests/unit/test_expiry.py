@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tdt.domain.authorities import Module
+from tdt.domain.conventions import Avenant, Convention, last_day
 from tdt.domain.expiry import (
     OUT_OF_DATE,
     THRESHOLDS,
@@ -136,15 +138,12 @@ def test_long_dates_are_french() -> None:
 
 
 def agreement(number: int, starts: date, ends: date | None, **others: object) -> Agreement:
-    values: dict[str, object] = {
-        "module": "actes",
-        "reference": f"C{number}",
-        "state_party": "",
-        "domains": frozenset(),
-        "avenants": (),
-        "party": Party(A, "Commune A"),
-    }
-    return Agreement(id=number, starts_on=starts, ends_on=ends, **values | others)  # type: ignore[arg-type]
+    party: Party = others.pop("party", Party(A, "Commune A"))  # type: ignore[assignment]
+    values = {"module": Module.ACTES, "authority_id": party.authority_id, "reference": f"C{number}", **others}
+    return Agreement(
+        Convention(id=number, signed_on=starts, starts_on=starts, ends_on=ends, **values),  # type: ignore[arg-type]
+        party,
+    )
 
 
 def test_the_end_of_a_convention_follows_its_avenants() -> None:
@@ -159,9 +158,13 @@ def test_the_end_of_a_convention_follows_its_avenants() -> None:
         (((end + timedelta(days=2), later),), end),  # too late: it ends before
         (((end, later), (later, much_later)), much_later),
     ]
-    for avenants, last in cases:
-        assert agreement(1, start, end, avenants=avenants).last_day == last
-    assert agreement(1, start, None).last_day is None
+    for dates, last in cases:
+        avenants = tuple(
+            Avenant(number, f"A{number}", start, effective, ends_on=ends)
+            for number, (effective, ends) in enumerate(dates)
+        )
+        assert last_day(agreement(1, start, end, avenants=avenants).convention) == last
+    assert last_day(agreement(1, start, None).convention) is None
 
 
 def test_a_convention_that_another_one_takes_over_is_not_announced() -> None:
@@ -174,8 +177,9 @@ def test_a_convention_that_another_one_takes_over_is_not_announced() -> None:
         (agreement(2, after, None, domains=frozenset({"2"})), True),
         (agreement(2, after + timedelta(days=1), None), True),
         (agreement(2, date(2026, 1, 1), end), True),
-        (agreement(2, after, None, module="helios"), True),
+        (agreement(2, after, None, module=Module.HELIOS), True),
         (agreement(2, after, None, party=Party(B, "Commune B")), True),
+        (agreement(2, after, None, avenants=(Avenant(1, "A1", after, after, domains=frozenset({"2"})),)), True),
     ):
         assert any(one.name.startswith("C1") for one in convention_endings([old, other])) is announced
     [one] = convention_endings([old])

@@ -1,0 +1,313 @@
+"""Conventions of the collectivités, their avenants, the suspensions, and the flows that wait for them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from tdt.db.authorities import MEMBERSHIP_TODAY
+from tdt.db.pool import Connection, Record, as_record
+from tdt.domain.authorities import Module
+from tdt.domain.conventions import Avenant, Convention, Dossier, Suspension
+from tdt.domain.ids import AuthorityId, ContentId
+from tdt.domain.jobs import JobKind
+
+TRANSMISSIONS: Mapping[Module, JobKind] = {
+    Module.ACTES: JobKind.ACTES_TRANSMIT,
+    Module.HELIOS: JobKind.HELIOS_TRANSMIT,
+}
+
+AVENANTS = """coalesce((select jsonb_agg(to_jsonb(v) order by v.effective_on, v.id) from convention_avenant v
+    where v.convention_id = c.id), '[]') as avenants"""
+CONVENTION_COLUMNS = f"""c.id, c.authority_id, c.module, c.reference, c.device, c.state_party, c.operator, c.domains,
+    c.signed_on, c.starts_on, c.ends_on, c.content_id, {AVENANTS}"""
+SUSPENSION_COLUMNS = "s.id, s.module, s.starts_on, s.ends_on, s.reason, s.domains"
+
+
+DOSSIER = f"""
+    select (select jsonb_agg(to_jsonb(found)) from (
+                select {CONVENTION_COLUMNS} from convention c
+                where c.authority_id = $1 and c.module = $2 order by c.id) found) as conventions,
+        (select jsonb_agg(to_jsonb(found)) from (
+                select {SUSPENSION_COLUMNS} from suspension s
+                where s.authority_id = $1 and s.module = $2 order by s.starts_on, s.id) found) as suspensions,
+        (select g.name from authority_membership m join authority_group g on g.id = m.group_id
+            where m.authority_id = $1 and {MEMBERSHIP_TODAY}) as group_name"""
+
+
+async def get_dossier(connection: Connection, authority: AuthorityId, module: Module) -> Dossier:
+    """All that the verdict needs, in one statement."""
+    row = as_record(await connection.fetchrow(DOSSIER, authority, module))
+    return Dossier(
+        tuple(read_convention(one) for one in row["conventions"] or ()),
+        tuple(_suspension(one) for one in row["suspensions"] or ()),
+        row["group_name"],
+    )
+
+
+def read_convention(values: Mapping[str, Any]) -> Convention:
+    """The convention of a row, or of a JSON object, that holds CONVENTION_COLUMNS."""
+    return Convention(
+        id=values["id"],
+        authority_id=AuthorityId(values["authority_id"]),
+        module=Module(values["module"]),
+        reference=values["reference"],
+        signed_on=_day(values["signed_on"]),
+        starts_on=_day(values["starts_on"]),
+        ends_on=_day_or_none(values["ends_on"]),
+        device=values["device"],
+        state_party=values["state_party"],
+        operator=values["operator"],
+        domains=frozenset(values["domains"]),
+        avenants=tuple(_avenant(one) for one in values["avenants"]),
+    )
+
+
+def _avenant(values: Mapping[str, Any]) -> Avenant:
+    return Avenant(
+        id=values["id"],
+        reference=values["reference"],
+        signed_on=_day(values["signed_on"]),
+        effective_on=_day(values["effective_on"]),
+        ends_on=_day_or_none(values["ends_on"]),
+        device=values["device"],
+        state_party=values["state_party"],
+        operator=values["operator"],
+        domains=frozenset(values["domains"]) if values["domains"] is not None else None,
+    )
+
+
+def _suspension(values: Mapping[str, Any]) -> Suspension:
+    return Suspension(
+        values["id"],
+        Module(values["module"]),
+        _day(values["starts_on"]),
+        _day_or_none(values["ends_on"]),
+        values["reason"],
+        frozenset(values["domains"]),
+    )
+
+
+def _day(value: str | date) -> date:
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
+
+def _day_or_none(value: str | date | None) -> date | None:
+    return _day(value) if value is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A convention with where its PDF is, and how its collectivité is called."""
+
+    convention: Convention
+    content_id: ContentId | None
+    authority: str
+
+
+LIST = f"select {CONVENTION_COLUMNS}, a.name as authority from convention c join authority a on a.id = c.authority_id"
+
+
+async def list_conventions(
+    connection: Connection, authority: AuthorityId | None = None, module: Module | None = None
+) -> list[Filed]:
+    """The conventions visible to the scope, by collectivité."""
+    rows = await connection.fetch(
+        f"""{LIST} where ($1::bigint is null or c.authority_id = $1) and ($2::text is null or c.module = $2)
+        order by lower(a.name), a.id, c.module, c.starts_on, c.id""",
+        authority,
+        module,
+    )
+    return [_filed(row) for row in rows]
+
+
+async def lock_convention(connection: Connection, convention: int) -> Filed | None:
+    """A convention visible to the scope, kept from other administrators until the end of the transaction."""
+    row = await connection.fetchrow(f"{LIST} where c.id = $1 for update of c", convention)
+    return _filed(row) if row is not None else None
+
+
+def _filed(row: Record) -> Filed:
+    content = row["content_id"]
+    return Filed(read_convention(row), ContentId(content) if content is not None else None, row["authority"])
+
+
+INSERT = """
+    insert into convention (authority_id, module, reference, device, state_party, operator, domains, signed_on,
+        starts_on, ends_on)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) returning id"""
+
+
+async def insert_convention(connection: Connection, new: Convention) -> int:
+    """Record a convention; its `id` and avenants are not read. Conflict when its reference is taken."""
+    convention: int = await connection.fetchval(INSERT, new.authority_id, new.module, *_terms(new))
+    return convention
+
+
+MOVE = """
+    update convention set reference = $2, device = $3, state_party = $4, operator = $5, domains = $6, signed_on = $7,
+        starts_on = $8, ends_on = $9
+    where id = $1"""
+
+
+async def move_convention(connection: Connection, new: Convention) -> None:
+    """Give a convention these values; its collectivité and module stay."""
+    await connection.execute(MOVE, new.id, *_terms(new))
+
+
+def _terms(new: Convention) -> tuple[object, ...]:
+    return (
+        new.reference,
+        new.device,
+        new.state_party,
+        new.operator,
+        sorted(new.domains),
+        new.signed_on,
+        new.starts_on,
+        new.ends_on,
+    )
+
+
+async def move_document(connection: Connection, convention: int, content: ContentId) -> None:
+    """Give a convention its PDF."""
+    await connection.execute("update convention set content_id = $2 where id = $1", convention, content)
+
+
+INSERT_AVENANT = """
+    insert into convention_avenant (convention_id, authority_id, reference, signed_on, effective_on, ends_on, device,
+        state_party, operator, domains, content_id)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) returning id"""
+
+
+async def insert_avenant(
+    connection: Connection, convention: Convention, new: Avenant, content: ContentId | None
+) -> int:
+    """Record an avenant; its `id` is not read. Conflict when its reference is taken."""
+    avenant: int = await connection.fetchval(
+        INSERT_AVENANT,
+        convention.id,
+        convention.authority_id,
+        new.reference,
+        new.signed_on,
+        new.effective_on,
+        new.ends_on,
+        new.device,
+        new.state_party,
+        new.operator,
+        sorted(new.domains) if new.domains is not None else None,
+        content,
+    )
+    return avenant
+
+
+async def find_document(connection: Connection, convention: int, avenant: int | None) -> ContentId | None:
+    """Where the PDF of a convention, or of one of its avenants, is."""
+    found = await connection.fetchval(
+        """select case when $2::bigint is null then (select content_id from convention where id = $1)
+            else (select content_id from convention_avenant where id = $2 and convention_id = $1) end""",
+        convention,
+        avenant,
+    )
+    return ContentId(found) if found is not None else None
+
+
+async def insert_suspension(connection: Connection, authority: AuthorityId, new: Suspension) -> int:
+    """Suspend a module of a collectivité; the `id` is not read."""
+    suspension: int = await connection.fetchval(
+        """insert into suspension (authority_id, module, domains, starts_on, ends_on, reason)
+        values ($1, $2, $3, $4, $5, $6) returning id""",
+        authority,
+        new.module,
+        sorted(new.domains),
+        new.starts_on,
+        new.ends_on,
+        new.reason,
+    )
+    return suspension
+
+
+async def list_suspensions(
+    connection: Connection, authority: AuthorityId | None
+) -> list[tuple[AuthorityId, str, Suspension]]:
+    """The suspensions visible to the scope, by collectivité, the newest last."""
+    rows = await connection.fetch(
+        f"""select {SUSPENSION_COLUMNS}, s.authority_id, a.name as authority
+        from suspension s join authority a on a.id = s.authority_id
+        where $1::bigint is null or s.authority_id = $1 order by lower(a.name), a.id, s.starts_on, s.id""",
+        authority,
+    )
+    return [(AuthorityId(row["authority_id"]), row["authority"], _suspension(row)) for row in rows]
+
+
+async def lock_suspension(connection: Connection, suspension: int) -> tuple[AuthorityId, Suspension] | None:
+    """A suspension visible to the scope, kept from other administrators until the end of the transaction."""
+    row = await connection.fetchrow(
+        f"select {SUSPENSION_COLUMNS}, s.authority_id from suspension s where s.id = $1 for update", suspension
+    )
+    return (AuthorityId(row["authority_id"]), _suspension(row)) if row is not None else None
+
+
+async def move_suspension(connection: Connection, suspension: int, ends_on: date) -> None:
+    """Let a suspension end on this day, its last one."""
+    await connection.execute("update suspension set ends_on = $2 where id = $1", suspension, ends_on)
+
+
+async def delete_suspension(connection: Connection, suspension: int) -> None:
+    """A suspension that never was, or that is lifted on its first day: the audit keeps it."""
+    await connection.execute("delete from suspension where id = $1", suspension)
+
+
+# ---------------------------------------------------------------------------------------------- what waits
+
+WAITS = "last_error like 'CONVENTION_RETENUE%'"
+WAKE = f"""
+    with woken as (
+        update job set woken_at = clock_timestamp(),
+            run_at = case when state = 'ready' and {WAITS} then now() else run_at end,
+            published_at = case when state = 'ready' and {WAITS} then null else published_at end
+        where authority_id = $1 and kind = $2 and state in ('ready', 'running')
+        returning id, state, last_error)
+    select count(*), count(pg_notify('tdt_job', id::text)) from woken where state = 'ready' and {WAITS}"""
+"""Those that run are marked too: they may have read what held before (tdt.db.jobs.MOVE_TO_READY)."""
+
+
+async def wake_held(connection: Connection, authority: AuthorityId, module: Module) -> int:
+    """Have the flows that wait for a convention looked at again once this transaction is committed; gives how many."""
+    if module not in TRANSMISSIONS:
+        return 0
+    woken: int = await connection.fetchval(WAKE, authority, TRANSMISSIONS[module])
+    return woken
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFlow:
+    """A flow that waits in state 2 for its convention; `why` is the code and the clause."""
+
+    authority_id: AuthorityId
+    authority: str
+    kind: str
+    object_id: int
+    since: datetime
+    next_look: datetime
+    why: str
+
+
+HELD = f"""
+    select j.authority_id, a.name as authority, j.kind, j.object_id, j.created_at as since, j.run_at as next_look,
+        j.last_error as why
+    from job j join authority a on a.id = j.authority_id
+    where j.state = 'ready' and j.{WAITS} and ($1::bigint is null or j.authority_id = $1)
+    order by j.created_at, j.id"""
+
+
+async def list_held(connection: Connection, authority: AuthorityId | None = None) -> list[HeldFlow]:
+    """The flows that wait for a convention, oldest first."""
+    return [HeldFlow(**row) for row in await connection.fetch(HELD, authority)]
+
+
+async def count_held(connection: Connection) -> dict[str, int]:
+    """How many flows wait for a convention, by kind of job, in scope `system`."""
+    rows = await connection.fetch(
+        f"select kind, count(*) as flows from job where state = 'ready' and {WAITS} group by kind"
+    )
+    return {row["kind"]: row["flows"] for row in rows}
