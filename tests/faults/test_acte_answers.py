@@ -1,7 +1,7 @@
 """Answers of the ministry that come twice, too late, too early, or for somebody else."""
 
 from tdt.flows import actes_send, actes_submit
-from tests.faults.plant import SIREN, Plant, anomaly_mail, ar_mail, envelope_anomaly_mail
+from tests.faults.plant import Plant, anomaly_mail, ar_mail, envelope_anomaly_mail
 from tests.unit.actes.mails import sample
 
 
@@ -55,13 +55,12 @@ async def test_an_answer_to_what_was_never_sent_proves_nothing(works: Plant) -> 
     assert (await works.ingest(ar_mail()))[0] == "handled"
 
 
-async def test_two_collectivites_of_one_siren_are_never_confused(works: Plant) -> None:
-    """The identifier of an act says the SIREN, not the tenant."""
+async def test_an_identifier_that_two_collectivites_hold_gives_nobody_the_answer_of_another(works: Plant) -> None:
+    """By the identifier alone nobody can tell; the number goes with a SIREN, which is one collectivité's."""
     mine, envelope = await works.packaged_acte()
     await actes_send.transmit(works.deps, envelope)
     twin = works.people["B"].user.authority_id
     async with works.deps.transaction("system") as connection:
-        await connection.execute("update authority set siren = $2 where id = $1", twin, SIREN)
         copied = await connection.fetchval(
             "insert into acte_envelope (authority_id, route_id, name, archive_name)"
             " select $1, route_id, name || 'x', archive_name || 'x' from acte_envelope where id = $2 returning id",
@@ -76,9 +75,10 @@ async def test_two_collectivites_of_one_siren_are_never_confused(works: Plant) -
             mine,
             copied,
         )
-    for mail in (ar_mail(), anomaly_mail("007")):
-        assert await works.ingest(mail) == ("set_aside", None)
-    assert await works.acte_status(mine) == await works.acte_status(theirs) == 3
+    assert await works.ingest(ar_mail()) == ("set_aside", None)
+    assert [await works.acte_status(mine), await works.acte_status(theirs)] == [3, 3]
+    assert await works.ingest(anomaly_mail("007")) == ("handled", works.people["A"].user.authority_id)
+    assert [await works.acte_status(mine), await works.acte_status(theirs)] == [-1, 3]
 
 
 async def test_a_classification_answers_the_request_that_was_sent(works: Plant) -> None:
