@@ -84,7 +84,9 @@ def _edited(sheet: Sheet, given: dict[str, Any]) -> Sheet:
     return replace(sheet, **said)
 
 
-CLOSING = dict.fromkeys(("close", "reopen", "schedule-purge"), "tdt.admin.closing")
+CLOSING = dict.fromkeys(("close", "reopen", "schedule-purge"), "tdt.admin.closing") | dict.fromkeys(
+    ("export", "verify-export"), "tdt.admin.exports"
+)
 
 
 @click.group("authorities", cls=Lazy, modules=CLOSING)

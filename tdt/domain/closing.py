@@ -97,6 +97,11 @@ def check_purge_date(current: Closing, purges_on: date | None, today: date) -> N
         raise Refused(PURGE_TOO_EARLY)
 
 
+def check_exportable(current: Closing) -> None:
+    """Is everything still there? Raises Refused."""
+    _check_not_purged(current)
+
+
 def _check_not_purged(current: Closing) -> None:
     if current.purged_at is not None:
         raise Refused(PURGED)

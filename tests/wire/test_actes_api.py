@@ -20,6 +20,8 @@ STATUSES = "/modules/actes/api/actes_status.php"
 INDEX = "https://tdt.example/modules/actes/index.php"
 
 PDF = b"%PDF-1.4\n1 0 obj<<>>endobj\n" + b"%" + bytes(range(256)) * 8 + b"\n%%EOF\n"
+INSERT_BODY = """
+    insert into content (authority_id, sha256, size, place, data) values ($1, sha256($3), $2, 'row', $3) returning id"""
 CLASSIFICATION = (
     '<?xml version="1.0" encoding="ISO-8859-1"?>\n'
     '<actes:RetourClassification xmlns:actes="http://www.interieur.gouv.fr/ACTES#v1.1-20040216" '
@@ -36,7 +38,7 @@ async def ready(stack: Stack) -> Stack:
     """The stack, with a classification received by the collectivité A."""
     content = await fetchval(
         stack,
-        "insert into content (authority_id, sha256, size, place, data) values ($1, '', $2, 'row', $3) returning id",
+        INSERT_BODY,
         stack.authorities["A"],
         len(CLASSIFICATION),
         CLASSIFICATION,
@@ -298,7 +300,7 @@ async def move(stack: Stack, number: ActeId, status: int, flux: bytes | None, me
     if flux is not None:
         content = await fetchval(
             stack,
-            "insert into content (authority_id, sha256, size, place, data) values ($1, '', $2, 'row', $3) returning id",
+            INSERT_BODY,
             stack.authorities["A"],
             len(flux),
             flux,
