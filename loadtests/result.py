@@ -42,7 +42,10 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One line of the table. `at_least`: the ratio must reach the target, else it must stay below it."""
+    """One line of the table. `at_least`: the ratio must reach the target, else it must stay below it.
+
+    `of_value`: the target is for our own figure, whatever the ratio.
+    """
 
     scenario: str
     unit: str
@@ -52,6 +55,7 @@ class Outcome:
     target: float | None
     at_least: bool = True
     note: str = ""
+    of_value: bool = False
 
     @property
     def ratio(self) -> float:
@@ -61,19 +65,21 @@ class Outcome:
     def verdict(self) -> str:
         if self.target is None:
             return "–"
-        reached = self.ratio >= self.target if self.at_least else self.ratio <= self.target
+        figure = self.ours.median if self.of_value else self.ratio
+        reached = figure >= self.target if self.at_least else figure <= self.target
         return "reached" if reached else "MISSED"
 
     def row(self) -> list[str]:
         """The cells of the table."""
         spread = f" [{min(self.ratios):.2f}–{max(self.ratios):.2f}]" if len(self.ratios) > 1 else ""
         sign = "≥" if self.at_least else "≤"
+        unit = f" {self.unit}" if self.of_value else ""
         return [
             self.scenario,
             self.ours.describe(self.unit),
             self.baseline.describe(self.unit) if self.baseline else "–",
             f"{self.ratio:.2f}{spread}" if self.baseline else "–",
-            f"{sign} {self.target:g}" if self.target is not None else "–",
+            f"{sign} {self.target:g}{unit}" if self.target is not None else "–",
             self.verdict,
         ]
 

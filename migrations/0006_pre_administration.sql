@@ -31,26 +31,20 @@ create unique index authority_membership_open on authority_membership (authority
 insert into authority_membership (authority_id, group_id, valid_from)
 select id, group_id, created_at::date from authority where group_id is not null;
 
--- Runs as the owner, whom row-level security does not concern: tdt_sees itself is the policy of the table read here.
-create function tdt_in_group(owner bigint, group_text text) returns boolean
+-- The collectivités of the group that the open transaction speaks for; none when it speaks for another. Runs as the owner,
+-- whom row-level security does not concern: it is in the policy of the table read here.
+create function tdt_group_members() returns setof bigint
     language sql
     stable
     security definer set search_path = public, pg_temp
-    cost 1000
-    return exists (
-        select from authority_membership m
-        where m.authority_id = owner and m.group_id = group_text::bigint
-            and m.valid_from <= tdt_today() and (m.valid_to is null or m.valid_to > tdt_today()));
-
-create or replace function tdt_sees(owner bigint) returns boolean
-    language sql stable
-    return current_setting('tdt.scope', true) = 'system'
-        or owner::text = current_setting('tdt.scope', true)
-        or (left(current_setting('tdt.scope', true), 6) = 'group:'
-            and tdt_in_group(owner, substr(current_setting('tdt.scope', true), 7)));
-
-comment on function tdt_sees(bigint) is
-    'true when the open transaction speaks for this authority, its group, or the system (tdt.db.pool.transaction)';
+    rows 100
+    begin atomic
+        select m.authority_id from authority_membership m
+        where m.group_id = case
+                when current_setting('tdt.scope', true) like 'group:%' then substr(current_setting('tdt.scope', true), 7)::bigint
+            end
+            and m.valid_from <= tdt_today() and (m.valid_to is null or m.valid_to > tdt_today());
+    end;
 
 alter table authority_membership enable row level security;
 create policy tenant on authority_membership using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
@@ -214,3 +208,18 @@ create policy tenant on notice using (tdt_sees(authority_id)) with check (tdt_se
 
 create index audit_tag on audit (tag, at);
 create index audit_authority on audit (authority_id, at);
+
+-- A group sees what its collectivités see. Asked once by statement (a hashed subplan), where a function of the row would
+-- read authority_membership again for each row.
+-- Stays last: it is for every table above.
+do $$
+declare
+    policy record;
+    rule text;
+begin
+    for policy in select tablename, qual from pg_policies where schemaname = 'public' and policyname = 'tenant' loop
+        rule := regexp_replace(
+            policy.qual, '^tdt_sees\((\w+)\)$', 'tdt_sees(\1) or \1 in (select tdt_group_members())');
+        execute format('alter policy tenant on %I using (%s) with check (%s)', policy.tablename, rule, rule);
+    end loop;
+end $$;

@@ -37,7 +37,7 @@ CREATE UNIQUE INDEX account_identity ON public.account USING btree (certificate_
 CREATE INDEX account_name ON public.account USING btree (lower(name), lower(givenname), id);
 CREATE INDEX account_not_after ON public.account USING btree (certificate_not_after);
 alter table account enable row level security;
-create policy tenant on account as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on account as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on account to tdt_app;
 
 create table account_permission (
@@ -53,7 +53,7 @@ create table account_permission (
 );
 CREATE INDEX account_permission_authority ON public.account_permission USING btree (authority_id);
 alter table account_permission enable row level security;
-create policy tenant on account_permission as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on account_permission as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on account_permission to tdt_app;
 
 create table acte_classification (
@@ -68,7 +68,7 @@ create table acte_classification (
 );
 CREATE INDEX acte_classification_last ON public.acte_classification USING btree (authority_id, id);
 alter table acte_classification enable row level security;
-create policy tenant on acte_classification as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on acte_classification as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on acte_classification to tdt_app;
 
 create table acte_envelope (
@@ -90,7 +90,7 @@ create table acte_envelope (
 );
 CREATE UNIQUE INDEX acte_envelope_archive_name ON public.acte_envelope USING btree (route_id, archive_name);
 alter table acte_envelope enable row level security;
-create policy tenant on acte_envelope as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on acte_envelope as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on acte_envelope to tdt_app;
 
 create table acte_envelope_serial (
@@ -102,7 +102,7 @@ create table acte_envelope_serial (
     constraint acte_envelope_serial_pkey PRIMARY KEY (authority_id, day)
 );
 alter table acte_envelope_serial enable row level security;
-create policy tenant on acte_envelope_serial as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on acte_envelope_serial as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on acte_envelope_serial to tdt_app;
 
 create table acte_file (
@@ -127,7 +127,7 @@ create table acte_file (
 );
 CREATE INDEX acte_file_envelope ON public.acte_file USING btree (envelope_id);
 alter table acte_file enable row level security;
-create policy tenant on acte_file as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on acte_file as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on acte_file to tdt_app;
 
 create table acte_transaction (
@@ -163,7 +163,7 @@ CREATE UNIQUE INDEX acte_transaction_number ON public.acte_transaction USING btr
 CREATE INDEX acte_transaction_status ON public.acte_transaction USING btree (authority_id, status, id);
 CREATE INDEX acte_transaction_unique_id ON public.acte_transaction USING btree (unique_id);
 alter table acte_transaction enable row level security;
-create policy tenant on acte_transaction as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on acte_transaction as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on acte_transaction to tdt_app;
 
 create table acte_workflow (
@@ -181,7 +181,7 @@ create table acte_workflow (
 );
 CREATE INDEX acte_workflow_transaction ON public.acte_workflow USING btree (transaction_id, id);
 alter table acte_workflow enable row level security;
-create policy tenant on acte_workflow as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on acte_workflow as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on acte_workflow to tdt_app;
 
 create table attempt (
@@ -204,7 +204,7 @@ create table attempt (
 ) partition by RANGE (started_at);
 CREATE INDEX attempt_object ON ONLY public.attempt USING btree (object_kind, object_id);
 alter table attempt enable row level security;
-create policy tenant on attempt as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on attempt as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on attempt to tdt_app;
 
 create table attempt_default partition of attempt DEFAULT;
@@ -224,7 +224,7 @@ create table audit (
 CREATE INDEX audit_authority ON ONLY public.audit USING btree (authority_id, at);
 CREATE INDEX audit_tag ON ONLY public.audit USING btree (tag, at);
 alter table audit enable row level security;
-create policy tenant on audit as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on audit as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on audit to tdt_app;
 
 create table audit_default partition of audit DEFAULT;
@@ -273,7 +273,7 @@ create table authority (
 CREATE INDEX authority_name ON public.authority USING btree (lower(name), id);
 CREATE UNIQUE INDEX authority_siren ON public.authority USING btree (siren) WHERE (purged_at IS NULL);
 alter table authority enable row level security;
-create policy tenant on authority as permissive for all to public using (tdt_sees(id)) with check (tdt_sees(id));
+create policy tenant on authority as permissive for all to public using ((tdt_sees(id) OR (id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(id) OR (id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on authority to tdt_app;
 
 create table authority_group (
@@ -308,7 +308,7 @@ create table authority_membership (
 CREATE INDEX authority_membership_group ON public.authority_membership USING btree (group_id, authority_id);
 CREATE UNIQUE INDEX authority_membership_open ON public.authority_membership USING btree (authority_id) WHERE (valid_to IS NULL);
 alter table authority_membership enable row level security;
-create policy tenant on authority_membership as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on authority_membership as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on authority_membership to tdt_app;
 
 create table authority_route (
@@ -323,7 +323,7 @@ create table authority_route (
     constraint authority_route_route_id_fkey FOREIGN KEY (route_id) REFERENCES route(id)
 );
 alter table authority_route enable row level security;
-create policy tenant on authority_route as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on authority_route as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on authority_route to tdt_app;
 
 create table authority_siret (
@@ -339,7 +339,7 @@ create table authority_siret (
 CREATE UNIQUE INDEX authority_siret_id ON public.authority_siret USING btree (id);
 CREATE INDEX authority_siret_siret ON public.authority_siret USING btree (siret);
 alter table authority_siret enable row level security;
-create policy tenant on authority_siret as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on authority_siret as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on authority_siret to tdt_app;
 
 create table content (
@@ -366,7 +366,7 @@ END),
 );
 CREATE UNIQUE INDEX content_spool_name ON public.content USING btree (spool_name) WHERE (spool_name IS NOT NULL);
 alter table content enable row level security;
-create policy tenant on content as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on content as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on content to tdt_app;
 
 create table content_chunk (
@@ -378,7 +378,7 @@ create table content_chunk (
     constraint content_chunk_pkey PRIMARY KEY (content_id, seq, archived_at)
 ) partition by RANGE (archived_at);
 alter table content_chunk enable row level security;
-create policy tenant on content_chunk as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on content_chunk as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on content_chunk to tdt_app;
 
 create table content_chunk_default partition of content_chunk DEFAULT;
@@ -407,7 +407,7 @@ create table convention (
     constraint convention_pkey PRIMARY KEY (id)
 );
 alter table convention enable row level security;
-create policy tenant on convention as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on convention as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on convention to tdt_app;
 
 create table convention_avenant (
@@ -432,7 +432,7 @@ create table convention_avenant (
 );
 CREATE INDEX convention_avenant_convention ON public.convention_avenant USING btree (convention_id, effective_on);
 alter table convention_avenant enable row level security;
-create policy tenant on convention_avenant as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on convention_avenant as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on convention_avenant to tdt_app;
 
 create table event (
@@ -448,7 +448,7 @@ create table event (
 ) partition by RANGE (at);
 CREATE INDEX event_object ON ONLY public.event USING btree (object_kind, object_id);
 alter table event enable row level security;
-create policy tenant on event as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on event as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on event to tdt_app;
 
 create table event_default partition of event DEFAULT;
@@ -472,7 +472,7 @@ create table helios_nomfic (
     constraint helios_nomfic_transaction_id_fkey FOREIGN KEY (transaction_id) REFERENCES helios_transaction(id)
 );
 alter table helios_nomfic enable row level security;
-create policy tenant on helios_nomfic as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on helios_nomfic as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on helios_nomfic to tdt_app;
 
 create table helios_transaction (
@@ -509,7 +509,7 @@ CREATE INDEX helios_transaction_nomfic ON public.helios_transaction USING btree 
 CREATE UNIQUE INDEX helios_transaction_sha1 ON public.helios_transaction USING btree (sha1);
 CREATE INDEX helios_transaction_status ON public.helios_transaction USING btree (authority_id, status, id);
 alter table helios_transaction enable row level security;
-create policy tenant on helios_transaction as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on helios_transaction as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on helios_transaction to tdt_app;
 
 create table helios_workflow (
@@ -525,7 +525,7 @@ create table helios_workflow (
 );
 CREATE INDEX helios_workflow_transaction ON public.helios_workflow USING btree (transaction_id, id);
 alter table helios_workflow enable row level security;
-create policy tenant on helios_workflow as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on helios_workflow as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on helios_workflow to tdt_app;
 
 create table job (
@@ -553,7 +553,7 @@ CREATE INDEX job_ready ON public.job USING btree (run_at, id) WHERE (state = 're
 CREATE INDEX job_running ON public.job USING btree (worker) WHERE (state = 'running'::text);
 CREATE INDEX job_unpublished ON public.job USING btree (run_at) WHERE ((state = 'ready'::text) AND (published_at IS NULL));
 alter table job enable row level security;
-create policy tenant on job as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on job as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on job to tdt_app;
 
 create table login_failure (
@@ -567,7 +567,7 @@ create table login_failure (
     constraint login_failure_pkey PRIMARY KEY (account_id, address)
 );
 alter table login_failure enable row level security;
-create policy tenant on login_failure as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on login_failure as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on login_failure to tdt_app;
 
 create table migration (
@@ -589,7 +589,7 @@ create table nonce (
 );
 CREATE INDEX nonce_created ON public.nonce USING btree (created_at);
 alter table nonce enable row level security;
-create policy tenant on nonce as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on nonce as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on nonce to tdt_app;
 
 create table notice (
@@ -608,7 +608,7 @@ create table notice (
     constraint notice_pkey PRIMARY KEY (id)
 );
 alter table notice enable row level security;
-create policy tenant on notice as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on notice as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on notice to tdt_app;
 
 create table received (
@@ -631,7 +631,7 @@ create table received (
     constraint received_state_check CHECK ((state = ANY (ARRAY['new'::text, 'handled'::text, 'ignored'::text, 'set_aside'::text])))
 );
 alter table received enable row level security;
-create policy tenant on received as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on received as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on received to tdt_app;
 
 create table route (
@@ -664,7 +664,7 @@ CREATE INDEX service_authority ON public.service USING btree (authority_id);
 CREATE UNIQUE INDEX service_name ON public.service USING btree (authority_id, name);
 CREATE INDEX service_parent ON public.service USING btree (parent_id);
 alter table service enable row level security;
-create policy tenant on service as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on service as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on service to tdt_app;
 
 create table service_member (
@@ -678,7 +678,7 @@ create table service_member (
 );
 CREATE INDEX service_member_account ON public.service_member USING btree (account_id);
 alter table service_member enable row level security;
-create policy tenant on service_member as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on service_member as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on service_member to tdt_app;
 
 create table suspension (
@@ -697,7 +697,7 @@ create table suspension (
 );
 CREATE INDEX suspension_authority ON public.suspension USING btree (authority_id, module);
 alter table suspension enable row level security;
-create policy tenant on suspension as permissive for all to public using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+create policy tenant on suspension as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on suspension to tdt_app;
 
 create table worker (
@@ -722,12 +722,20 @@ BEGIN ATOMIC
    ORDER BY a.id;
 END;
 
-CREATE OR REPLACE FUNCTION public.tdt_in_group(owner bigint, group_text text)
- RETURNS boolean
+CREATE OR REPLACE FUNCTION public.tdt_group_members()
+ RETURNS SETOF bigint
  LANGUAGE sql
- STABLE SECURITY DEFINER COST 1000
+ STABLE SECURITY DEFINER ROWS 100
  SET search_path TO 'public', 'pg_temp'
-RETURN (EXISTS (SELECT FROM authority_membership m WHERE ((m.authority_id = tdt_in_group.owner) AND (m.group_id = (tdt_in_group.group_text)::bigint) AND (m.valid_from <= tdt_today()) AND ((m.valid_to IS NULL) OR (m.valid_to > tdt_today())))));
+BEGIN ATOMIC
+ SELECT m.authority_id
+    FROM authority_membership m
+   WHERE ((m.group_id =
+         CASE
+             WHEN (current_setting('tdt.scope'::text, true) ~~ 'group:%'::text) THEN (substr(current_setting('tdt.scope'::text, true), 7))::bigint
+             ELSE NULL::bigint
+         END) AND (m.valid_from <= tdt_today()) AND ((m.valid_to IS NULL) OR (m.valid_to > tdt_today())));
+END;
 
 CREATE OR REPLACE FUNCTION public.tdt_make_partitions(first_month date, months integer)
  RETURNS integer
@@ -769,7 +777,7 @@ CREATE OR REPLACE FUNCTION public.tdt_sees(owner bigint)
  RETURNS boolean
  LANGUAGE sql
  STABLE
-RETURN ((current_setting('tdt.scope'::text, true) = 'system'::text) OR ((owner)::text = current_setting('tdt.scope'::text, true)) OR (("left"(current_setting('tdt.scope'::text, true), 6) = 'group:'::text) AND tdt_in_group(owner, substr(current_setting('tdt.scope'::text, true), 7))));
+RETURN ((current_setting('tdt.scope'::text, true) = 'system'::text) OR ((owner)::text = current_setting('tdt.scope'::text, true)));
 
 CREATE OR REPLACE FUNCTION public.tdt_today()
  RETURNS date

@@ -126,17 +126,25 @@ async def count_accounts(connection: Connection, wanted: AccountFilter) -> int:
 LINES = """
     select u.id, u.name, u.givenname, u.email, u.role, u.status, u.authority_id, a.name as authority_name, u.login,
         u.certificate_not_after
-    from account u left join authority a on a.id = u.authority_id"""
+    from ({page}) u left join authority a on a.id = u.authority_id"""
 BY_NAME = "order by lower(u.name), lower(u.givenname), u.id"
+FROM_THE_END = "order by lower(u.name) desc, lower(u.givenname) desc, u.id desc"
 
 
 async def list_accounts(
-    connection: Connection, wanted: AccountFilter, limit: int | None = None, offset: int = 0
+    connection: Connection, wanted: AccountFilter, limit: int | None = None, offset: int = 0, total: int | None = None
 ) -> list[AccountLine]:
-    """The accounts visible to the scope that are wanted, by name."""
+    """The accounts visible to the scope that are wanted, by name.
+
+    `total`: how many are wanted in all, when that is known; a page of the second half is then read from the end.
+    """
     where, values = _where(wanted)
-    page = f"limit ${len(values) + 1} offset ${len(values) + 2}"
-    rows = await connection.fetch(f"{LINES} where {where} {BY_NAME} {page}", *values, limit, offset)
+    order = BY_NAME
+    if total is not None and limit is not None and total >= offset > total // 2:
+        order, limit, offset = FROM_THE_END, min(limit, total - offset), max(total - offset - limit, 0)
+    # the page first: the collectivités of the accounts that it leaves out are not looked for
+    page = f"select u.* from account u where {where} {order} limit ${len(values) + 1} offset ${len(values) + 2}"
+    rows = await connection.fetch(f"{LINES.format(page=page)} {BY_NAME}", *values, limit, offset)
     return [AccountLine(**{**row, "role": Role(row["role"])}) for row in rows]
 
 

@@ -160,8 +160,9 @@ async def users(call: Call) -> web.StreamResponse:
     """The accounts that the caller may see, by name, a page at a time."""
     wanted = _filter(call.who.user, call.query)
     async with call.transaction() as connection:
-        page = page_of(call.query, await count_accounts(connection, wanted))
-        found = await list_accounts(connection, wanted, page.limit, page.offset)
+        total = await count_accounts(connection, wanted)
+        page = page_of(call.query, total)
+        found = await list_accounts(connection, wanted, page.limit, page.offset, total)
     return plain(
         [
             {

@@ -1,0 +1,88 @@
+"""What the endpoints read of the large tables is found by indexes, under row-level security, whatever the scope."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from loadtests.plans import Explaining, Ids, explain, find_ids, reads
+from loadtests.seed import First, Size, seed
+from tdt.db.authorities import NewAuthority, insert_authority, insert_group
+from tdt.db.pool import Pool, transaction
+from tdt.domain.ids import AuthorityId
+from tests.postgres import TestDatabase
+from tests.tenants import application
+
+SIZE = Size(authorities=60, accounts=3_000, transactions=12_000)
+LARGE = {
+    "acte_envelope",
+    "acte_file",
+    "acte_transaction",
+    "acte_workflow",
+    "content",
+    "helios_nomfic",
+    "helios_transaction",
+    "helios_workflow",
+}
+"""What grows with each deposit."""
+ROWS = 20
+"""Nothing that one of these requests asks of them has more."""
+
+ROUTES = """
+    insert into route (kind, transport, name) values ('actes', 'https', 'a'), ('helios', 'ftp_simulator', 'h')"""
+
+
+@pytest.fixture
+async def pool(database: TestDatabase) -> AsyncIterator[Pool]:
+    async with application(database.app_dsn) as pool:
+        yield pool
+
+
+@pytest.fixture
+async def ids(database: TestDatabase, pool: Pool) -> Ids:
+    """An installation of a middling size; something of its largest collectivité."""
+    async with transaction(pool, "system") as connection:
+        group = await insert_group(connection, "Groupe")
+        authority = await insert_authority(connection, NewAuthority("Ville", "999999999", 31, "034", "3"))
+        await connection.execute(ROUTES)
+        await connection.execute(
+            "insert into authority_membership (authority_id, group_id, valid_from) values ($1, $2, '2020-01-01')",
+            authority,
+            group,
+        )
+    administrator = await asyncpg.connect(database.admin_dsn)
+    try:
+        await seed(administrator, SIZE, First(authority, group))
+    finally:
+        await administrator.close()
+    async with transaction(pool, "system") as connection:
+        return await find_ids(connection, AuthorityId(authority))
+
+
+async def test_no_request_reads_a_large_table_whole(pool: Pool, ids: Ids) -> None:
+    for read in reads(ids):
+        for plan in await explain(pool, read):
+            kept = LARGE if read.wide else LARGE | {"account", "account_permission", "service_member"}
+            assert not plan.scanned() & kept, (read.name, plan.statement, plan.text())
+            for node in plan.nodes():
+                if node.get("Relation Name") in LARGE:
+                    seen = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+                    assert seen <= ROWS, (read.name, plan.statement, plan.text())
+
+
+async def test_a_list_of_a_group_asks_for_its_members_once(pool: Pool, ids: Ids) -> None:
+    """The policy is a hashed subplan, not a question for each row."""
+    (read,) = (one for one in reads(ids) if one.name == "accounts counted (GADM)")
+    (plan,) = await explain(pool, read)
+    scans = [node for node in plan.nodes() if node.get("Relation Name") == "account"]
+    asked = [node for node in plan.nodes() if node.get("Parent Relationship") == "SubPlan"]
+    assert sum(node["Actual Rows"] * node["Actual Loops"] for node in scans) > 500
+    assert [node["Actual Loops"] for node in asked] == [1] * len(asked)
+    assert asked
+
+
+async def test_a_statement_without_an_index_is_seen(pool: Pool, ids: Ids) -> None:
+    async with transaction(pool, ids.authority) as connection:
+        explaining = Explaining(connection)
+        await explaining.fetch("select id from acte_transaction where subject = $1", "Acte n° 2")
+    assert explaining.plans[0].scanned() == {"acte_transaction"}
