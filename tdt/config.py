@@ -144,7 +144,7 @@ class Mail(Section, frozen=True):
 
 class Conventions(Section, frozen=True):
     operators: list[str] = []
-    required: bool = False
+    required: bool = True
 
     @property
     def policy(self) -> Policy:

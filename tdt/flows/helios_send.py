@@ -28,6 +28,8 @@ from tdt.domain.ids import AttemptId, HeliosId
 from tdt.domain.jobs import JobKind
 from tdt.domain.routes import Outcome, Route
 
+SEEN_THERE = "déjà présent chez le destinataire, même nom et même taille"
+
 
 async def analyse(deps: Deps, transaction_id: HeliosId) -> None:
     """Read the flow once and apply the rules of S2LOW's background checks: status 2, or -1 with its words."""
@@ -127,6 +129,9 @@ async def transmit(deps: Deps, transaction_id: HeliosId) -> None:
     if started is None:
         return
     if isinstance(started, Verdict):
+        if await _is_proved(deps, transaction_id):
+            return
+        await _tell_held(deps, transaction_id, started)
         raise hold(started, deps.now())
     try:
         detail = await _send(deps, started)
@@ -221,12 +226,9 @@ async def _start(deps: Deps, transaction_id: HeliosId) -> _Started | Verdict | N
         dossier = await get_dossier(connection, found.authority_id, Module.HELIOS)
         verdict = judge(dossier, set(found.domains), paris_date(deps.now()), deps.config.conventions.policy)
         if verdict.held:
-            await db.insert_note(connection, found, verdict.clause)
             return verdict
         name = await _name(deps, connection, found)
-        p_msg = naming.p_msg(found.xml_cod_col or "", found.xml_id_post or "", found.xml_cod_bud or "")
-        metadata = Metadata(authority.p_dest, deps.config.helios.p_appli, p_msg)
-        visible = naming.remote_name(route.transport, name, metadata, found.sha1.hex())
+        metadata, visible = _outside(deps, found, route, authority.p_dest, name)
         attempt = await routes_db.insert_attempt(
             connection,
             routes_db.Sending(
@@ -244,6 +246,42 @@ async def _start(deps: Deps, transaction_id: HeliosId) -> _Started | Verdict | N
         return _Started(attempt, found, route, (name, visible), metadata, resend)
 
 
+def _outside(deps: Deps, found: db.HeliosTransaction, route: Route, p_dest: str, name: str) -> tuple[Metadata, str]:
+    """What the other end is told with the flow, and the name under which it shows there."""
+    p_msg = naming.p_msg(found.xml_cod_col or "", found.xml_id_post or "", found.xml_cod_bud or "")
+    metadata = Metadata(p_dest, deps.config.helios.p_appli, p_msg)
+    return metadata, naming.remote_name(route.transport, name, metadata, found.sha1.hex())
+
+
+async def _is_proved(deps: Deps, transaction_id: HeliosId) -> bool:
+    """Evidence comes before the convention: did what it would hold arrive already, by an uncertain sending?"""
+    async with deps.transaction("system") as connection:
+        attempts = await routes_db.list_attempts(connection, db.OBJECT, transaction_id)
+        found = await db.get_transaction(connection, transaction_id)
+        if found is None or found.transmitted_name is None or not any(one.is_uncertain for one in attempts):
+            return False
+        route = await routes_db.get_route(connection, found.route_id)
+        authority = await get_authority(connection, found.authority_id)
+    if route is None or authority is None:
+        return False
+    _, visible = _outside(deps, found, route, authority.p_dest, found.transmitted_name)
+    async with deps.remotes.open_dgfip(route) as client:
+        if await client.find_sent(visible) != found.size:
+            return False
+    async with deps.transaction("system") as connection:
+        await routes_db.move_attempts_to_settled(connection, db.OBJECT, transaction_id, SEEN_THERE)
+        await _move_to_transmitted(connection, transaction_id, route)
+    return True
+
+
+async def _tell_held(deps: Deps, transaction_id: HeliosId, verdict: Verdict) -> None:
+    """The clause, in the workflow of a flow that still waits."""
+    async with deps.transaction("system") as connection:
+        found = await db.lock_transaction(connection, transaction_id)
+        if found is not None and found.status is HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
+            await db.insert_note(connection, found, verdict.clause)
+
+
 async def _name(deps: Deps, connection: Connection, found: db.HeliosTransaction) -> str:
     if found.transmitted_name is not None:
         return found.transmitted_name
@@ -258,7 +296,7 @@ async def _send(deps: Deps, started: _Started) -> str:
     async with deps.remotes.open_dgfip(started.route) as client:
         # evidence first: an uncertain sending whose file stands there whole is not sent again
         if started.resend and await client.find_sent(started.names[1]) == found.size:
-            return "déjà présent chez le destinataire, même nom et même taille"
+            return SEEN_THERE
         chunks = deps.stream(found.authority_id, found.content_id)
         return await client.send(started.names[0], started.metadata, found.sha1.hex(), found.size, chunks)
 
@@ -272,9 +310,13 @@ async def _record_sent(deps: Deps, started: _Started, detail: str) -> None:
     """Transaction 2. The acquit may have come before us: then the status has already moved on."""
     async with deps.transaction("system") as connection:
         await routes_db.move_attempt(connection, started.attempt, Outcome.ACCEPTED, detail)
-        found = await db.get_transaction(connection, started.transaction.id)
-        if found is None or found.status is not HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
-            return
-        text = texts.transmitted_text(found.id, started.route.transport.is_passtrans)
-        move = db.Move(HeliosStatus.EN_ATTENTE_DE_TRANSMISSION, texts.after_transmission(found.root), text)
-        await db.move_status(connection, found, move)
+        await _move_to_transmitted(connection, started.transaction.id, started.route)
+
+
+async def _move_to_transmitted(connection: Connection, transaction_id: HeliosId, route: Route) -> None:
+    found = await db.get_transaction(connection, transaction_id)
+    if found is None or found.status is not HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
+        return
+    text = texts.transmitted_text(found.id, route.transport.is_passtrans)
+    move = db.Move(HeliosStatus.EN_ATTENTE_DE_TRANSMISSION, texts.after_transmission(found.root), text)
+    await db.move_status(connection, found, move)

@@ -24,6 +24,7 @@ log = structlog.get_logger()
 TAKEOVER_SECONDS = 1.0
 REFRESH_SECONDS = 30.0
 HOUSEKEEPING_SECONDS = 3600.0
+HELD_SECONDS = 30.0
 TOLD = 20
 """Subjects named in one line of the log."""
 
@@ -106,8 +107,8 @@ async def _collect(deps: Deps, route: Route, late: set[str]) -> None:
         await asyncio.sleep(deps.config.helios.poll_seconds)
 
 
-async def keep_house(deps: Deps, metrics: WorkerMetrics) -> None:
-    """Every hour: partitions ahead of time, orphans out of the spool, old logins forgotten, held flows counted.
+async def keep_house(deps: Deps) -> None:
+    """Every hour: partitions ahead of time, orphans out of the spool, old logins forgotten.
 
     Several workers may do it at once, harmlessly.
     """
@@ -116,7 +117,6 @@ async def keep_house(deps: Deps, metrics: WorkerMetrics) -> None:
             made = await contents.prepare_partitions(deps)
             swept = await contents.sweep(deps, dry_run=False)
             forgotten = await logins.forget(deps)
-            metrics.show_held(await conventions.count_held(deps))
             refused = await closing.refuse_drafts(deps)
             if made or swept or forgotten or refused:
                 counts = {"partitions": made, "orphans": len(swept), "logins": forgotten, "drafts_refused": refused}
@@ -124,6 +124,16 @@ async def keep_house(deps: Deps, metrics: WorkerMetrics) -> None:
         except TdtError as error:
             log.warning("housekeeping.failed", code=error.code, reason=error.message)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+
+async def watch_held(deps: Deps, metrics: WorkerMetrics) -> None:
+    """Every half minute: show in the metrics how many flows wait for a convention."""
+    while True:
+        try:
+            metrics.show_held(await conventions.count_held(deps))
+        except TdtError as error:
+            log.warning("held.count_failed", code=error.code, reason=error.message)
+        await asyncio.sleep(HELD_SECONDS)
 
 
 async def watch_certificates(deps: Deps, metrics: WorkerMetrics) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from tdt.config import Actes, Config, Credentials, Database, Helios, Spool, Worker
+from tdt.config import Actes, Config, Conventions, Credentials, Database, Helios, Spool, Worker
 from tdt.db import accounts as accounts_db
 from tdt.db import authorities as authorities_db
 from tdt.db import routes as routes_db
@@ -299,7 +299,10 @@ def classification() -> tuple[date, bytes]:
 
 @asynccontextmanager
 async def plant(database: TestDatabase, directory: Path, /, **sections: msgspec.Struct) -> AsyncIterator[Plant]:
-    """Two collectivités, A and B, on a route to a préfecture and one to a DGFiP; `sections` replace those of Config."""
+    """Two collectivités, A and B, on a route to a préfecture and one to a DGFiP; `sections` replace those of Config.
+
+    They need no convention: tests of conventions sign their own.
+    """
     pki = TestAuthority(directory)
     client = pki.client("tdt")
     password = directory / "password"
@@ -319,6 +322,7 @@ async def plant(database: TestDatabase, directory: Path, /, **sections: msgspec.
         actes=Actes(return_addresses=["retours@tdt.test"], poll_seconds=0.2),
         helios=Helios(poll_seconds=0.2, stable_seconds=0.01),
         worker=Worker(heartbeat_seconds=0.2, dead_after_seconds=0.8, poll_seconds=0.5, shutdown_seconds=5.0),
+        conventions=Conventions(required=False),
         credentials={"actes": msgspec.structs.replace(secrets, login="", password_file=""), "helios": secrets},
     )
     config = msgspec.structs.replace(config, **sections)

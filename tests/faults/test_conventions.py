@@ -16,13 +16,14 @@ from tdt.domain.audit import Actor, Source
 from tdt.domain.authorities import Module
 from tdt.domain.calendar import paris_date
 from tdt.domain.conventions import Avenant, Convention, Suspension
-from tdt.domain.errors import Held, Refused
+from tdt.domain.errors import Held, Refused, Uncertain
 from tdt.domain.ids import AuthorityId
 from tdt.domain.jobs import JobKind
 from tdt.flows import actes_send, conventions, helios_send
 from tdt.workers.handlers import HANDLERS
 from tests.dgfip_flows import sample as pes
-from tests.faults.plant import Plant, plant, until
+from tests.faults.plant import WINDOW, Plant, plant, until
+from tests.faults.test_helios import lost, stores
 from tests.faults.test_workers import working
 from tests.postgres import TestDatabase
 
@@ -214,6 +215,29 @@ async def test_without_any_convention_a_warning_or_a_wait(works: Plant) -> None:
     assert await transmit(works) == ""
     clause = await works.value("select clause from attempt")
     assert clause == "Aucune convention de télétransmission n'est enregistrée : envoi sans vérification."
-    config = msgspec.structs.replace(works.deps.config, conventions=Conventions(required=True))
+    config = msgspec.structs.replace(works.deps.config, conventions=Conventions())
     strict = replace(works, deps=replace(works.deps, config=config))
     assert await transmit(strict) == "Aucune convention de télétransmission n'est enregistrée."
+
+
+async def test_a_flow_seen_at_the_dgfip_is_settled_though_its_convention_holds(works: Plant) -> None:
+    convention = await sign(works, Module.HELIOS, ends_on=None)
+    arrived, missing = await lost(works), await works.queued_pes(pes("FLUX-ESSAI-2"))
+    works.ftp.behaviour.vanish_at_the_end = True
+    with pytest.raises(Uncertain):
+        await helios_send.transmit(works.deps, missing)
+    works.ftp.behaviour.vanish_at_the_end = False
+    (works.ftp.sent / await works.value("select name from attempt where object_id = $1", missing)).unlink()
+    await conventions.modify(
+        works.deps, OPERATOR, convention, lambda current: replace(current, ends_on=today(works) - DAY)
+    )
+    works.elapse(WINDOW + timedelta(seconds=1))
+    before = stores(works)
+    await helios_send.transmit(works.deps, arrived)
+    assert await works.helios_life(arrived) == [1, 2, 3]
+    with pytest.raises(Held):
+        await helios_send.transmit(works.deps, missing)
+    assert await works.helios_life(missing) == [1, 2, 2]
+    assert stores(works) == before
+    outcomes = await works.fetch("select outcome from attempt order by object_id")
+    assert [row["outcome"] for row in outcomes] == ["settled", "uncertain"]
