@@ -209,9 +209,34 @@ create policy tenant on notice using (tdt_sees(authority_id)) with check (tdt_se
 create index audit_tag on audit (tag, at);
 create index audit_authority on audit (authority_id, at);
 
+-- What a purged collectivité leaves behind, so that nothing of it is ever sent twice: the digests of its PES (the couples
+-- of helios_nomfic stay too, without their flow), the numbers of its actes (below).
+create table helios_purged (
+    sha1 bytea primary key,
+    authority_id bigint not null references authority,
+    transaction_id bigint not null
+);
+alter table helios_purged enable row level security;
+create policy tenant on helios_purged using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
+alter table helios_nomfic drop constraint helios_nomfic_transaction_id_fkey;
+
+-- A row that is destroyed is looked for in every table that may name it.
+create index acte_transaction_related on acte_transaction (related_id) where related_id is not null;
+create index acte_transaction_account on acte_transaction (account_id);
+create index acte_envelope_account on acte_envelope (account_id);
+create index helios_transaction_account on helios_transaction (account_id);
+create index acte_envelope_content on acte_envelope (content_id) where content_id is not null;
+create index acte_file_content on acte_file (content_id);
+create index acte_workflow_flux on acte_workflow (flux_content_id) where flux_content_id is not null;
+create index acte_classification_content on acte_classification (content_id);
+create index helios_transaction_content on helios_transaction (content_id);
+create index helios_transaction_acquit on helios_transaction (acquit_content_id) where acquit_content_id is not null;
+create index received_content on received (content_id);
+create index received_authority on received (authority_id, id);
+
 -- A group sees what its collectivités see. Asked once by statement (a hashed subplan), where a function of the row would
 -- read authority_membership again for each row.
--- Stays last: it is for every table above.
+-- Stays below every table that has this rule alone.
 do $$
 declare
     policy record;
@@ -223,3 +248,16 @@ begin
         execute format('alter policy tenant on %I using (%s) with check (%s)', policy.tablename, rule, rule);
     end loop;
 end $$;
+
+-- The numbers of the actes of purged collectivités hold for whoever has their SIREN later, who therefore reads them.
+create table acte_purged (
+    siren text not null,
+    number text not null,
+    authority_id bigint not null references authority,
+    primary key (siren, number)
+);
+alter table acte_purged enable row level security;
+create policy tenant on acte_purged
+    using (
+        tdt_sees(authority_id) or authority_id in (select tdt_group_members()) or siren in (select a.siren from authority a))
+    with check (tdt_sees(authority_id) or authority_id in (select tdt_group_members()));

@@ -28,7 +28,7 @@ from tdt.domain.content import hold
 from tdt.domain.errors import Refused
 from tdt.domain.ids import AuthorityId, GroupId, RouteId
 from tdt.flows import authorities as flow
-from tdt.flows import routes, sirets
+from tdt.flows import purge, routes, sirets
 
 AUTHORITY = click.argument("authority", type=int)
 ON = click.option(
@@ -157,7 +157,10 @@ async def _row(deps: Deps, authority: AuthorityId) -> Row:
     row["groups"] = [f"{one.group_name} {_period(one.valid_from, one.valid_to)}" for one in stays]
     row["sirets"] = [one.siret + (" (bloqué)" if one.blocked else "") for one in numbers]
     row["routes"] = [f"{one.kind} : {one.name} {_period(one.valid_from, one.valid_to)}" for one in uses]
-    return row | dict(closing_row(end)) if end is not None else row
+    if end is not None:
+        obstacle = "" if end.closes_on is None else await purge.find_obstacle(deps, authority)
+        row |= closing_row(end, obstacle)
+    return row
 
 
 def _period(start: object, end: object) -> str:

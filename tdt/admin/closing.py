@@ -14,6 +14,7 @@ from tdt.domain.closing import Closing
 from tdt.domain.errors import Refused
 from tdt.domain.ids import AuthorityId
 from tdt.flows import closing as flow
+from tdt.flows import purge
 
 AUTHORITY = click.argument("authority", type=int)
 DAY = click.DateTime(["%Y-%m-%d"])
@@ -67,13 +68,14 @@ def _then_show(
             found = await get_closing(connection, AuthorityId(authority))
         if found is None:
             raise Refused(NOT_FOUND)
-        return {"id": found.id, "name": found.name, "siren": found.siren, **closing_row(found)}
+        obstacle = "" if found.closes_on is None else await purge.find_obstacle(deps, found.id)
+        return {"id": found.id, "name": found.name, "siren": found.siren, **closing_row(found, obstacle)}
 
     show_one(run(path, work), as_json)
 
 
-def closing_row(found: Closing) -> Row:
-    """How far the end of a collectivité has come, as it is shown."""
+def closing_row(found: Closing, obstacle: str) -> Row:
+    """How far the end of a collectivité has come, as it is shown; `obstacle`: what would hold its purge up."""
     return {
         "closes_on": found.closes_on,
         "exported_at": found.exported_at,
@@ -81,5 +83,6 @@ def closing_row(found: Closing) -> Row:
         "purges_on": found.purges_on,
         "purges_unanswered": found.purges_unanswered,
         "purge_started_at": found.purge_started_at,
+        "purge_obstacle": obstacle if found.purge_started_at is None else "",
         "purged_at": found.purged_at,
     }

@@ -108,7 +108,10 @@ class SubmitFacts:
 
 SUBMIT_FACTS = f"""
     select coalesce((select closes_on <= $3 from authority where id = $1), false) as closed,
-        exists (select from acte_transaction where authority_id = $1 and number = $2 and type = 1) as number_taken,
+        exists (select from acte_transaction where authority_id = $1 and number = $2 and type = 1)
+            or exists (
+                select from acte_purged p join authority a on a.siren = p.siren where a.id = $1 and p.number = $2)
+            as number_taken,
         (select id from route where {IS_ROUTE_OF.format(authority="$1", kind="$4", day="$3")}) as route,
         c.content_id as classification, b.sha256 as classification_sha256
     from (values (1)) as one left join lateral (

@@ -228,10 +228,15 @@ async def claim_nomfic(connection: Connection, transaction: HeliosTransaction, h
     )
 
 
-async def find_by_sha1(connection: Connection, sha1: bytes) -> HeliosId | None:
-    """The transaction that holds these bytes, in scope `system`."""
-    found = await connection.fetchval("select id from helios_transaction where sha1 = $1", sha1)
-    return HeliosId(found) if found is not None else None
+IS_KNOWN = """
+    select exists (select from helios_transaction where sha1 = $1)
+        or exists (select from helios_purged where sha1 = $1)"""
+
+
+async def find_known(connection: Connection, sha1: bytes) -> bool:
+    """Did anybody ever deposit these bytes, purged since or not? In scope `system`."""
+    known: bool = await connection.fetchval(IS_KNOWN, sha1)
+    return known
 
 
 NEXT_NUMBER = """

@@ -12,6 +12,8 @@ class Source(StrEnum):
 
     API = "api"
     CLI = "cli"
+    SYSTEM = "system"
+    """The program itself, when a date has come."""
 
 
 @dataclass(frozen=True, slots=True)

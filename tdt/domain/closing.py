@@ -1,5 +1,6 @@
 """The end of a collectivité: its stop date, what is still allowed after it, when its data may be purged."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -18,6 +19,10 @@ CLOSED_ALREADY = "La collectivité est fermée depuis le {:%d/%m/%Y} : rouvrez-l
 NOT_CLOSING = "La collectivité n'a pas de date de fermeture."
 PURGE_TOO_EARLY = "La purge doit venir après le jour de la fermeture, et pas avant aujourd'hui."
 PURGE_STARTED = "La purge de la collectivité a commencé : ce qu'elle a détruit ne revient pas."
+NOT_EXPORTED = "Aucun export n'a été fait depuis la fermeture."
+OUTRUN = "Quelque chose est arrivé ou a changé depuis l'export : il faut le refaire."
+UNFINISHED = "Des transmissions ou des traitements sont en cours ({})."
+UNANSWERED = "L'État n'a pas répondu à tout, ou un traitement attend l'exploitant ({}) : « --unanswered » passe outre."
 PURGED = "La collectivité a été purgée : elle ne peut plus être ni rouverte, ni exportée. Une nouvelle peut être créée."
 
 
@@ -112,6 +117,30 @@ def _check_not_purged(current: Closing) -> None:
 def never_confirmed(closes_on: date) -> str:
     """Words of a deposit that waited for somebody and that the closing overtook."""
     return f"Refusé : la collectivité a fermé le {closes_on:%d/%m/%Y}, avant que ce dépôt soit confirmé."
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is not at its end: transmissions and steps that go on; what the State, or an operator, owes an answer."""
+
+    unfinished: int
+    unanswered: int
+
+
+def purge_obstacle(current: Closing, counts: Mapping[str, int], waiting: Waiting) -> str:
+    """Why a collectivité whose purge date has come is not purged yet; empty when it may be.
+
+    `counts`: the rows it has now, to be those that were exported.
+    """
+    if not is_export_valid(current):
+        return NOT_EXPORTED
+    if waiting.unfinished:
+        return UNFINISHED.format(waiting.unfinished)
+    if waiting.unanswered and not current.purges_unanswered:
+        return UNANSWERED.format(waiting.unanswered)
+    if dict(counts) != current.export_counts:
+        return OUTRUN
+    return ""
 
 
 def is_export_valid(current: Closing) -> bool:

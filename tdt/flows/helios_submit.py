@@ -26,7 +26,7 @@ async def submit(deps: Deps, who: Principal, filename: str, body: Body, must_sig
         raise Forbidden("Accès refusé")
     # unique on the whole platform: only the system sees the flows of others; what it finds stays here
     async with deps.transaction("system") as connection:
-        known = await db.find_by_sha1(connection, body.sha1) is not None
+        known = await db.find_known(connection, body.sha1)
     check_upload(body.size, deps.config.limits.pes_bytes, known)
     status, message = _first_status(who, must_signed)
     try:

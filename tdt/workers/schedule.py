@@ -16,7 +16,7 @@ from tdt.domain.errors import TdtError, Temporary
 from tdt.domain.expiry import Ending
 from tdt.domain.ids import RouteId
 from tdt.domain.routes import Route, RouteKind
-from tdt.flows import actes_receive, closing, contents, conventions, helios_receive, logins, notices
+from tdt.flows import actes_receive, closing, contents, conventions, helios_receive, logins, notices, purge
 from tdt.workers.metrics import WorkerMetrics
 
 log = structlog.get_logger()
@@ -134,6 +134,16 @@ async def watch_held(deps: Deps, metrics: WorkerMetrics) -> None:
         except TdtError as error:
             log.warning("held.count_failed", code=error.code, reason=error.message)
         await asyncio.sleep(HELD_SECONDS)
+
+
+async def purge_closed(deps: Deps) -> None:
+    """Every hour: purge the closed collectivités whose day has come. Apart from the rest: it may take long."""
+    while True:
+        try:
+            await purge.purge_due(deps)
+        except TdtError as error:
+            log.warning("purge.failed", code=error.code, reason=error.message)
+        await asyncio.sleep(HOUSEKEEPING_SECONDS)
 
 
 async def watch_certificates(deps: Deps, metrics: WorkerMetrics) -> None:

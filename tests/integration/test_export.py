@@ -36,8 +36,8 @@ AR = "<?xml version='1.0' encoding='ISO-8859-1'?><ARActe>reçu</ARActe>".encode(
 LARGE = helios.PES + b"<!-- " + os.urandom(1_500_000).hex().encode() + b" -->"
 OTHERS_SECRET = b"<!-- flux de l'autre commune -->"
 
-NOT_EXPORTED = {"content_chunk", "job", "login_failure", "nonce"}
-"""Bytes of bodies (they are files), work in progress, guesses at passwords, half-open doors."""
+NOT_EXPORTED = {"content_chunk", "job", "login_failure", "nonce", "acte_purged", "helios_purged"}
+"""Bytes of bodies (they are files), work in progress, guesses at passwords, half-open doors, what a purge leaves."""
 
 
 async def fill(stack: Stack) -> ActeId:

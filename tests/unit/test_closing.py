@@ -70,3 +70,16 @@ def test_an_export_made_before_the_closing_does_not_count() -> None:
     # 23:30 in Paris the day before, then midnight
     assert not closing.is_export_valid(replace(CLOSED, exported_at=datetime(2026, 11, 25, 22, 30, tzinfo=UTC)))
     assert closing.is_export_valid(replace(CLOSED, exported_at=datetime(2026, 11, 25, 23, 0, tzinfo=UTC)))
+
+
+def test_what_holds_a_purge_up() -> None:
+    exported = replace(CLOSED, exported_at=INSTANT, export_counts={"content": 2})
+    done, now = closing.Waiting(0, 0), {"content": 2}
+    assert closing.purge_obstacle(exported, now, done) == ""
+    assert closing.purge_obstacle(CLOSED, now, done) == closing.NOT_EXPORTED
+    assert closing.purge_obstacle(exported, now, closing.Waiting(3, 1)) == closing.UNFINISHED.format(3)
+    assert closing.purge_obstacle(exported, now, closing.Waiting(0, 1)) == closing.UNANSWERED.format(1)
+    assert closing.purge_obstacle(exported, {"content": 3}, done) == closing.OUTRUN
+    given_up = replace(exported, purges_unanswered=True)
+    assert closing.purge_obstacle(given_up, now, closing.Waiting(0, 1)) == ""
+    assert closing.purge_obstacle(given_up, now, closing.Waiting(1, 1)) == closing.UNFINISHED.format(1)
