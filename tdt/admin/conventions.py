@@ -1,5 +1,7 @@
-"""`tdt admin conventions`: conventions, avenants, suspensions, the verdict on a day, and what waits for them."""
+"""`tdt admin conventions`: conventions, their avenants and PDF; the rest of the group lies in tdt.admin.suspensions."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -8,12 +10,13 @@ from typing import Any
 import click
 
 from tdt.admin.door import CONFIG, JSON, Row, operator, run, show, show_one
-from tdt.db.conventions import Filed, list_conventions, list_held, list_suspensions
+from tdt.admin.lazy import Lazy
+from tdt.db.conventions import Filed, list_conventions
 from tdt.deps import Deps
 from tdt.domain.authorities import Module
 from tdt.domain.calendar import paris_date
-from tdt.domain.content import hold
-from tdt.domain.conventions import Avenant, Convention, Suspension, last_day, terms_on
+from tdt.domain.content import Body
+from tdt.domain.conventions import Avenant, Convention, last_day, terms_on
 from tdt.domain.errors import Refused
 from tdt.domain.ids import AuthorityId
 from tdt.flows import conventions as flow
@@ -31,14 +34,32 @@ DAY = click.DateTime(["%Y-%m-%d"])
 PDF = click.option(
     "--pdf", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Le document signé, en PDF."
 )
+CHUNK = 1 << 18
+OTHERS = ("suspend", "suspensions", "lift", "verdict", "held")
+ALL_DOMAINS = click.option("--all-domains", is_flag=True, help="Tous les domaines.")
 CONVENTION = click.argument("convention", type=int)
 
 
-def _day(value: datetime | None) -> date | None:
+def day(value: datetime | None) -> date | None:
+    """The day of an option."""
     return value.date() if value is not None else None
 
 
-@click.group("conventions")
+@asynccontextmanager
+async def _document(deps: Deps, pdf: Path | None) -> AsyncIterator[Body | None]:
+    """The document through the spool, whatever its size; gone again when the block fails."""
+    if pdf is None:
+        yield None
+        return
+    writer = deps.spool.writer()
+    with writer.discarded_on_failure():
+        with pdf.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                writer.write(chunk)
+        yield await writer.finish()
+
+
+@click.group("conventions", cls=Lazy, modules=dict.fromkeys(OTHERS, "tdt.admin.suspensions"))
 def conventions() -> None:
     """Conventions de télétransmission, avenants, suspensions, et ce qu'elles retiennent."""
 
@@ -77,6 +98,34 @@ def _row(one: Filed, today: date) -> Row:
     }
 
 
+@conventions.command("show")
+@CONVENTION
+@CONFIG
+@JSON
+def show_convention(convention: int, path: Path, as_json: bool) -> None:
+    """Une convention comme elle a été signée, ses avenants l'un après l'autre."""
+
+    async def work(deps: Deps) -> tuple[Filed, Row]:
+        found = await flow.find(deps, operator(), convention)
+        return found, _row(found, paris_date(deps.now()))
+
+    found, today = run(path, work)
+    signed = {"authority": found.authority, **_plain(found.convention), "pdf": found.content_id is not None}
+    avenants = [_plain(one) for one in found.convention.avenants]
+    if as_json:
+        show_one({**signed, "avenants": avenants, "today": today}, as_json)
+        return
+    show_one({**signed, "last_day": today["last_day"]}, as_json)
+    if avenants:
+        click.echo()
+        show(avenants, as_json)
+
+
+def _plain(value: Convention | Avenant) -> Row:
+    fields = {name: getattr(value, name) for name in value.__dataclass_fields__ if name != "avenants"}
+    return {name: sorted(one) if isinstance(one, frozenset) else one for name, one in fields.items()}
+
+
 @conventions.command("create")
 @AUTHORITY
 @MODULE
@@ -99,16 +148,26 @@ def create(path: Path, pdf: Path | None, domains: tuple[str, ...], **given: Any)
         module=Module(given["module"]),
         reference=given["reference"],
         signed_on=signed_on,
-        starts_on=_day(given["starts_on"]) or signed_on,
-        ends_on=_day(given["ends_on"]),
+        starts_on=day(given["starts_on"]) or signed_on,
+        ends_on=day(given["ends_on"]),
         device=given["device"],
         state_party=given["state_party"],
         operator=given["mutualisation"],
         domains=frozenset(domains),
     )
-    document = hold(pdf.read_bytes()) if pdf is not None else None
-    convention = run(path, lambda deps: flow.create(deps, operator(), new, document))
-    click.echo(f"La convention a été enregistrée (id={convention}).")
+
+    async def work(deps: Deps) -> int:
+        async with _document(deps, pdf) as document:
+            return await flow.create(deps, operator(), new, document)
+
+    click.echo(f"La convention a été enregistrée (id={run(path, work)}).")
+
+
+def _domains(given: tuple[str, ...], everything: bool) -> frozenset[str] | None:
+    """What the options say of the domains; None: nothing."""
+    if everything and given:
+        raise click.UsageError("--domain ou --all-domains, pas les deux.")
+    return frozenset(given) if given or everything else None
 
 
 @conventions.command("modify")
@@ -122,10 +181,11 @@ def create(path: Path, pdf: Path | None, domains: tuple[str, ...], **given: Any)
 @click.option("--operator", "mutualisation", help="L'opérateur de mutualisation.")
 @click.option("--device", help="Le dispositif.")
 @DOMAIN
-@PDF
+@ALL_DOMAINS
 @CONFIG
-def modify(convention: int, path: Path, pdf: Path | None, domains: tuple[str, ...], no_end: bool, **given: Any) -> None:
+def modify(convention: int, path: Path, no_end: bool, **given: Any) -> None:
     """Corriger ou prolonger une convention : ce qui n'est pas dit reste, ce qui attendait part."""
+    domains = _domains(given.pop("domains"), given.pop("all_domains"))
     said: dict[str, Any] = {
         name: value.date() if isinstance(value, datetime) else value
         for name, value in given.items()
@@ -133,16 +193,15 @@ def modify(convention: int, path: Path, pdf: Path | None, domains: tuple[str, ..
     }
     if "mutualisation" in said:
         said["operator"] = said.pop("mutualisation")
-    if domains:
-        said["domains"] = frozenset(domains)
+    if domains is not None:
+        said["domains"] = domains
     if no_end:
         said["ends_on"] = None
-    document = hold(pdf.read_bytes()) if pdf is not None else None
 
     def edit(current: Convention) -> Convention:
         return replace(current, **said)
 
-    run(path, lambda deps: flow.modify(deps, operator(), convention, edit, document))
+    run(path, lambda deps: flow.modify(deps, operator(), convention, edit))
     click.echo("La convention a été modifiée.")
 
 
@@ -156,24 +215,50 @@ def modify(convention: int, path: Path, pdf: Path | None, domains: tuple[str, ..
 @click.option("--operator", "mutualisation", help="Nouvel opérateur de mutualisation.")
 @click.option("--device", help="Nouveau dispositif.")
 @DOMAIN
+@ALL_DOMAINS
 @PDF
 @CONFIG
-def amend(convention: int, path: Path, pdf: Path | None, domains: tuple[str, ...], **given: Any) -> None:
+def amend(convention: int, path: Path, pdf: Path | None, **given: Any) -> None:
     """Enregistrer un avenant : à partir de son jour, il remplace ce qu'il dit."""
     new = Avenant(
         id=0,
         reference=given["reference"],
         signed_on=given["signed_on"].date(),
         effective_on=given["effective_on"].date(),
-        ends_on=_day(given["ends_on"]),
+        ends_on=day(given["ends_on"]),
         device=given["device"],
         state_party=given["state_party"],
         operator=given["mutualisation"],
-        domains=frozenset(domains) if domains else None,
+        domains=_domains(given["domains"], given["all_domains"]),
     )
-    document = hold(pdf.read_bytes()) if pdf is not None else None
-    avenant = run(path, lambda deps: flow.amend(deps, operator(), convention, new, document))
-    click.echo(f"L'avenant a été enregistré (id={avenant}).")
+
+    async def work(deps: Deps) -> int:
+        async with _document(deps, pdf) as document:
+            return await flow.amend(deps, operator(), convention, new, document)
+
+    click.echo(f"L'avenant a été enregistré (id={run(path, work)}).")
+
+
+@conventions.command("attach")
+@CONVENTION
+@click.option("--avenant", type=int, help="À cet avenant.")
+@click.option(
+    "--pdf",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="Le document signé, en PDF.",
+)
+@CONFIG
+def attach(convention: int, avenant: int | None, pdf: Path, path: Path) -> None:
+    """Joindre son PDF à une convention ou à un avenant ; il remplace celui d'avant."""
+
+    async def work(deps: Deps) -> None:
+        async with _document(deps, pdf) as document:
+            if document is not None:
+                await flow.attach(deps, operator(), convention, avenant, document)
+
+    run(path, work)
+    click.echo("Le document a été enregistré.")
 
 
 @conventions.command("pdf")
@@ -196,116 +281,3 @@ def download(convention: int, avenant: int | None, target: Path, path: Path) -> 
 
     run(path, work)
     click.echo(f"Écrit : {target}")
-
-
-@conventions.command("suspend")
-@AUTHORITY
-@MODULE
-@click.option("--reason", required=True, help="Pourquoi : montré à côté des envois retenus.")
-@click.option("--starts-on", type=DAY, help="Premier jour ; aujourd'hui si rien n'est dit.")
-@click.option("--ends-on", type=DAY, help="Dernier jour ; jusqu'à ce qu'elle soit levée si rien n'est dit.")
-@DOMAIN
-@CONFIG
-def suspend(path: Path, domains: tuple[str, ...], **given: Any) -> None:
-    """Suspendre la télétransmission d'un module : ce qui doit partir attend."""
-
-    async def work(deps: Deps) -> int:
-        new = Suspension(
-            0,
-            Module(given["module"]),
-            _day(given["starts_on"]) or paris_date(deps.now()),
-            _day(given["ends_on"]),
-            given["reason"],
-            frozenset(domains),
-        )
-        return await flow.suspend(deps, operator(), AuthorityId(given["authority"]), new)
-
-    click.echo(f"La télétransmission est suspendue (id={run(path, work)}).")
-
-
-@conventions.command("suspensions")
-@ANY_AUTHORITY
-@CONFIG
-@JSON
-def suspensions(authority: int | None, path: Path, as_json: bool) -> None:
-    """Les suspensions, passées et présentes."""
-
-    async def work(deps: Deps) -> list[Row]:
-        async with deps.transaction("system") as connection:
-            found = await list_suspensions(connection, AuthorityId(authority) if authority is not None else None)
-        return [
-            {
-                "id": one.id,
-                "authority_id": number,
-                "authority": name,
-                "module": str(one.module),
-                "starts_on": one.starts_on,
-                "ends_on": one.ends_on,
-                "domains": sorted(one.domains),
-                "reason": one.reason,
-            }
-            for number, name, one in found
-        ]
-
-    show(run(path, work), as_json)
-
-
-@conventions.command("lift")
-@click.argument("suspension", type=int)
-@CONFIG
-def lift(suspension: int, path: Path) -> None:
-    """Lever une suspension : ce qui attendait part."""
-    run(path, lambda deps: flow.lift(deps, operator(), suspension))
-    click.echo("La suspension est levée.")
-
-
-@conventions.command("verdict")
-@AUTHORITY
-@MODULE
-@DOMAIN
-@click.option("--day", type=DAY, help="Le jour ; aujourd'hui si rien n'est dit.")
-@CONFIG
-@JSON
-def verdict(path: Path, as_json: bool, domains: tuple[str, ...], **given: Any) -> None:
-    """Ce qu'il en serait d'un envoi ce jour-là : permis, averti ou retenu, et par quelle clause."""
-
-    async def work(deps: Deps) -> Row:
-        day = _day(given["day"]) or paris_date(deps.now())
-        question = flow.Question(AuthorityId(given["authority"]), Module(given["module"]), frozenset(domains), day)
-        found = await flow.ask(deps, operator(), question)
-        return {
-            "day": day,
-            "outcome": str(found.outcome),
-            "clause": found.clause,
-            "convention_id": found.convention_id,
-            "avenant_id": found.avenant_id,
-            "suspension_id": found.suspension_id,
-        }
-
-    show_one(run(path, work), as_json)
-
-
-@conventions.command("held")
-@ANY_AUTHORITY
-@CONFIG
-@JSON
-def held(authority: int | None, path: Path, as_json: bool) -> None:
-    """Les envois retenus, du plus ancien au plus récent."""
-
-    async def work(deps: Deps) -> list[Row]:
-        async with deps.transaction("system") as connection:
-            found = await list_held(connection, AuthorityId(authority) if authority is not None else None)
-        return [
-            {
-                "authority_id": one.authority_id,
-                "authority": one.authority,
-                "kind": one.kind,
-                "object_id": one.object_id,
-                "since": one.since.isoformat(timespec="seconds"),
-                "next_look": one.next_look.isoformat(timespec="seconds"),
-                "why": one.why,
-            }
-            for one in found
-        ]
-
-    show(run(path, work), as_json)

@@ -168,9 +168,19 @@ def _terms(new: Convention) -> tuple[object, ...]:
     )
 
 
-async def move_document(connection: Connection, convention: int, content: ContentId) -> None:
-    """Give a convention its PDF."""
-    await connection.execute("update convention set content_id = $2 where id = $1", convention, content)
+async def move_document(
+    connection: Connection, convention: int, avenant: int | None, content: ContentId | None
+) -> None:
+    """Give a convention, or one of its avenants, its PDF."""
+    if avenant is None:
+        await connection.execute("update convention set content_id = $2 where id = $1", convention, content)
+        return
+    await connection.execute(
+        "update convention_avenant set content_id = $3 where id = $2 and convention_id = $1",
+        convention,
+        avenant,
+        content,
+    )
 
 
 INSERT_AVENANT = """

@@ -4,6 +4,7 @@ CGCT R2131-1 to R2131-4: a convention with the préfet says from when, what and 
 changes it from a day on. The same rules hold for the agreement with the poste of the DGFiP.
 """
 
+import re
 from collections.abc import Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -19,6 +20,7 @@ LOOK_AGAIN = timedelta(hours=1)
 SOON = timedelta(days=30)
 """A convention that ends within so long is allowed with a warning."""
 LABELS = {Module.ACTES: "ACTES", Module.HELIOS: "HELIOS", Module.MAIL: "mail sécurisé"}
+DOMAINS = {Module.ACTES: "[1-6]", Module.HELIOS: "PES_[A-Za-z0-9_]+"}
 DAY = timedelta(days=1)
 
 
@@ -133,6 +135,11 @@ class Dossier:
     conventions: tuple[Convention, ...] = ()
     suspensions: tuple[Suspension, ...] = ()
     group: str | None = None
+
+
+def is_domain(module: Module, domain: str) -> bool:
+    """Is it the name of something that a convention of this module may cover? A misspelt one would hold everything."""
+    return module in DOMAINS and re.fullmatch(DOMAINS[module], domain) is not None
 
 
 def terms_on(convention: Convention, day: date) -> Terms:

@@ -8,6 +8,7 @@ from datetime import date
 from tdt.db import conventions as db
 from tdt.db.audit import insert_change
 from tdt.db.authorities import get_authority
+from tdt.db.conventions import Filed
 from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.domain.actes.filetype import PDF, sniff
@@ -16,7 +17,7 @@ from tdt.domain.authorities import Module, Owner
 from tdt.domain.authority_sheet import NOT_FOUND
 from tdt.domain.calendar import paris_date
 from tdt.domain.content import Body
-from tdt.domain.conventions import Avenant, Convention, Suspension, Verdict, judge
+from tdt.domain.conventions import Avenant, Convention, Suspension, Verdict, is_domain, judge
 from tdt.domain.errors import Conflict, Forbidden, Refused
 from tdt.domain.ids import AuthorityId, ContentId
 
@@ -29,6 +30,10 @@ NAMELESS = "La référence est obligatoire."
 BACKWARDS = "La fin est avant le début."
 TOO_EARLY = "Un avenant ne prend pas effet avant le début de la convention."
 NO_REASON = "La raison est obligatoire : elle est montrée à côté des envois retenus."
+NO_AVENANT = "Cet avenant n'existe pas."
+UNKNOWN_DOMAIN = (
+    "Domaine inconnu pour ce module : {}. Une nature d'acte (1 à 6) ou un élément d'un PES (PES_DepenseAller…)."
+)
 NOT_A_PDF = "Le document de la convention doit être un PDF."
 Edit = Callable[[Convention], Convention]
 """What a convention becomes, from what it is."""
@@ -41,14 +46,16 @@ async def create(deps: Deps, by: Actor, new: Convention, document: Body | None =
         async with deps.acting(by) as connection:
             await _check_authority(connection, by, new.authority_id)
             convention = await db.insert_convention(connection, new)
-            await _attach(deps, connection, by, replace(new, id=convention), document)
+            content = await _keep(deps, connection, new.authority_id, document)
+            if content is not None:
+                await db.move_document(connection, convention, None, content)
             what = ("convention:create", convention, new.authority_id)
-            await insert_change(connection, by, what, {}, _audited(new))
+            await insert_change(connection, by, what, {}, {**_audited(new), **_digest(document)})
             await db.wake_held(connection, new.authority_id, new.module)
     return convention
 
 
-async def modify(deps: Deps, by: Actor, convention: int, edit: Edit, document: Body | None = None) -> None:
+async def modify(deps: Deps, by: Actor, convention: int, edit: Edit) -> None:
     """Correct a convention; what both parties agree on later is an avenant. Raises Refused, Forbidden."""
     with _told(REFERENCE_TAKEN):
         async with deps.acting(by) as connection:
@@ -56,7 +63,6 @@ async def modify(deps: Deps, by: Actor, convention: int, edit: Edit, document: B
             new = replace(edit(current), id=current.id, authority_id=current.authority_id, module=current.module)
             _check(new)
             await db.move_convention(connection, new)
-            await _attach(deps, connection, by, new, document)
             what = ("convention:modify", convention, current.authority_id)
             await insert_change(connection, by, what, _audited(current), _audited(new))
             await db.wake_held(connection, current.authority_id, current.module)
@@ -71,6 +77,7 @@ async def amend(deps: Deps, by: Actor, convention: int, new: Avenant, document: 
     with _told(AVENANT_TAKEN):
         async with deps.acting(by) as connection:
             current = await _take(connection, by, convention)
+            _check_domains(current.module, new.domains or frozenset())
             if new.effective_on < current.starts_on:
                 raise Refused(TOO_EARLY)
             content = await _keep(deps, connection, current.authority_id, document)
@@ -81,12 +88,26 @@ async def amend(deps: Deps, by: Actor, convention: int, new: Avenant, document: 
     return avenant
 
 
+async def attach(deps: Deps, by: Actor, convention: int, avenant: int | None, document: Body) -> None:
+    """Give a convention or one of its avenants its PDF. Raises Refused, Forbidden."""
+    async with deps.acting(by) as connection:
+        current = await _take(connection, by, convention)
+        if avenant is not None and avenant not in {one.id for one in current.avenants}:
+            raise Refused(NO_AVENANT)
+        held = await db.find_document(connection, convention, avenant)
+        content = await _keep(deps, connection, current.authority_id, document)
+        await db.move_document(connection, convention, avenant, content)
+        before, after = {"content_id": held}, {"content_id": content, "avenant_id": avenant, **_digest(document)}
+        await insert_change(connection, by, ("convention:document", convention, current.authority_id), before, after)
+
+
 async def suspend(deps: Deps, by: Actor, authority: AuthorityId, new: Suspension) -> int:
     """Stop the télétransmission of a module of a collectivité: what is to leave waits. Raises Refused, Forbidden."""
     if not new.reason.strip():
         raise Refused(NO_REASON)
     if new.ends_on is not None and new.ends_on < new.starts_on:
         raise Refused(BACKWARDS)
+    _check_domains(new.module, new.domains)
     async with deps.acting(by) as connection:
         await _check_authority(connection, by, authority)
         suspension = await db.insert_suspension(connection, authority, new)
@@ -125,10 +146,17 @@ class Question:
 
 async def ask(deps: Deps, by: Actor, question: Question) -> Verdict:
     """The verdict that a transmission would get. Raises Refused, Forbidden."""
+    _check_domains(question.module, question.domains)
     async with deps.acting(by) as connection:
         await _check_authority(connection, by, question.authority)
         dossier = await db.get_dossier(connection, question.authority, question.module)
     return judge(dossier, question.domains, question.day, deps.config.conventions.policy)
+
+
+async def find(deps: Deps, by: Actor, convention: int) -> Filed:
+    """A convention with its avenants. Raises Refused, Forbidden."""
+    async with deps.acting(by) as connection:
+        return await _take_filed(connection, by, convention)
 
 
 async def count_held(deps: Deps) -> dict[str, int]:
@@ -149,6 +177,13 @@ def _check(new: Convention) -> None:
         raise Refused(NAMELESS)
     if new.ends_on is not None and new.ends_on < new.starts_on:
         raise Refused(BACKWARDS)
+    _check_domains(new.module, new.domains)
+
+
+def _check_domains(module: Module, domains: frozenset[str]) -> None:
+    unknown = [one for one in sorted(domains) if not is_domain(module, one)]
+    if unknown:
+        raise Refused(UNKNOWN_DOMAIN.format(", ".join(unknown)))
 
 
 async def _check_authority(connection: Connection, by: Actor, authority: AuthorityId) -> None:
@@ -161,19 +196,15 @@ async def _check_authority(connection: Connection, by: Actor, authority: Authori
 
 
 async def _take(connection: Connection, by: Actor, convention: int) -> Convention:
+    return (await _take_filed(connection, by, convention)).convention
+
+
+async def _take_filed(connection: Connection, by: Actor, convention: int) -> Filed:
     found = await db.lock_convention(connection, convention)
     if found is None:
         raise Refused(UNKNOWN)
     await _check_authority(connection, by, found.convention.authority_id)
-    return found.convention
-
-
-async def _attach(deps: Deps, connection: Connection, by: Actor, of: Convention, document: Body | None) -> None:
-    content = await _keep(deps, connection, of.authority_id, document)
-    if content is not None:
-        await db.move_document(connection, of.id, content)
-        what = ("convention:document", of.id, of.authority_id)
-        await insert_change(connection, by, what, {}, _digest(document))
+    return found
 
 
 async def _keep(deps: Deps, connection: Connection, authority: AuthorityId, document: Body | None) -> ContentId | None:

@@ -1,6 +1,7 @@
 """`tdt admin conventions`: what an operator records, asks, and sees waiting."""
 
 import asyncio
+import hashlib
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -61,6 +62,22 @@ def test_a_convention_its_avenant_its_pdf_and_its_verdicts(terminal: Terminal, t
     for target, more in ((tmp_path / "1.pdf", ()), (tmp_path / "2.pdf", ("--avenant", avenant["id"]))):
         terminal.run(*ROOT, "pdf", number, "--to", target, *more)
         assert target.read_bytes() == pdf.read_bytes()
+    other = tmp_path / "other.pdf"
+    other.write_bytes(b"%PDF-1.4 " + bytes(500_000))  # too large for a row: through the spool
+    for more in ((), ("--avenant", avenant["id"])):
+        assert "enregistré" in terminal.run(*ROOT, "attach", number, "--pdf", other, *more)
+        terminal.run(*ROOT, "pdf", number, "--to", tmp_path / "4.pdf", *more)
+        assert (tmp_path / "4.pdf").read_bytes() == other.read_bytes()
+    attached = trace(terminal, "cli:convention:document")
+    digest = hashlib.sha256(other.read_bytes()).hexdigest()
+    assert [one["after"]["pdf_sha256"] for one in attached] == [digest] * 2  # type: ignore[index]
+    assert "n'existe pas" in terminal.run(*ROOT, "attach", number, "--pdf", pdf, "--avenant", 999, code=1)
+    shown = terminal.rows(*ROOT, "show", number)
+    assert (shown["reference"], shown["ends_on"], shown["domains"], shown["pdf"]) == ("C-1", "2026-12-31", ["1"], True)
+    assert [(one["id"], one["ends_on"], one["domains"]) for one in shown["avenants"]] == [
+        (avenant["id"], "2027-06-30", None)
+    ]
+    assert "A-1" in terminal.run(*ROOT, "show", number)
     assert "Aucun PDF" in terminal.run(*ROOT, "pdf", number, "--to", tmp_path / "3", "--avenant", 999, code=1)
 
     terminal.run(*ROOT, "modify", number, "--no-end", "--domain", "2")
@@ -71,7 +88,18 @@ def test_a_convention_its_avenant_its_pdf_and_its_verdicts(terminal: Terminal, t
     )
     assert trace(terminal, "cli:convention:create")[0]["after"]["operator"] == "nous"  # type: ignore[index]
     assert len(trace(terminal, "cli:convention:amend")) == 1
+    both = terminal.run(*ROOT, "modify", number, "--all-domains", "--domain", "2", code=2)
+    assert "pas les deux" in both
+    terminal.run(*ROOT, "modify", number, "--all-domains")
+    assert terminal.rows(*ROOT, "show", number)["domains"] == []
+    assert verdict("2026-06-01", "--nature", "6")[0] == "allowed"
+    amend_all = (*ROOT, "amend", number, "--reference", "A-2", "--signed-on", "2026-11-01", "--effective-on")
     refusals = (
+        ((*ROOT, "modify", number, "--domain", "1,2"), "Domaine inconnu pour ce module : 1,2."),
+        ((*ROOT, "verdict", *to, "--domain", "PES_PJ"), "Domaine inconnu"),
+        ((*ROOT, "suspend", *to, "--reason", "x", "--domain", "7"), "Domaine inconnu"),
+        ((*amend_all, "2027-01-01", "--domain", "delibs"), "Domaine inconnu"),
+        ((*ROOT, "show", 999), "n'existe pas"),
         ((*ROOT, "modify", 999, "--no-end"), "n'existe pas"),
         ((*ROOT, "modify", number, "--ends-on", "2025-01-01"), "La fin est avant le début."),
         ((*ROOT, "create", "--authority", 999, "--module", "actes", "--reference", "x", *DATES), "Aucune collectivité"),
@@ -81,7 +109,7 @@ def test_a_convention_its_avenant_its_pdf_and_its_verdicts(terminal: Terminal, t
         assert message in terminal.run(*words, code=1)
     text = tmp_path / "c.txt"
     text.write_text("convention")
-    assert "doit être un PDF" in terminal.run(*ROOT, "modify", number, "--pdf", text, code=1)
+    assert "doit être un PDF" in terminal.run(*ROOT, "attach", number, "--pdf", text, code=1)
 
 
 def test_a_suspension_is_recorded_shown_and_lifted(terminal: Terminal) -> None:

@@ -16,6 +16,7 @@ from tdt.domain.conventions import (
     Suspension,
     Verdict,
     hold,
+    is_domain,
     judge,
     terms_on,
 )
@@ -73,6 +74,24 @@ def test_only_the_domains_that_it_covers() -> None:
     for wanted in (set[str](), {"1"}, {"1", "2"}):
         assert ask(day, wanted).outcome is Outcome.ALLOWED
     assert ask(day, {"3"}, domains=frozenset()).outcome is Outcome.ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "known"),
+    [
+        (Module.ACTES, "1", True),
+        (Module.ACTES, "6", True),
+        (Module.ACTES, "7", False),
+        (Module.ACTES, "1,2", False),
+        (Module.ACTES, "PES_PJ", False),
+        (Module.HELIOS, "PES_DepenseAller", True),
+        (Module.HELIOS, "PES_", False),
+        (Module.HELIOS, "1", False),
+        (Module.MAIL, "1", False),
+    ],
+)
+def test_the_names_of_domains(module: Module, name: str, known: bool) -> None:
+    assert is_domain(module, name) is known
 
 
 def test_a_suspension_holds_whatever_the_convention_says() -> None:
