@@ -59,7 +59,8 @@ def rows_seen(plan: Plan, table: str) -> float:
     """Rows of a table that were looked at, thrown away or not."""
     nodes: list[dict[str, Any]] = [node for node in plan.nodes() if node.get("Relation Name") == table]
     assert nodes
-    return sum((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in nodes)
+    looked_at = ((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in nodes)
+    return float(sum(looked_at))
 
 
 async def test_a_verdict_asks_once_and_reads_the_rows_of_its_collectivite_alone(pool: Pool, town: AuthorityId) -> None:
