@@ -45,8 +45,8 @@ async def get_owned(connection: Connection, authority: AuthorityId) -> Owned | N
 
 
 async def lock_owned(connection: Connection, authority: AuthorityId) -> Owned | None:
-    """The same, kept from other administrators until the end of the transaction."""
-    row = await connection.fetchrow(GET_OWNED + " for update of a", authority)
+    """The same, kept from other administrators to the end of the transaction; None for what is left of a purged one."""
+    row = await connection.fetchrow(GET_OWNED + " and a.purged_at is null for update of a", authority)
     return _owned(row) if row is not None else None
 
 

@@ -181,3 +181,36 @@ def test_routes_are_recorded_attached_closed(terminal: Terminal) -> None:
         {"active": False},
         {"active": True},
     ]
+
+
+def test_a_collectivite_closes_reopens_and_is_exported(terminal: Terminal, tmp_path: Path) -> None:
+    town = open_town(terminal)
+    group = ("admin", "authorities")
+    today = paris_date(utc_now())
+    last, later = today + timedelta(days=1), today + timedelta(days=30)
+    assert "dans le passé" in terminal.run(*group, "close", town, "--on", today - timedelta(days=1), code=1)
+    assert "REFUS" in terminal.run(*group, "close", town, "--on", last, "--purge-on", last, code=1)
+    assert "REFUS" in terminal.run(*group, "schedule-purge", town, "--on", later, code=1)
+    assert "REFUS" in terminal.run(*group, "reopen", town, code=1)
+    assert "REFUS" in terminal.run(*group, "close", 999999, "--on", last, code=1)
+
+    told = terminal.rows(*group, "close", town, "--on", last, "--purge-on", later)
+    assert (told["closes_on"], told["purges_on"]) == (str(last), str(later))
+    assert told["purge_obstacle"] == "Aucun export n'a été fait depuis la fermeture."
+    assert terminal.rows(*group, "list")[0]["closes_on"] == str(last)
+    assert terminal.rows(*group, "reopen", town)["closes_on"] is None
+
+    terminal.run(*group, "close", town, "--on", today)
+    told = terminal.rows(*group, "export", town, "--to", tmp_path / "sortie")
+    assert (told["actes"], told["pes"], told["to_redo_before_purge"]) == (0, 0, False)
+    shown = terminal.rows(*group, "show", town)
+    assert (shown["closes_on"], shown["export_sha256"]) == (str(today), told["manifest_sha256"])
+    assert terminal.rows(*group, "schedule-purge", town, "--on", later, "--unanswered")["purges_unanswered"] is True
+    assert terminal.rows(*group, "schedule-purge", town)["purges_on"] is None
+    assert terminal.rows(*group, "show", town)["purge_obstacle"] == ""
+
+    (first, _) = trace(terminal, "cli:authority:close")
+    assert first["before"] == {"closes_on": None, "purges_on": None}
+    assert first["after"] == {"closes_on": str(last), "purges_on": str(later)}
+    assert len(trace(terminal, "cli:authority:reopen")) == 1
+    assert len(trace(terminal, "cli:authority:schedule_purge")) == 2

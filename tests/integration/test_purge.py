@@ -18,10 +18,11 @@ from tdt.db.helios import find_nomfic_holder
 from tdt.deps import Deps
 from tdt.domain import closing as rules
 from tdt.domain.authorities import Module
+from tdt.domain.authority_sheet import UNKNOWN
 from tdt.domain.calendar import paris_date
 from tdt.domain.errors import Refused
 from tdt.domain.ids import AuthorityId
-from tdt.flows import closing, exports, purge
+from tdt.flows import authorities, closing, exports, purge
 from tests.commands import open_terminal
 from tests.doorbells import until
 from tests.integration.test_export import AR, LARGE, OPERATOR, fill
@@ -144,6 +145,9 @@ async def test_a_purge_takes_everything_of_its_own_and_nothing_else(ready: Stack
     assert done.sha256.hex() in tags[0]["data"]
     assert b"aucun compte trouv" in (await stack.client().get("/api/test-connexion.php")).body
     assert await purge.purge_due(tomorrow(stack)) == []
+    with pytest.raises(Refused) as unknown:
+        await authorities.modify(stack.deps, OPERATOR, town, lambda sheet: sheet)
+    assert unknown.value.message == UNKNOWN
     for refused in (
         exports.export(stack.deps, OPERATOR, town, tmp_path / "autre"),
         closing.reopen(stack.deps, OPERATOR, town),
