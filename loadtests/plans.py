@@ -7,14 +7,16 @@ they ask, not a copy of it.
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from tdt.db import account_admin, accounts, actes, authority_admin, groups, helios, services
+from tdt.db import account_admin, accounts, actes, authority_admin, groups, helios, logins, services
 from tdt.db.account_admin import AccountFilter
 from tdt.db.authority_admin import AuthorityFilter
 from tdt.db.pool import Connection, GroupScope, Pool, Record, Scope, transaction
 from tdt.domain.ids import AccountId, ActeFileId, ActeId, AuthorityId, GroupId, HeliosId
 
+BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 EXPLAIN = "explain (analyze, buffers, costs off, format json) "
 
 
@@ -120,6 +122,9 @@ def _logins(ids: Ids) -> list[Read]:
     return [
         Read("login: accounts of a certificate", "system", lambda c: accounts.find_accounts(c, ids.certificate_hash)),
         Read("login: logins of a certificate", "system", lambda c: accounts.list_logins(c, ids.certificate_hash)),
+        Read(
+            "login: passwords refused", "system", lambda c: logins.get_failures(c, ids.account, "192.0.2.1", BEGINNING)
+        ),
     ]
 
 
@@ -137,6 +142,13 @@ def _transactions(ids: Ids) -> list[Read]:
             Read(f"life of an acte ({name})", scope, lambda c: actes.list_workflow(c, ids.acte)),
             Read(f"files of an acte ({name})", scope, lambda c: actes.list_files(c, ids.acte)),
             Read(f"file of an acte ({name})", scope, lambda c: actes.get_file(c, ids.file)),
+            Read(f"classification held ({name})", scope, lambda c: actes.last_classification(c, ids.authority)),
+            Read(
+                f"classification asked for ({name})",
+                scope,
+                lambda c: actes.list_pending_classification_requests(c, ids.authority),
+            ),
+            Read(f"PES by its bytes ({name})", scope, lambda c: helios.find_known(c, b"x" * 20)),
             Read(f"PES by number ({name})", scope, lambda c: helios.get_transaction(c, ids.pes)),
             Read(f"last step of a PES ({name})", scope, lambda c: helios.last_workflow(c, ids.pes)),
             Read(

@@ -208,6 +208,8 @@ create policy tenant on notice using (tdt_sees(authority_id)) with check (tdt_se
 
 create index audit_tag on audit (tag, at);
 create index audit_authority on audit (authority_id, at);
+-- The few requests for a classification, without going over all that is on its way.
+create index acte_transaction_request on acte_transaction (authority_id, id) where type = 7;
 
 -- What a purged collectivité leaves behind, so that nothing of it is ever sent twice: the digests of its PES (the couples
 -- of helios_nomfic stay too, without their flow), the numbers of its actes (below).

@@ -178,6 +178,7 @@ CREATE INDEX acte_transaction_account ON public.acte_transaction USING btree (ac
 CREATE INDEX acte_transaction_envelope ON public.acte_transaction USING btree (envelope_id);
 CREATE UNIQUE INDEX acte_transaction_number ON public.acte_transaction USING btree (authority_id, number) WHERE (type = 1);
 CREATE INDEX acte_transaction_related ON public.acte_transaction USING btree (related_id) WHERE (related_id IS NOT NULL);
+CREATE INDEX acte_transaction_request ON public.acte_transaction USING btree (authority_id, id) WHERE (type = 7);
 CREATE INDEX acte_transaction_status ON public.acte_transaction USING btree (authority_id, status, id);
 CREATE INDEX acte_transaction_unique_id ON public.acte_transaction USING btree (unique_id);
 alter table acte_transaction enable row level security;

@@ -138,6 +138,8 @@ async def list_accounts(
 
     `total`: how many are wanted in all, when that is known; a page of the second half is then read from the end.
     """
+    if total == 0:
+        return []
     where, values = _where(wanted)
     order = BY_NAME
     if total is not None and limit is not None and total >= offset > total // 2:
