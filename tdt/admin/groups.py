@@ -99,7 +99,7 @@ def resume(group: int, path: Path, as_json: bool) -> None:
 
 def _change(path: Path, group: int, as_json: bool, name: str | None = None, active: bool | None = None) -> None:
     async def work(deps: Deps) -> Row:
-        await flow.modify(deps, operator(), GroupId(group), name, active)
+        await flow.modify(deps, operator(), GroupId(group), flow.GroupEdit(name, active))
         return await _row(deps, group)
 
     show_one(run(path, work), as_json)

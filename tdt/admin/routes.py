@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
-from tdt.admin.door import CONFIG, JSON, Row, operator, run, show
+from tdt.admin.door import CONFIG, JSON, Row, operator, run, show, show_one
 from tdt.db.routes import NewRoute, list_routes
 from tdt.deps import Deps
+from tdt.domain.errors import Refused
 from tdt.domain.ids import RouteId
 from tdt.domain.routes import RouteKind, Transport
 from tdt.flows import routes as flow
@@ -33,6 +34,22 @@ def routes() -> None:
 def list_all(path: Path, as_json: bool) -> None:
     """Toutes les routes, et combien de collectivités les prennent aujourd'hui."""
     show(run(path, lambda deps: _rows(deps, as_json)), as_json)
+
+
+@routes.command("show")
+@ROUTE
+@CONFIG
+@JSON
+def show_route(route: int, path: Path, as_json: bool) -> None:
+    """Une route et ses réglages."""
+
+    async def work(deps: Deps) -> Row:
+        for row in await _rows(deps, with_settings=True):
+            if row["id"] == route:
+                return row
+        raise Refused(flow.UNKNOWN)
+
+    show_one(run(path, work), as_json)
 
 
 async def _rows(deps: Deps, with_settings: bool) -> list[Row]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from tdt.domain.audit import Actor
 from tdt.domain.authorities import Module, Owner, Role
 from tdt.domain.errors import Refused
-from tdt.domain.fields import Field, Kind, check_fields
+from tdt.domain.fields import INTEGER, Field, Kind, check_fields
 from tdt.domain.ids import AuthorityId, ContentId, GroupId
 from tdt.domain.siren import is_siren
 from tdt.domain.territory import NATURES, is_district
@@ -23,6 +23,7 @@ NOT_SAVED = "Erreur lors de l'enregistrement de la collectivité&nbsp;:\n"
 SAVE_FAILED = "Erreur lors de la sauvegarde de la collectivité."
 SIREN_TAKEN = "Numéro de SIREN doit être unique.\n"
 NOT_A_SIREN = "Numéro de SIREN doit être un SIREN : neuf chiffres dont le dernier contrôle les autres.\n"
+NOT_A_STATUS = "État doit être 0 ou 1.\n"
 NOT_A_NATURE = "Type de collectivité doit être un type connu.\n"
 NOT_A_PDF = "Erreur lors de la sauvegarde de la convention (PDF attendu)"
 WRONG_SIRET = "Le numéro SIRET n'est pas valide"
@@ -30,10 +31,12 @@ NO_SIRET = "Aucun numéro SIRET trouvé"
 GROUP_NAME_TAKEN = "Le nom de ce groupe est déjà utilisé"
 GROUP_NAMELESS = "Le nom du groupe est obligatoire"
 NO_GROUP = "Aucun groupe trouvé"
+SIREN_NOT_OF_GROUP = "Ce numéro de SIREN ({}) n'est pas autorisé pour ce groupe."
 GROUP_NOT_EMPTY = "Le groupe n'est pas vide. Suppression impossible."
 
 SEPARATORS = re.compile(r"[,;\s]+")
 BROADCAST_LENGTH = 2000
+STATUSES = ("0", "1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,10 @@ def check_sheet(sheet: Sheet, current: Sheet | None = None) -> None:
     )
     if sheet.siren and not is_siren(sheet.siren) and (current is None or current.siren != sheet.siren):
         faults += NOT_A_SIREN
-    if sheet.nature.isdecimal() and int(sheet.nature) not in NATURES:
+    if INTEGER.fullmatch(sheet.status) and sheet.status not in STATUSES:
+        faults += NOT_A_STATUS
+    # compared as text: a sign or thousands of digits make no type either
+    if INTEGER.fullmatch(sheet.nature) and sheet.nature not in map(str, NATURES):
         faults += NOT_A_NATURE
     if faults:
         raise Refused(NOT_SAVED + faults)

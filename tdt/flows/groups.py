@@ -1,6 +1,7 @@
 """Administration of groups: create, rename, suspend, remove, the SIREN that each may use; audited."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tdt.db.audit import insert_change
 from tdt.db.authorities import insert_group
@@ -25,6 +26,15 @@ from tdt.domain.errors import Conflict, Forbidden, Refused
 from tdt.domain.ids import GroupId
 
 
+@dataclass(frozen=True, slots=True)
+class GroupEdit:
+    """What changes of a group; None: as it is. `sirens` are allowed to it besides those that it has."""
+
+    name: str | None = None
+    active: bool | None = None
+    sirens: Sequence[str] = ()
+
+
 async def create(deps: Deps, by: Actor, name: str, active: bool = True, sirens: Sequence[str] = ()) -> GroupId:
     """Record a group, with the SIREN that it may use. Raises Refused, Forbidden."""
     _check_super(by)
@@ -41,8 +51,8 @@ async def create(deps: Deps, by: Actor, name: str, active: bool = True, sirens: 
     return group
 
 
-async def modify(deps: Deps, by: Actor, group: GroupId, name: str | None = None, active: bool | None = None) -> Group:
-    """Rename, suspend or resume a group; None: as it is. Raises Refused, Forbidden.
+async def modify(deps: Deps, by: Actor, group: GroupId, edit: GroupEdit) -> Group:
+    """Rename, suspend or resume a group, allow it more SIREN. Raises Refused, Forbidden.
 
     While a group is suspended the accounts of its collectivités are refused.
     """
@@ -52,12 +62,13 @@ async def modify(deps: Deps, by: Actor, group: GroupId, name: str | None = None,
             found = await _take(connection, group)
             new = Group(
                 group,
-                found.name if name is None else rules.group_name(name),
-                found.active if active is None else active,
+                found.name if edit.name is None else rules.group_name(edit.name),
+                found.active if edit.active is None else edit.active,
             )
             await move_group(connection, group, new.name, new.active)
             before, after = ({"name": one.name, "active": one.active} for one in (found, new))
             await insert_change(connection, by, ("group:modify", group, None), before, after)
+            await _allow(connection, by, group, edit.sirens)
     except Conflict as error:
         raise _taken(error) from error
     return new
@@ -90,8 +101,9 @@ async def forbid(deps: Deps, by: Actor, group: GroupId, siren: str) -> None:
     """Take a SIREN from a group; collectivités that exist stay. Raises Refused, Forbidden."""
     async with deps.transaction("system") as connection:
         await _take_own(connection, by, group)
-        if await delete_siren(connection, group, siren):
-            await insert_change(connection, by, ("group:forbid_siren", group, None), {"siren": siren}, {})
+        if not await delete_siren(connection, group, siren):
+            raise Refused(rules.SIREN_NOT_OF_GROUP.format(siren))
+        await insert_change(connection, by, ("group:forbid_siren", group, None), {"siren": siren}, {})
 
 
 async def find_sirens(deps: Deps, by: Actor, group: GroupId | None) -> list[str]:

@@ -11,6 +11,7 @@ from tdt.domain.ids import GroupId
 from tdt.domain.siren import is_siren
 from tdt.domain.text import decode_form
 from tdt.flows import groups
+from tdt.flows.groups import GroupEdit
 from tdt.web.admin_answers import actor, done, page_of, plain
 from tdt.web.call import Call, php_int
 from tdt.web.forms import Form
@@ -40,8 +41,7 @@ async def group_edit(call: Call) -> web.StreamResponse:
     number = php_int(fields.text("id"))
     if number:
         group = GroupId(number)
-        await groups.modify(call.deps, actor(call), group, fields.text("name"), active)
-        await groups.allow(call.deps, actor(call), group, sirens)
+        await groups.modify(call.deps, actor(call), group, GroupEdit(fields.text("name"), active, sirens))
     else:
         group = await groups.create(call.deps, actor(call), fields.text("name"), active, sirens)
     name = rules.group_name(fields.text("name"))

@@ -47,6 +47,7 @@ def test_groups_and_their_siren(terminal: Terminal, tmp_path: Path) -> None:
     assert terminal.rows("admin", "groups", "siren", "list", group) == [{"siren": SIREN}, {"siren": OTHER}]
     assert "n'est pas un SIREN" in terminal.run("admin", "groups", "siren", "add", group, "123456789", code=1)
     terminal.run("admin", "groups", "siren", "remove", group, OTHER)
+    assert "n'est pas autorisé" in terminal.run("admin", "groups", "siren", "remove", group, OTHER, code=1)
     assert terminal.rows("admin", "groups", "modify", group, "--name", "Agglo")["sirens"] == [SIREN]
     assert terminal.rows("admin", "groups", "suspend", group)["active"] is False
     assert terminal.rows("admin", "groups", "resume", group)["active"] is True
@@ -148,6 +149,9 @@ def test_routes_are_recorded_attached_closed(terminal: Terminal) -> None:
         True,
         True,
     )
+    assert terminal.rows("admin", "routes", "show", route["id"]) == route
+    assert "https://actes.example/" in terminal.run("admin", "routes", "show", route["id"])
+    assert "n'existe pas" in terminal.run("admin", "routes", "show", 999, code=1)
     assert "porte ce nom" in terminal.run(*create, "--name", "Préfecture", code=1)
     assert "[credentials.nulle]" in terminal.run(*create, "--name", "x", "--credentials", "nulle", code=1)
     assert "ne se prend pas par ftp_gateway" in terminal.run(

@@ -193,7 +193,7 @@ async def test_the_refusals_of_the_form(stack: Stack, foreign: AuthorityId) -> N
             {"siren": "123456789"},
             SAVING + "Numéro de SIREN doit être un SIREN : neuf chiffres dont le dernier contrôle les autres.<br />\n",
         ),
-        ("sadm", {"authority_type_id": "1"}, SAVING + "Type de collectivité doit être un type connu.<br />\n"),
+        ("sadm", {"status": "5"}, SAVING + "État doit être 0 ou 1.<br />\n"),
         (
             "sadm",
             {"name": "", "email": "nul", "status": None, "telephone": "1" * 26, "authority_type_id": None},
@@ -218,6 +218,9 @@ async def test_the_refusals_of_the_form(stack: Stack, foreign: AuthorityId) -> N
             "Erreur lors de la sauvegarde de la convention (PDF attendu)",
         ),
     ]
+    for kind in ("1", "0", "-31", "+" + "9" * 30, "9" * 5000):
+        unlisted = SAVING + "Type de collectivité doit être un type connu.<br />\n"
+        cases.append(("sadm", {"authority_type_id": kind}, unlisted))
     before = await rows(stack, "select * from authority order by id")
     for account, changes, message in cases:
         assert await refusal(stack, account, **changes) == error(message), (account, changes)

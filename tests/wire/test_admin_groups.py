@@ -61,13 +61,27 @@ async def test_groups_are_created_renamed_listed_and_removed(stack: Stack) -> No
         assert (await sadm.post(HANDLER, posted)).body == error(message), message
     assert len(await rows(stack, "select 1 from authority_group")) == 2
 
+    # one form, one transaction: a name that is refused leaves no SIREN behind
+    file = File("s.txt", b"443061841\n")
+    taken: Parts = [("api", "1"), ("id", str(group)), ("name", "Groupe du bac à sable"), ("siren_file", file)]
+    assert (await sadm.post(HANDLER, taken)).body == error("Le nom de ce groupe est déjà utilisé")
+    assert (await sadm.get(f"{SIRENS}?authority_group_id={group}")).body == b'["552100554","732829320"]'
+    form: Parts = [("api", "1"), ("id", str(group)), ("name", "Agglo"), ("status", "0"), ("siren_file", file)]
+    assert told(await sadm.post(HANDLER, form))["status"] == "ok"
+    sirens_now = await rows(stack, "select xmin::text from authority_group_siren where siren = '443061841'")
+    assert sirens_now == await rows(stack, "select xmin::text from authority_group where id = $1", group)
+
     for number, message in (
         (str(first), "Le groupe n'est pas vide. Suppression impossible."),
         ("999999", "Aucun groupe trouvé"),
     ):
         assert (await sadm.post(DELETE, [("api", "1"), ("id", number)])).body == error(message)
     assert told(await sadm.post(DELETE, [("api", "1"), ("id", str(group))]))["message"] == "Le groupe a été supprimé"
-    assert (await audited(stack, "api:group:delete"))["data"]["before"]["sirens"] == ["552100554", "732829320"]
+    assert (await audited(stack, "api:group:delete"))["data"]["before"]["sirens"] == [
+        "443061841",
+        "552100554",
+        "732829320",
+    ]
     answer = await sadm.post(HANDLER, [("name", "Depuis un navigateur")])
     assert (answer.status, answer.headers["location"]) == (302, "https://tdt.example/admin/groups/admin_groups.php")
 
