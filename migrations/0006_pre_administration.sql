@@ -206,6 +206,11 @@ create table notice (
 alter table notice enable row level security;
 create policy tenant on notice using (tdt_sees(authority_id)) with check (tdt_sees(authority_id));
 
+-- Has the State ever answered this collectivité by this route? (its opening)
+create index acte_envelope_route on acte_envelope (authority_id, route_id);
+create index helios_transaction_answered on helios_transaction (authority_id, route_id)
+    where acquit_content_id is not null;
+
 create index audit_tag on audit (tag, at);
 create index audit_authority on audit (authority_id, at);
 -- The few requests for a classification, without going over all that is on its way.

@@ -92,6 +92,7 @@ create table acte_envelope (
 CREATE INDEX acte_envelope_account ON public.acte_envelope USING btree (account_id);
 CREATE UNIQUE INDEX acte_envelope_archive_name ON public.acte_envelope USING btree (route_id, archive_name);
 CREATE INDEX acte_envelope_content ON public.acte_envelope USING btree (content_id) WHERE (content_id IS NOT NULL);
+CREATE INDEX acte_envelope_route ON public.acte_envelope USING btree (authority_id, route_id);
 alter table acte_envelope enable row level security;
 create policy tenant on acte_envelope as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on acte_envelope to tdt_app;
@@ -537,6 +538,7 @@ create table helios_transaction (
 );
 CREATE INDEX helios_transaction_account ON public.helios_transaction USING btree (account_id);
 CREATE INDEX helios_transaction_acquit ON public.helios_transaction USING btree (acquit_content_id) WHERE (acquit_content_id IS NOT NULL);
+CREATE INDEX helios_transaction_answered ON public.helios_transaction USING btree (authority_id, route_id) WHERE (acquit_content_id IS NOT NULL);
 CREATE INDEX helios_transaction_content ON public.helios_transaction USING btree (content_id);
 CREATE INDEX helios_transaction_nomfic ON public.helios_transaction USING btree (xml_nomfic, xml_cod_col);
 CREATE UNIQUE INDEX helios_transaction_sha1 ON public.helios_transaction USING btree (sha1);

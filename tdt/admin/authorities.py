@@ -87,9 +87,10 @@ def _edited(sheet: Sheet, given: dict[str, Any]) -> Sheet:
 CLOSING = dict.fromkeys(("close", "reopen", "schedule-purge"), "tdt.admin.closing") | dict.fromkeys(
     ("export", "verify-export"), "tdt.admin.exports"
 )
+ELSEWHERE = CLOSING | {"onboarding": "tdt.admin.onboarding"}
 
 
-@click.group("authorities", cls=Lazy, modules=CLOSING)
+@click.group("authorities", cls=Lazy, modules=ELSEWHERE)
 def authorities() -> None:
     """Collectivités : qui elles sont, leur groupe, leurs SIRET, leurs routes vers l'État, leur fermeture."""
 

@@ -12,6 +12,7 @@ MODULES = {
     "authorities": "tdt.admin.authorities",
     "routes": "tdt.admin.routes",
     "conventions": "tdt.admin.conventions",
+    "onboarding": "tdt.admin.onboarding",
 }
 
 

@@ -96,6 +96,42 @@ def _day_or_none(value: str | date | None) -> date | None:
     return _day(value) if value is not None else None
 
 
+async def get_dossiers(
+    connection: Connection, authority: AuthorityId | None = None
+) -> dict[AuthorityId, dict[Module, Dossier]]:
+    """The same for every collectivité visible to the scope, or for one, in three statements; none where nothing is."""
+    seen = "where $1::bigint is null or {}.authority_id = $1"
+    groups = {
+        row["authority_id"]: row["name"]
+        for row in await connection.fetch(
+            f"""select m.authority_id, g.name from authority_membership m join authority_group g on g.id = m.group_id
+            where {MEMBERSHIP_TODAY} and ($1::bigint is null or m.authority_id = $1)""",
+            authority,
+        )
+    }
+    conventions: dict[tuple[AuthorityId, Module], list[Convention]] = {}
+    for row in await connection.fetch(
+        f"select {CONVENTION_COLUMNS} from convention c {seen.format('c')} order by c.id", authority
+    ):
+        one = read_convention(row)
+        conventions.setdefault((one.authority_id, one.module), []).append(one)
+    suspensions: dict[tuple[AuthorityId, Module], list[Suspension]] = {}
+    for row in await connection.fetch(
+        f"select {SUSPENSION_COLUMNS}, s.authority_id from suspension s {seen.format('s')} order by s.starts_on, s.id",
+        authority,
+    ):
+        stop = _suspension(row)
+        suspensions.setdefault((AuthorityId(row["authority_id"]), stop.module), []).append(stop)
+    found: dict[AuthorityId, dict[Module, Dossier]] = {}
+    for owner, module in {*conventions, *suspensions}:
+        found.setdefault(owner, {})[module] = Dossier(
+            tuple(conventions.get((owner, module), ())),
+            tuple(suspensions.get((owner, module), ())),
+            groups.get(owner),
+        )
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Filed:
     """A convention with where its PDF is, and how its collectivité is called."""

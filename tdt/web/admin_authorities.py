@@ -23,6 +23,7 @@ from tdt.domain.ids import AuthorityId, GroupId
 from tdt.domain.territory import NATURES, nature_label
 from tdt.flows import authorities
 from tdt.web.admin_answers import actor, done, page_of, plain, told_in_html
+from tdt.web.api_onboarding import read_checklist
 from tdt.web.call import Call, php_int, refused
 from tdt.web.forms import Fields, Form
 from tdt.web.s2low import attachment
@@ -129,6 +130,8 @@ async def authority_detail(call: Call) -> web.StreamResponse:
         answer["authority_group_id"] = sheet.group
         answer["helios_ftp_dest"] = sheet.p_dest
         answer["module"] = {number: module in sheet.modules for module, number in MODULE_IDS.items()}
+    if call.query.is_true("onboarding"):
+        answer["onboarding"] = await read_checklist(call, owned.id)
     return plain(answer)
 
 

@@ -9,6 +9,7 @@ from tdt.web import (
     admin_services,
     admin_sirets,
     admin_users,
+    api_onboarding,
     connection_pages,
     helios,
 )
@@ -301,5 +302,12 @@ ROUTES = (
         Shape.JSON,
         page=GROUPS,
         changes=True,
+    ),
+    Route(
+        "/api/v1/authorities/{authority}/onboarding",
+        api_onboarding.authority_onboarding,
+        Access.ADMINISTER,
+        Shape.JSON,
+        force_api=True,
     ),
 )
