@@ -45,6 +45,21 @@ class Server(Section, frozen=True):
     shutdown_seconds: float = 30.0
 
 
+class RevocationIssuer(Section, frozen=True):
+    """An authority whose proof is not the general rule; `crl` replaces the addresses that its certificates give."""
+
+    certificate: str
+    proof: Literal["hard", "soft"] = "soft"
+    crl: list[str] = []
+
+
+class Revocation(Section, frozen=True):
+    cache: str = ""
+    fetch_seconds: float = 3_600.0
+    timeout: float = 20.0
+    issuer: list[RevocationIssuer] = []
+
+
 class Database(Section, frozen=True):
     dsn: str = ""
     dsn_file: str = ""
@@ -159,6 +174,7 @@ class Log(Section, frozen=True):
 
 class Config(Section, frozen=True):
     server: Server = Server()
+    revocation: Revocation = Revocation()
     database: Database = Database()
     spool: Spool = Spool()
     content: Content = Content()
@@ -287,7 +303,22 @@ def _inconsistencies(config: Config) -> Iterator[str]:
     for section in ("actes", "helios"):
         if getattr(config, section).poll_seconds <= 0:
             yield f"[{section}] poll_seconds: must be positive"
+    yield from _revocation_inconsistencies(config.revocation)
     yield from _mail_inconsistencies(config.mail)
+
+
+def _revocation_inconsistencies(revocation: Revocation) -> Iterator[str]:
+    for key in ("fetch_seconds", "timeout"):
+        if getattr(revocation, key) <= 0:
+            yield f"[revocation] {key}: must be positive"
+    for issuer in revocation.issuer:
+        if not issuer.certificate:
+            yield "[[revocation.issuer]] certificate: missing"
+        if issuer.crl and not revocation.cache:
+            yield "[[revocation.issuer]] crl: fetched only with [revocation] cache"
+        for url in issuer.crl:
+            if not url.startswith(("http://", "https://")):
+                yield f"[[revocation.issuer]] crl: {url!r}: neither http:// nor https://"
 
 
 def _mail_inconsistencies(mail: Mail) -> Iterator[str]:

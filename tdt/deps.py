@@ -18,6 +18,7 @@ from tdt.queue.postgres import PostgresWakeups
 from tdt.queue.wakeups import Ring, Wakeups
 from tdt.remote.dgfip import DgfipClient
 from tdt.remote.mailer import Mail, Mailer
+from tdt.remote.revocation_lists import ListFetcher
 from tdt.remote.routes import Remotes
 
 SESSIONS = 100
@@ -35,6 +36,7 @@ class Deps:
     spool: Spool
     remotes: Remotes
     mailer: Mailer
+    lists: ListFetcher
     now: Callable[[], datetime]
 
     def transaction(self, scope: Scope) -> AbstractAsyncContextManager[Connection]:
@@ -86,6 +88,7 @@ async def open_deps(config: Config) -> AsyncIterator[Deps]:
             spool=Spool(Path(config.spool.directory), config.content.inline_bytes),
             remotes=Remotes(config.credentials),
             mailer=Mailer(config.mail),
+            lists=ListFetcher(config.revocation.timeout),
             now=utc_now,
         )
     finally:

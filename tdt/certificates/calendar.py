@@ -25,6 +25,7 @@ def list_file_endings(config: Config) -> list[Ending]:
     found += _certificates(Kind.AUTHORITY, "server.transmit_authorities", server.transmit_authorities)
     found += _certificates(Kind.AUTHORITY, "mail.authorities", config.mail.authorities)
     found += _entries(Kind.CRL, "server.crl_directory", server.crl_directory, _read_list)
+    found += _entries(Kind.CRL, "revocation.cache", config.revocation.cache, _read_list)
     for name, secrets in sorted(config.credentials.items()):
         found += _certificates(Kind.STATE, f"credentials.{name}.certificate", secrets.certificate)
         found += _certificates(Kind.STATE, f"credentials.{name}.authorities", secrets.authorities)

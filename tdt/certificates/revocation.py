@@ -1,6 +1,6 @@
 """Our own CRL check: the handshake verifies the chain, this says whether a certificate of it was revoked since."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +10,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from tdt.certificates.files import PEM_MARK, list_files
 from tdt.config import ConfigError
 
+NO_PROOF = "no current revocation list"
 LONGEST_CHAIN = 8
 REMEMBERED = 4096
 
@@ -21,16 +22,25 @@ class _List:
 
 
 class Revocations:
-    """The CRLs in memory, by issuer. Only lists signed by a known authority count."""
+    """The CRLs in memory, by issuer. Only lists signed by a known authority count.
 
-    def __init__(self, authorities: Sequence[x509.Certificate], crls: Sequence[x509.CertificateRevocationList]):
+    `demands`: for these issuers, whether a current list is required; `required` of a call decides for the others.
+    """
+
+    def __init__(
+        self,
+        authorities: Sequence[x509.Certificate],
+        crls: Sequence[x509.CertificateRevocationList],
+        demands: Mapping[x509.Name, bool] | None = None,
+    ):
+        self._demands = demands or {}
         self._authorities: dict[x509.Name, list[x509.Certificate]] = {}
         for authority in authorities:
             self._authorities.setdefault(authority.subject, []).append(authority)
         self._verdicts: dict[x509.Certificate, bool] = {}
         self._lists: dict[x509.Name, list[_List]] = {}
         for crl in crls:
-            if any(_is_signed_by(crl, authority) for authority in self._authorities.get(crl.issuer, ())):
+            if any(is_signed_by(crl, authority) for authority in self._authorities.get(crl.issuer, ())):
                 self._lists.setdefault(crl.issuer, []).append(_List(crl, crl.next_update_utc))
 
     def refusal(self, leaf: x509.Certificate, required: bool, now: datetime) -> str:
@@ -54,8 +64,10 @@ class Revocations:
         lists = self._lists.get(certificate.issuer, [])
         if self._is_revoked(certificate, lists):
             return "revoked"
-        if required and not any(known.next_update is None or known.next_update > now for known in lists):
-            return "no current revocation list"
+        if self._demands.get(certificate.issuer, required) and not any(
+            known.next_update is None or known.next_update > now for known in lists
+        ):
+            return NO_PROOF
         return ""
 
     def _is_revoked(self, certificate: x509.Certificate, lists: Sequence[_List]) -> bool:
@@ -83,7 +95,8 @@ def read_crls(path: str) -> list[x509.CertificateRevocationList]:
     return found
 
 
-def _is_signed_by(crl: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
+def is_signed_by(crl: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
+    """Whether the key of this authority signed the list."""
     try:
         return crl.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
     except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError):

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import web
 
+from tdt.certificates.revocation import NO_PROOF
 from tdt.deps import Deps
 from tdt.domain.authorities import Principal, is_administrator, is_group_admin_or_super, may
 from tdt.domain.closing import check_not_closed
 from tdt.domain.errors import Forbidden, TdtError, Temporary
 from tdt.domain.identity import Identity
 from tdt.flows.connections import record_refused
-from tdt.web.auth import Authenticator, Unidentified, peer_certificate
+from tdt.web.auth import Authenticator, Unidentified, Unproven, peer_certificate
 from tdt.web.call import ADMINISTRATORS, RIGHTS, ROUTE, Access, Call, Route, read_query
 from tdt.web.credentials import Credentials, read_basic
 from tdt.web.errors import DEPS, IN_FLIGHT, METRICS, answer_errors
@@ -49,6 +50,10 @@ class Door:
             return await self._show(route, request)
         der = peer_certificate(request, self.deps.config.server.client_certificate == "nginx")
         if der is not None and (reason := self._doubt(der)):
+            if reason == NO_PROOF:
+                # nothing is held against the certificate: its holder must learn why he waits
+                await self._record(der, reason)
+                raise Unproven
             return await self._close(request, der, reason)
         if route.first is not None:
             route.first(read_query(request))
@@ -90,7 +95,7 @@ class Door:
         identity = None
         with suppress(Unidentified):
             der = peer_certificate(request, self.deps.config.server.client_certificate == "nginx")
-            if der is not None and (reason := self._doubt(der)):
+            if der is not None and (reason := self._doubt(der)) not in ("", NO_PROOF):
                 return await self._close(request, der, reason)
             identity = self._identify(der)
         call = Call(request, self.deps, identity, None)
@@ -101,11 +106,14 @@ class Door:
         """End the connection without an HTTP answer, and record why."""
         if request.transport is not None:
             request.transport.close()
+        await self._record(der, reason)
+        return web.Response(status=403)
+
+    async def _record(self, der: bytes, reason: str) -> None:
         self.metrics.count_refused(reason)
         identity = self.trust.identify(der)
         log.warning("connection_refused", reason=reason, certificate_hash=identity.certificate_hash)
         await record_refused(self.deps, identity, reason)
-        return web.Response(status=403)
 
 
 def check_right(route: Route, who: Principal) -> None:

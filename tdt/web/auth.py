@@ -39,8 +39,19 @@ TOO_MANY = "Trop d'échecs de connexion à ce compte depuis votre adresse : rée
 class Unidentified(Forbidden):
     """No account, or several, for this connection: told by S2LOW's common reply, whatever the endpoint."""
 
-    def __init__(self, message: str, page: str = STATUS_PAGE):
-        super().__init__(message, code="NON_IDENTIFIE", details={"page": page})
+    def __init__(self, message: str, page: str = STATUS_PAGE, code: str = "NON_IDENTIFIE"):
+        super().__init__(message, code=code, details={"page": page})
+
+
+class Unproven(Unidentified):
+    """Nothing fresh says that the certificate is not revoked, and its issuer is one for which this is required."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Impossible de vérifier que votre certificat n'est pas révoqué : la liste de révocation de son autorité "
+            "n'est pas à jour. Réessayez plus tard ; si cela dure, prévenez l'exploitant de la plateforme.",
+            code="REVOCATION_INCONNUE",
+        )
 
 
 class Inactive(Forbidden):

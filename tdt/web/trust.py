@@ -5,26 +5,33 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 
 from tdt.certificates.chain import VERDICT_HOLDS
+from tdt.certificates.crl_cache import configured_points, demands, distribution_points, read_cached
 from tdt.certificates.files import Stamp, read_certificates, stamp
 from tdt.certificates.revocation import Revocations, read_crls
 from tdt.certificates.rgs import Assessor, load_issuers
-from tdt.config import Server
+from tdt.config import Revocation, Server
 from tdt.domain.identity import Identity, certificate_hash
 from tdt.web.handshake import telling_object
 from tdt.web.tls import build_context
 
 REMEMBERED = 4096
+LEARNT_POINTS = 64
+"""Addresses of lists that client certificates may teach us: authorities have few."""
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
     context: ssl.SSLContext | None
     transmit: Assessor
+    authorities: tuple[x509.Certificate, ...]
     revocations: Revocations
+    points: dict[str, x509.Name]
+    """Where the lists of which issuer are."""
     stamp: Stamp
     revoked: dict[bytes, tuple[datetime, str]] = field(default_factory=dict)
     """Verdicts drawn from these lists, and when: they go with the lists."""
@@ -45,8 +52,18 @@ class _Leaf:
 class Trust:
     """The certificates, authorities and revocation lists of `[server]`, and the verdicts drawn from them."""
 
-    def __init__(self, server: Server, now: Callable[[], datetime], tell: Callable[[str], None] = lambda _: None):
+    def __init__(
+        self,
+        server: Server,
+        now: Callable[[], datetime],
+        tell: Callable[[str], None] = lambda _: None,
+        revocation: Revocation = Revocation(),  # noqa: B008 - frozen
+    ):
         self._server = server
+        self._revocation = revocation
+        if revocation.cache:
+            Path(revocation.cache).mkdir(parents=True, exist_ok=True)
+        self._learnt: dict[str, x509.Name] = {}
         self._objects = telling_object(tell)
         self._now = now
         self._paths = (
@@ -56,6 +73,8 @@ class Trust:
             server.transmit_authorities,
             server.rgs,
             server.crl_directory,
+            revocation.cache,
+            *(issuer.certificate for issuer in revocation.issuer),
         )
         self._leaves: OrderedDict[bytes, _Leaf] = OrderedDict()
         self._state = self._load()
@@ -66,6 +85,16 @@ class Trust:
         if self._state.context is None:
             raise RuntimeError("TLS does not end in this process")
         return self._state.context
+
+    @property
+    def points(self) -> dict[str, x509.Name]:
+        """The addresses of revocation lists, each with the issuer of the list."""
+        return self._learnt | self._state.points
+
+    @property
+    def authorities(self) -> tuple[x509.Certificate, ...]:
+        """The authorities whose certificates may connect, and whose lists count."""
+        return self._state.authorities
 
     def reload(self) -> bool:
         """Read the files again when one changed; True when they were. Blocks: call it in a thread.
@@ -115,9 +144,17 @@ class Trust:
         leaf = self._leaves.get(der)
         if leaf is None:
             leaf = self._leaves[der] = _read_leaf(der)
+            self._learn(leaf.certificate)
             if len(self._leaves) > REMEMBERED:
                 self._leaves.popitem(last=False)
         return leaf
+
+    def _learn(self, certificate: x509.Certificate) -> None:
+        """Where the list of its issuer is, unless the configuration says it. Its chain was verified by TLS."""
+        configured = set(self._state.points.values())
+        for url, issuer in distribution_points(certificate).items():
+            if issuer not in configured and len(self._learnt) < LEARNT_POINTS:
+                self._learnt[url] = issuer
 
     def _load(self) -> _State:
         # the stamp first: a file changed while we read is then seen by the next reload
@@ -128,7 +165,13 @@ class Trust:
         return _State(
             context=build_context(server, lambda: self.context, self._objects) if tls else None,
             transmit=Assessor(read_certificates(server.transmit_authorities), load_issuers(server.rgs)),
-            revocations=Revocations(authorities, read_crls(server.crl_directory)),
+            authorities=authorities,
+            revocations=Revocations(
+                authorities,
+                [*read_crls(server.crl_directory), *read_cached(self._revocation.cache)],
+                demands(self._revocation),
+            ),
+            points=configured_points(self._revocation, authorities),
             stamp=seen,
         )
 
