@@ -65,6 +65,16 @@ def move(service: int, parent: int | None, path: Path) -> None:
     click.echo("Parent modifié.")
 
 
+@services.command("rename")
+@SERVICE
+@click.option("--name", required=True, help="Son nouveau nom.")
+@CONFIG
+def rename(service: int, name: str, path: Path) -> None:
+    """Renommer un service."""
+    run(path, lambda deps: flow.rename(deps, operator(), service, name))
+    click.echo("Le service a été renommé.")
+
+
 @services.command("add")
 @SERVICE
 @ACCOUNT

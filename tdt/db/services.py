@@ -106,6 +106,11 @@ async def move_service(connection: Connection, service: int, parent: int | None)
     await connection.execute("update service set parent_id = $2 where id = $1", service, parent)
 
 
+async def move_service_name(connection: Connection, service: int, name: str) -> None:
+    """Give a service another name. Conflict (service_name) when it is taken."""
+    await connection.execute("update service set name = $2 where id = $1", service, name)
+
+
 async def count_inside(connection: Connection, service: int) -> int:
     """Its members and the services right under it."""
     count: int = await connection.fetchval(

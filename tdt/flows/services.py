@@ -15,6 +15,7 @@ from tdt.db.services import (
     insert_service_member,
     lock_tree,
     move_service,
+    move_service_name,
 )
 from tdt.deps import Deps
 from tdt.domain.accounts import FORBIDDEN, NO_AUTHORITY, administers
@@ -82,6 +83,19 @@ async def move(deps: Deps, by: Actor, service: int, parent: int | None) -> None:
         await move_service(connection, service, parent)
         before, after = {"parent_id": found.parent_id}, {"parent_id": parent}
         await insert_change(connection, by, ("service:move", service, found.authority_id), before, after)
+
+
+async def rename(deps: Deps, by: Actor, service: int, name: str) -> None:
+    """Give a service another name. Raises Refused, Forbidden."""
+    try:
+        async with deps.acting(by) as connection:
+            found = await _take(connection, by, service)
+            _check_name(name)
+            await move_service_name(connection, service, name)
+            what = ("service:rename", service, found.authority_id)
+            await insert_change(connection, by, what, {"name": found.name}, {"name": name})
+    except Conflict as error:
+        raise Refused(KNOWN) from error
 
 
 async def remove(deps: Deps, by: Actor, service: int) -> None:

@@ -171,3 +171,19 @@ def test_services_their_tree_and_their_members(terminal: Terminal, pem: Path) ->
         "move",
         "delete",
     ]
+
+
+def test_a_service_is_renamed_and_no_two_have_one_name(terminal: Terminal) -> None:
+    town = open_town(terminal)
+    for name in ("Secrétariat", "Finances"):
+        terminal.run(*SERVICES, "create", "--authority", town, "--name", name)
+    service = terminal.rows(*SERVICES, "list", "--authority", town)[0]["id"]
+    assert "existe déjà" in terminal.run(*SERVICES, "rename", service, "--name", "Secrétariat", code=1)
+    assert "obligatoire" in terminal.run(*SERVICES, "rename", service, "--name", "", code=1)
+    terminal.run(*SERVICES, "rename", service, "--name", "Comptabilité")
+    assert [one["name"] for one in terminal.rows(*SERVICES, "list", "--authority", town)] == [
+        "Comptabilité",
+        "Secrétariat",
+    ]
+    [change] = trace(terminal, "cli:service:rename")
+    assert (change["before"], change["after"]) == ({"name": "Finances"}, {"name": "Comptabilité"})
