@@ -4,7 +4,7 @@ from datetime import datetime
 
 from tdt.db.pool import Connection, Record, affected
 from tdt.domain.ids import AuthorityId, JobId
-from tdt.domain.jobs import Job, JobKind
+from tdt.domain.jobs import Job, JobKind, RetryAt
 
 CHANNEL = "tdt_job"
 """Notified, with the job's id, when a transaction that inserted a job commits."""
@@ -65,14 +65,15 @@ async def delete_done(connection: Connection, worker: str, job: JobId) -> bool:
 
 MOVE_TO_READY = """
     update job set state = 'ready', worker = null, published_at = null, last_error = $4,
+        attempts = case when $5 then attempts else attempts - 1 end,
         run_at = case when woken_at >= started_at then now() else $3 end
     where id = $1 and worker = $2 and state = 'running'"""
 """What it waits for may have changed while it ran: then it is due at once."""
 
 
-async def move_to_ready(connection: Connection, worker: str, job: JobId, run_at: datetime, reason: str) -> None:
-    """Give the job back, to be tried from `run_at` on."""
-    await connection.execute(MOVE_TO_READY, job, worker, run_at, reason)
+async def move_to_ready(connection: Connection, worker: str, job: JobId, step: RetryAt) -> None:
+    """Give the job back, to be tried again."""
+    await connection.execute(MOVE_TO_READY, job, worker, step.at, step.reason, step.counted)
 
 
 MOVE_TO_DEAD = """

@@ -40,10 +40,11 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class RetryAt:
-    """To be tried again from this instant on."""
+    """To be tried again from this instant on. Not `counted`: it was no failure, nor a step towards being set aside."""
 
     at: datetime
     reason: str
+    counted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +72,9 @@ def next_step(job: Job, error: BaseException | None, now: datetime, retry: timed
     if isinstance(error, Temporary | Uncertain):
         at = error.details.get("retry_at")
         # why a flow is held is for people to read where they see that it waits
-        reason = f"{error.code} : {error.message}" if isinstance(error, Held) else error.code
-        return RetryAt(at if isinstance(at, datetime) else now + _delay(job, retry), reason)
+        held = isinstance(error, Held)
+        reason = f"{error.code} : {error.message}" if held else error.code
+        return RetryAt(at if isinstance(at, datetime) else now + _delay(job, retry), reason, counted=not held)
     if isinstance(error, Conflict):
         return RetryAt(now + _delay(job, retry), error.code) if job.attempts < 5 else Dead(str(error))
     if isinstance(error, Permanent | Refused):

@@ -198,8 +198,8 @@ class Worker:
             match step:
                 case Done():
                     await db.delete_done(connection, self.name, job.id)
-                case RetryAt(at, reason):
-                    await db.move_to_ready(connection, self.name, job.id, at, reason)
+                case RetryAt():
+                    await db.move_to_ready(connection, self.name, job.id, step)
                 case Dead(reason):
                     log.error("job.dead", job=job.id, kind=job.kind, object=job.object_id, reason=reason)
                     await db.move_to_dead(connection, self.name, job.id, reason)

@@ -10,7 +10,7 @@ import pytest
 from tdt.db import jobs as db
 from tdt.db.pool import Pool, transaction
 from tdt.domain.ids import AuthorityId, JobId
-from tdt.domain.jobs import Job, JobKind
+from tdt.domain.jobs import Job, JobKind, RetryAt
 from tests.postgres import TestDatabase
 from tests.tenants import add_authority, application
 
@@ -102,7 +102,7 @@ async def test_a_retry_waits_and_counts(pool: Pool, authority: AuthorityId) -> N
         await db.move_to_published(connection, [job])
     later = await now(pool) + MINUTE
     async with transaction(pool, "system") as connection:
-        await db.move_to_ready(connection, "w1", job, later, "INDISPONIBLE")
+        await db.move_to_ready(connection, "w1", job, RetryAt(later, "INDISPONIBLE"))
     found = await row(pool, job)
     assert found is not None
     assert (found["state"], found["worker"], found["run_at"]) == ("ready", None, later)
@@ -119,7 +119,7 @@ async def test_a_worker_cannot_give_back_what_was_taken_from_it(pool: Pool, auth
     job = await add(pool, authority, 1)
     await claim(pool, "w2")
     async with transaction(pool, "system") as connection:
-        await db.move_to_ready(connection, "w1", job, await connection.fetchval("select now()"), "x")
+        await db.move_to_ready(connection, "w1", job, RetryAt(await connection.fetchval("select now()"), "x"))
         await db.move_to_dead(connection, "w1", job, "x")
     found = await row(pool, job)
     assert found is not None

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tdt.domain.errors import Conflict, Forbidden, NotFound, Permanent, Refused, TdtError, Temporary, Uncertain
+from tdt.domain.errors import Conflict, Forbidden, Held, NotFound, Permanent, Refused, TdtError, Temporary, Uncertain
 from tdt.domain.ids import AuthorityId, JobId
 from tdt.domain.jobs import FIRST_RETRY, LONGEST_RETRY, Dead, Done, Job, JobKind, RetryAt, next_step
 
@@ -35,6 +35,12 @@ def test_an_outage_waits_longer_each_time_and_never_gives_up(kind: type[TdtError
 def test_an_error_may_carry_its_own_instant(kind: type[TdtError]) -> None:
     at = NOW + timedelta(hours=5)
     assert next_step(job(3), kind("attendre", details={"retry_at": at}), NOW) == RetryAt(at, kind.code)
+
+
+def test_a_held_flow_brings_no_nearer_to_being_set_aside() -> None:
+    at = NOW + timedelta(hours=1)
+    step = next_step(job(900), Held("Convention C-1 : close.", details={"retry_at": at}), NOW)
+    assert step == RetryAt(at, "CONVENTION_RETENUE : Convention C-1 : close.", counted=False)
 
 
 def test_an_instant_that_is_none_counts_for_nothing() -> None:
