@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tdt.db import account_admin, accounts, actes, authority_admin, groups, helios, logins, services
+from tdt.db import account_admin, accounts, actes, authority_admin, groups, helios, services
 from tdt.db.account_admin import AccountFilter
 from tdt.db.authority_admin import AuthorityFilter
 from tdt.db.pool import Connection, GroupScope, Pool, Record, Scope, transaction
@@ -123,7 +123,9 @@ def _logins(ids: Ids) -> list[Read]:
         Read("login: accounts of a certificate", "system", lambda c: accounts.find_accounts(c, ids.certificate_hash)),
         Read("login: logins of a certificate", "system", lambda c: accounts.list_logins(c, ids.certificate_hash)),
         Read(
-            "login: passwords refused", "system", lambda c: logins.get_failures(c, ids.account, "192.0.2.1", BEGINNING)
+            "login: account of a certificate and a login",
+            "system",
+            lambda c: accounts.find_account_for_login(c, (ids.certificate_hash, ""), "x", "192.0.2.1", BEGINNING),
         ),
     ]
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tdt.db.authorities import AUTHORITY_COLUMNS, AUTHORITY_TABLES, read_authority
+from tdt.db.logins import Failures
 from tdt.db.pool import Connection, Record
 from tdt.domain.authorities import ACTIVE, Authority, Module, Owner, Permission, Role, User
 from tdt.domain.ids import AccountId, AuthorityId, GroupId
@@ -38,6 +39,26 @@ async def list_certificate_accounts(connection: Connection, certificate_hash: st
         f"select {ACCOUNT_COLUMNS} from {ACCOUNT_TABLES} where u.certificate_hash = $1 order by u.id", certificate_hash
     )
     return [read_account(row) for row in rows]
+
+
+FIND_FOR_LOGIN = f"""
+    select {ACCOUNT_COLUMNS}, f.failures, f.since as failing_since
+    from {ACCOUNT_TABLES}
+    left join login_failure f on f.account_id = u.id and f.address = $4 and f.since > $5
+    where u.certificate_hash = $1 and rtrim(u.certificate_rgs_2_etoiles, E'\\n') = $2 and u.login = $3"""
+
+
+async def find_account_for_login(
+    connection: Connection, certificate: tuple[str, str], login: str, address: str, after: datetime
+) -> tuple[Account, Failures | None] | None:
+    """The account of a certificate (its hash, the one forwarded) and a login, in scope `system`, in one round trip
+    with the passwords refused to it from this address in the window that began after this moment.
+    """
+    row = await connection.fetchrow(FIND_FOR_LOGIN, *certificate, login, address, after)
+    if row is None:
+        return None
+    failures = None if row["failures"] is None else Failures(row["failures"], row["failing_since"])
+    return read_account(row), failures
 
 
 def read_account(row: Record) -> Account:

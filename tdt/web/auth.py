@@ -9,8 +9,8 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tdt.db.accounts import Account, find_accounts
-from tdt.db.logins import Failures, get_failures
+from tdt.db.accounts import Account, find_account_for_login, find_accounts
+from tdt.db.logins import Failures
 from tdt.db.nonces import find_nonce
 from tdt.deps import Deps
 from tdt.domain.authorities import Principal, is_active
@@ -97,17 +97,18 @@ class Authenticator:
         """The accounts of the certificate; with a login only its own, which is one: the two tell accounts apart."""
         forwarded = request.headers.get(FORWARDED_HEADER, "")
         rgs2 = forwarded_certificate(forwarded) if forwarded else ""
+        certificate, address = (identity.certificate_hash, rgs2), request_address(request, self.deps)
         async with self.deps.transaction("system") as connection:
-            accounts = await find_accounts(connection, identity.certificate_hash, rgs2)
             if basic is None:
-                return accounts, None, None
-            accounts = [account for account in accounts if account[0].login == basic.login]
-            if not accounts:
+                return await find_accounts(connection, *certificate), None, None
+            if "\0" in basic.login:  # no text of Postgres holds it
                 return [], None, None
-            user, _, stored = accounts[0]
-            attempt = Attempt(user, stored, basic.secret, request_address(request, self.deps))
-            failures = await get_failures(connection, user.id, attempt.address, window_start(self.deps))
-            return accounts, attempt, failures
+            after = window_start(self.deps)
+            found = await find_account_for_login(connection, certificate, basic.login, address, after)
+        if found is None:
+            return [], None, None
+        account, failures = found
+        return [account], Attempt(account[0], account[2], basic.secret, address), failures
 
     async def _check(
         self, attempt: Attempt | None, failures: Failures | None, basic: Basic, identity: Identity
