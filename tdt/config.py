@@ -7,6 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,23 +42,12 @@ class Server(Section, frozen=True):
     rgs: str = ""
     crl_directory: str = ""
     crl_required: bool = False
+    second_certificate: str = ""
+    second_key: str = ""
+    trusted_proxies: list[str] = []
     tls_minimum: Literal["1.2", "1.3"] = "1.2"
+    tls_maximum: Literal["1.2", "1.3"] = "1.3"
     shutdown_seconds: float = 30.0
-
-
-class RevocationIssuer(Section, frozen=True):
-    """An authority whose proof is not the general rule; `crl` replaces the addresses that its certificates give."""
-
-    certificate: str
-    proof: Literal["hard", "soft"] = "soft"
-    crl: list[str] = []
-
-
-class Revocation(Section, frozen=True):
-    cache: str = ""
-    fetch_seconds: float = 3_600.0
-    timeout: float = 20.0
-    issuer: list[RevocationIssuer] = []
 
 
 class Database(Section, frozen=True):
@@ -157,6 +147,14 @@ class Mail(Section, frozen=True):
     timeout: float = 30.0
 
 
+class Revocation(Section, frozen=True):
+    cache: str = ""
+    urls: list[str] = []
+    refresh_seconds: float = 3600.0
+    timeout: float = 20.0
+    ocsp: Literal["never", "without_list", "always"] = "without_list"
+
+
 class Conventions(Section, frozen=True):
     operators: list[str] = []
     required: bool = True
@@ -174,7 +172,6 @@ class Log(Section, frozen=True):
 
 class Config(Section, frozen=True):
     server: Server = Server()
-    revocation: Revocation = Revocation()
     database: Database = Database()
     spool: Spool = Spool()
     content: Content = Content()
@@ -184,10 +181,16 @@ class Config(Section, frozen=True):
     worker: Worker = Worker()
     actes: Actes = Actes()
     helios: Helios = Helios()
+    revocation: Revocation = Revocation()
     conventions: Conventions = Conventions()
     mail: Mail = Mail()
     log: Log = Log()
     credentials: dict[str, Credentials] = {}
+
+    @property
+    def revocation_cache(self) -> Path:
+        """Where what was fetched is kept: beside the bodies unless it is said elsewhere."""
+        return Path(self.revocation.cache or Path(self.spool.directory) / "revocation")
 
 
 def load(path: Path) -> Config:
@@ -288,13 +291,13 @@ UNREADABLE = "?"
 def _inconsistencies(config: Config) -> Iterator[str]:
     if not config.database.dsn:
         yield "[database] dsn or dsn_file: missing"
-    unix = config.server.listen.startswith("unix:")
-    if config.server.client_certificate == "nginx" and not unix:
-        yield '[server] client_certificate = "nginx" is believed on a unix socket only: listen = "unix:…"'
-    if config.server.client_certificate == "tls" and unix:
-        yield '[server] listen = "unix:…" needs client_certificate = "nginx"'
-    if unix and config.server.processes > 1:
-        yield "[server] processes: only one can serve a unix socket; start several, each with its own socket"
+    yield from _server_inconsistencies(config.server)
+    for key in ("refresh_seconds", "timeout"):
+        if getattr(config.revocation, key) <= 0:
+            yield f"[revocation] {key}: must be positive"
+    for url in config.revocation.urls:
+        if not url.startswith(("http://", "https://")):
+            yield f"[revocation] urls: {url!r} is not an http address"
     if config.worker.dead_after_seconds < 2 * config.worker.heartbeat_seconds:
         yield "[worker] dead_after_seconds: must be at least twice heartbeat_seconds"
     for key in ("failures", "window_seconds"):
@@ -303,22 +306,32 @@ def _inconsistencies(config: Config) -> Iterator[str]:
     for section in ("actes", "helios"):
         if getattr(config, section).poll_seconds <= 0:
             yield f"[{section}] poll_seconds: must be positive"
-    yield from _revocation_inconsistencies(config.revocation)
     yield from _mail_inconsistencies(config.mail)
 
 
-def _revocation_inconsistencies(revocation: Revocation) -> Iterator[str]:
-    for key in ("fetch_seconds", "timeout"):
-        if getattr(revocation, key) <= 0:
-            yield f"[revocation] {key}: must be positive"
-    for issuer in revocation.issuer:
-        if not issuer.certificate:
-            yield "[[revocation.issuer]] certificate: missing"
-        if issuer.crl and not revocation.cache:
-            yield "[[revocation.issuer]] crl: fetched only with [revocation] cache"
-        for url in issuer.crl:
-            if not url.startswith(("http://", "https://")):
-                yield f"[[revocation.issuer]] crl: {url!r}: neither http:// nor https://"
+def _server_inconsistencies(server: Server) -> Iterator[str]:
+    unix = server.listen.startswith("unix:")
+    if server.client_certificate == "nginx" and not unix and not server.trusted_proxies:
+        yield '[server] client_certificate = "nginx" is believed on a unix socket, or from trusted_proxies, only'
+    for proxy in server.trusted_proxies:
+        if not _is_network(proxy):
+            yield f"[server] trusted_proxies: {proxy!r} is not an address nor a network"
+    if server.tls_minimum > server.tls_maximum:
+        yield "[server] tls_minimum: above tls_maximum"
+    if bool(server.second_certificate) != bool(server.second_key):
+        yield "[server] second_certificate, second_key: both or neither"
+    if server.client_certificate == "tls" and unix:
+        yield '[server] listen = "unix:…" needs client_certificate = "nginx"'
+    if unix and server.processes > 1:
+        yield "[server] processes: only one can serve a unix socket; start several, each with its own socket"
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _mail_inconsistencies(mail: Mail) -> Iterator[str]:

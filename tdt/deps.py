@@ -18,7 +18,6 @@ from tdt.queue.postgres import PostgresWakeups
 from tdt.queue.wakeups import Ring, Wakeups
 from tdt.remote.dgfip import DgfipClient
 from tdt.remote.mailer import Mail, Mailer
-from tdt.remote.revocation_lists import ListFetcher
 from tdt.remote.routes import Remotes
 
 SESSIONS = 100
@@ -36,7 +35,6 @@ class Deps:
     spool: Spool
     remotes: Remotes
     mailer: Mailer
-    lists: ListFetcher
     now: Callable[[], datetime]
 
     def transaction(self, scope: Scope) -> AbstractAsyncContextManager[Connection]:
@@ -86,9 +84,8 @@ async def open_deps(config: Config) -> AsyncIterator[Deps]:
             pool=pool,
             sessions=sessions,
             spool=Spool(Path(config.spool.directory), config.content.inline_bytes),
-            remotes=Remotes(config.credentials),
+            remotes=Remotes(config.credentials, config.revocation.timeout),
             mailer=Mailer(config.mail),
-            lists=ListFetcher(config.revocation.timeout),
             now=utc_now,
         )
     finally:

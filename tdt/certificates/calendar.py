@@ -21,11 +21,14 @@ def list_file_endings(config: Config) -> list[Ending]:
     """What the files of the configuration hold; one that cannot be read is an entry with its fault. Blocks."""
     server = config.server
     found = [*_certificates(Kind.SERVER, "server.certificate", server.certificate)]
+    found += _certificates(Kind.SERVER, "server.second_certificate", server.second_certificate)
     found += _certificates(Kind.AUTHORITY, "server.connect_authorities", server.connect_authorities)
     found += _certificates(Kind.AUTHORITY, "server.transmit_authorities", server.transmit_authorities)
     found += _certificates(Kind.AUTHORITY, "mail.authorities", config.mail.authorities)
     found += _entries(Kind.CRL, "server.crl_directory", server.crl_directory, _read_list)
-    found += _entries(Kind.CRL, "revocation.cache", config.revocation.cache, _read_list)
+    cache = config.revocation_cache
+    for file in sorted(cache.glob("*.crl")) if cache.is_dir() else ():
+        found += _entries(Kind.CRL, "revocation.cache", str(file), _read_list)
     for name, secrets in sorted(config.credentials.items()):
         found += _certificates(Kind.STATE, f"credentials.{name}.certificate", secrets.certificate)
         found += _certificates(Kind.STATE, f"credentials.{name}.authorities", secrets.authorities)

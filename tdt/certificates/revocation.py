@@ -1,39 +1,91 @@
-"""Our own CRL check: the handshake verifies the chain, this says whether a certificate of it was revoked since."""
+"""Our own check of revocation, from lists and OCSP answers in memory: the handshake verifies the chain alone."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509 import ocsp
 
 from tdt.certificates.files import PEM_MARK, list_files
+from tdt.certificates.ocsp import Answer, read_answer
 from tdt.config import ConfigError
+from tdt.domain.rgs import Issuer, RevocationPolicy, find_issuer
 
-NO_PROOF = "no current revocation list"
 LONGEST_CHAIN = 8
 REMEMBERED = 4096
+REVOKED = "revoked"
+NO_PROOF = "no current revocation information"
+NOT_YET = timedelta(minutes=5)
+"""Clocks differ a little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a certificate was looked up in: `source` is `crl`, `ocsp` or `none`; its date, its number if it has one.
+
+    `current`: it was in date. What is out of date still revokes, but proves nothing good.
+    """
+
+    source: str
+    this_update: datetime | None = None
+    next_update: datetime | None = None
+    number: int | None = None
+    current: bool = False
+
+    def recorded(self) -> dict[str, object]:
+        """As the audit keeps it."""
+        return {
+            "source": self.source,
+            "this_update": self.this_update.isoformat() if self.this_update is not None else None,
+            "next_update": self.next_update.isoformat() if self.next_update is not None else None,
+            "number": self.number,
+            "current": self.current,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Of a client certificate: why it must not be served (empty when it may), and what its own revocation rests on."""
+
+    refusal: str
+    proof: Proof
 
 
 @dataclass(frozen=True, slots=True)
 class _List:
     crl: x509.CertificateRevocationList
+    this_update: datetime
     next_update: datetime | None
+    number: int | None
+
+    def proof(self, now: datetime) -> Proof:
+        current = self.this_update <= now + NOT_YET and (self.next_update is None or self.next_update > now)
+        return Proof("crl", self.this_update, self.next_update, self.number, current)
+
+
+NOTHING = Proof("none")
 
 
 class Revocations:
-    """The CRLs in memory, by issuer. Only lists signed by a known authority count.
+    """The lists by issuer, the OCSP answers by certificate. Only what a known authority signed counts.
 
-    `demands`: for these issuers, whether a current list is required; `required` of a call decides for the others.
+    `issuers`: those of rgs.toml may say of themselves whether a certificate without current information is refused
+    (`hard`) or served (`soft`); `required` is said of the others.
     """
 
     def __init__(
         self,
         authorities: Sequence[x509.Certificate],
         crls: Sequence[x509.CertificateRevocationList],
-        demands: Mapping[x509.Name, bool] | None = None,
+        answers: Sequence[ocsp.OCSPResponse] = (),
+        issuers: Sequence[Issuer] = (),
+        required: bool = False,
     ):
-        self._demands = demands or {}
+        self._issuers, self._required = tuple(issuers), required
         self._authorities: dict[x509.Name, list[x509.Certificate]] = {}
         for authority in authorities:
             self._authorities.setdefault(authority.subject, []).append(authority)
@@ -41,36 +93,56 @@ class Revocations:
         self._lists: dict[x509.Name, list[_List]] = {}
         for crl in crls:
             if any(is_signed_by(crl, authority) for authority in self._authorities.get(crl.issuer, ())):
-                self._lists.setdefault(crl.issuer, []).append(_List(crl, crl.next_update_utc))
+                self._lists.setdefault(crl.issuer, []).append(_read_list(crl))
+        self._answers: Mapping[int, list[Answer]] = _by_serial(answers, authorities)
 
-    def refusal(self, leaf: x509.Certificate, required: bool, now: datetime) -> str:
-        """Why the certificate must not be served, empty when it may.
-
-        An expired list still revokes. `required`: an issuer without a current list is a refusal too.
-        """
-        certificate = leaf
-        for _ in range(LONGEST_CHAIN):
-            if reason := self._look(certificate, required, now):
-                return reason
-            issuers = self._authorities.get(certificate.issuer, [])
-            if certificate.issuer == certificate.subject or not issuers:
+    def look(self, leaf: x509.Certificate, now: datetime) -> Finding:
+        """What is known of the certificate and of those above it. What is out of date still revokes."""
+        certificate, first = leaf, NOTHING
+        for step in range(LONGEST_CHAIN):
+            if certificate.issuer == certificate.subject:
                 break
-            certificate = issuers[0]
-        return ""
+            # of several authorities of one name, those whose key signed it
+            authorities = [one for one in self._authorities.get(certificate.issuer, ()) if _issued(one, certificate)]
+            revoked, proof = self._look(certificate, authorities, now)
+            first = proof if step == 0 else first
+            if revoked:
+                return Finding(REVOKED, proof if step == 0 else first)
+            if not proof.current and self._is_hard(certificate, authorities):
+                return Finding(NO_PROOF, first)
+            if not authorities:
+                break
+            certificate = authorities[0]
+        return Finding("", first)
 
-    def _look(self, certificate: x509.Certificate, required: bool, now: datetime) -> str:
-        if certificate.issuer == certificate.subject:
-            return ""
+    def has_current_list(self, issuer: x509.Name, now: datetime) -> bool:
+        """Is there a list in date of this authority?"""
+        return any(known.proof(now).current for known in self._lists.get(issuer, ()))
+
+    def _look(
+        self, certificate: x509.Certificate, authorities: Sequence[x509.Certificate], now: datetime
+    ) -> tuple[bool, Proof]:
+        answers = [
+            answer
+            for answer in self._answers.get(certificate.serial_number, ())
+            if answer.issuer in authorities and answer.serial == certificate.serial_number
+        ]
         lists = self._lists.get(certificate.issuer, [])
-        if self._is_revoked(certificate, lists):
-            return "revoked"
-        if self._demands.get(certificate.issuer, required) and not any(
-            known.next_update is None or known.next_update > now for known in lists
-        ):
-            return NO_PROOF
-        return ""
+        proofs = [known.proof(now) for known in lists] + [_proof_of(answer, now) for answer in answers]
+        best = max(proofs, key=_worth, default=NOTHING)
+        if any(answer.revoked for answer in answers):
+            return True, max((_proof_of(one, now) for one in answers if one.revoked), key=_worth)
+        return self._is_listed(certificate, lists), best
 
-    def _is_revoked(self, certificate: x509.Certificate, lists: Sequence[_List]) -> bool:
+    def _is_hard(self, certificate: x509.Certificate, authorities: Sequence[x509.Certificate]) -> bool:
+        name = certificate.issuer.rfc4514_string()
+        for authority in authorities:
+            declared = find_issuer(self._issuers, name, authority.fingerprint(hashes.SHA256()).hex())
+            if declared is not None and declared.revocation is not None:
+                return declared.revocation is RevocationPolicy.HARD
+        return self._required
+
+    def _is_listed(self, certificate: x509.Certificate, lists: Sequence[_List]) -> bool:
         # looking a serial up walks the whole list: once per certificate, not once per request
         known = self._verdicts.get(certificate)
         if known is None:
@@ -82,25 +154,91 @@ class Revocations:
         return known
 
 
+def _issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError):
+        return False
+    return True
+
+
+def _worth(proof: Proof) -> tuple[bool, float]:
+    """A proof in date is worth more than one that is not, a newer one more than an older one."""
+    return proof.current, proof.this_update.timestamp() if proof.this_update is not None else 0.0
+
+
+def _proof_of(answer: Answer, now: datetime) -> Proof:
+    in_time = answer.this_update <= now + NOT_YET and now < (answer.next_update or answer.this_update + NOT_YET)
+    return Proof("ocsp", answer.this_update, answer.next_update, None, in_time and answer.known)
+
+
+def _by_serial(
+    answers: Sequence[ocsp.OCSPResponse], authorities: Sequence[x509.Certificate]
+) -> Mapping[int, list[Answer]]:
+    found: dict[int, list[Answer]] = {}
+    for response in answers:
+        answer = read_answer(response, authorities)
+        if answer is not None:
+            found.setdefault(answer.serial, []).append(answer)
+    return found
+
+
+def _read_list(crl: x509.CertificateRevocationList) -> _List:
+    try:
+        number: int | None = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+    except (x509.ExtensionNotFound, ValueError):
+        number = None
+    return _List(crl, crl.last_update_utc, crl.next_update_utc, number)
+
+
+def load_crl(data: bytes) -> x509.CertificateRevocationList:
+    """A list, PEM or DER. Raises ValueError."""
+    return x509.load_pem_x509_crl(data) if PEM_MARK in data else x509.load_der_x509_crl(data)
+
+
 def read_crls(path: str) -> list[x509.CertificateRevocationList]:
     """Every CRL of a directory (or file), PEM or DER."""
     found = []
     for file in list_files(path):
-        data = file.read_bytes()
         try:
-            load = x509.load_pem_x509_crl if PEM_MARK in data else x509.load_der_x509_crl
-            found.append(load(data))
+            found.append(load_crl(file.read_bytes()))
         except ValueError as error:
             raise ConfigError([f"{file}: not a revocation list ({error})"]) from error
     return found
 
 
+def read_cache(folder: Path) -> tuple[list[x509.CertificateRevocationList], list[ocsp.OCSPResponse]]:
+    """What was fetched: lists (`.crl`) and OCSP answers (`.ocsp`). A file that cannot be read is as one that is not."""
+    lists, answers = [], []
+    for file in list_files(str(folder)) if folder.is_dir() else []:
+        try:
+            if file.suffix == ".crl":
+                lists.append(load_crl(file.read_bytes()))
+            elif file.suffix == ".ocsp":
+                answers.append(ocsp.load_der_ocsp_response(file.read_bytes()))
+        except (ValueError, OSError):
+            continue
+    return lists, answers
+
+
 def is_signed_by(crl: x509.CertificateRevocationList, authority: x509.Certificate) -> bool:
-    """Whether the key of this authority signed the list."""
+    """Did this authority sign the list?"""
     try:
         return crl.is_signature_valid(authority.public_key())  # type: ignore[arg-type]
     except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError):
         return False
+
+
+def name_of_answer(certificate: x509.Certificate) -> str:
+    """The file of the cache that holds the OCSP answer about a certificate."""
+    return f"{certificate.fingerprint(hashes.SHA256()).hex()}.ocsp"
+
+
+def name_of_list(url: str) -> str:
+    """The file of the cache that holds the list of an address."""
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(url.encode())
+    return f"{digest.finalize().hex()}.crl"
 
 
 def _is_unrevoked(entry: x509.RevokedCertificate) -> bool:

@@ -169,6 +169,8 @@ class Assessment:
     level: Level
     holder: Holder | None
     refusal: str
+    fingerprints: tuple[str, ...] = ()
+    """The SHA-256 of the certificates of the chain."""
 
 
 class Assessor:
@@ -197,10 +199,11 @@ class Assessor:
         if not chain:
             reason = strays(leaf.issuer.rfc4514_string(), policies, detail)
             return Assessment(chain, policies, Level.NONE, None, reason)
+        digests = tuple(fingerprint(one) for one in chain)
         if not self.issuers:
-            return Assessment(chain, policies, Level.NONE, None, "")
+            return Assessment(chain, policies, Level.NONE, None, "", digests)
         verdict = self._judge(chain[min(1, len(chain) - 1)], policies)
-        return Assessment(chain, policies, verdict.level, verdict.holder, verdict.reason)
+        return Assessment(chain, policies, verdict.level, verdict.holder, verdict.reason, digests)
 
     def _judge(self, issuer: x509.Certificate, policies: Sequence[str]) -> Verdict:
         # an authority renewed with its key has two certificates: either may stand in the chain, either may be declared

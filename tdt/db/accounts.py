@@ -25,6 +25,14 @@ FIND_ACCOUNTS = f"""
     where u.certificate_hash = $1 and rtrim(u.certificate_rgs_2_etoiles, E'\\n') = $2 order by u.id"""
 
 
+async def list_certificates(connection: Connection) -> list[str]:
+    """The certificates of the active accounts, in PEM, each once, in scope `system`."""
+    rows = await connection.fetch(
+        "select distinct certificate from account where status = 1 and certificate <> '' order by certificate"
+    )
+    return [row["certificate"] for row in rows]
+
+
 async def find_accounts(connection: Connection, certificate_hash: str, rgs2: str = "") -> list[Account]:
     """The accounts of a certificate, oldest first, in scope `system`.
 

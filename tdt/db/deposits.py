@@ -4,8 +4,8 @@ One statement for all of it: the serial of the envelope stays locked from there 
 deposit of the collectivité waiting.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from operator import attrgetter
 
@@ -71,6 +71,8 @@ class NewActe:
     unique_id: str | None = None
     broadcast_emails: str = ""
     send_sources: bool = False
+    evidence: Mapping[str, object] = field(default_factory=dict)
+    """Of the certificate that deposited, for the audit (tdt.domain.identity.Identity)."""
 
 
 INSERT = f"""
@@ -99,7 +101,7 @@ INSERT = f"""
     told as (
         insert into event (authority_id, object_kind, object_id, to_status) select $1, '{OBJECT}', id, $8 from made),
     audited as (
-        insert into audit (authority_id, account_id, tag, object_id) select $1, $2, $10, id from made),
+        insert into audit (authority_id, account_id, tag, object_id, data) select $1, $2, $10, id, $30 from made),
     queued as (
         insert into job (kind, authority_id, object_id)
         select $11::text, $1, id from made where $11::text is not null returning id)
@@ -138,5 +140,6 @@ async def insert_deposit(
         new.broadcast_emails,
         new.send_sources,
         *columns,
+        dict(new.evidence),
     )
     return ActeId(acte) if acte is not None else None

@@ -3,7 +3,8 @@
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from tdt.domain.rgs import Holder, Level
@@ -28,6 +29,9 @@ class Identity:
     level: Level = Level.NONE
     holder: Holder | None = None
     policies: tuple[str, ...] = ()
+    evidence: Mapping[str, object] = field(default_factory=dict)
+    """What the decision rests on, as the audit keeps it with each deposit: the chain by the SHA-256 of its
+    certificates, the level, the list or OCSP answer in which the certificate was not found revoked."""
 
 
 def certificate_hash(der: bytes) -> str:

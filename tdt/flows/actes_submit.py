@@ -1,6 +1,6 @@
 """Accept what is posted for @CTES: judge it, keep the bodies, name everything, add the first job; one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -50,6 +50,7 @@ class _Sender:
     account: AccountId
     route: RouteId | None
     day: date
+    evidence: Mapping[str, object]
 
 
 async def submit(deps: Deps, who: Principal, submission: Submission, bodies: SubmittedBodies | None) -> ActeId:
@@ -71,7 +72,7 @@ async def submit(deps: Deps, who: Principal, submission: Submission, bodies: Sub
                 authority.department, authority.siren, checked.decision_date, checked.number, checked.nature.short
             )
             waiting = submission.en_attente or not may(who, Right.TT, Module.ACTES)
-            sender = _Sender(authority, who.user.id, known.route, day)
+            sender = _Sender(authority, who.user.id, known.route, day, who.identity.evidence)
             return await _record(deps, connection, sender, _Accepted(checked, submission, bodies, unique_id), waiting)
     except Conflict as conflict:
         # two posts of the same number at the same instant: the index let one through
@@ -87,7 +88,8 @@ async def request_classification(deps: Deps, who: Principal) -> ActeId:
     async with deps.transaction(authority.id) as connection:
         closed, route = await find_deposit_route(connection, authority.id, RouteKind.ACTES, day)
         check_open(closed)
-        sender = _Sender(authority, who.user.id, route.id if route is not None else None, day)
+        way = route.id if route is not None else None
+        sender = _Sender(authority, who.user.id, way, day, who.identity.evidence)
         held = await db.last_classification(connection, authority.id)
         held_date = held.date if held is not None else None
         name = naming.classification_request_name(authority.department, authority.siren)
@@ -100,6 +102,7 @@ async def request_classification(deps: Deps, who: Principal) -> ActeId:
             tag="api:classification:request",
             job=JobKind.ACTES_ANALYSE,
             classification_date=held_date,
+            evidence=sender.evidence,
         )
         return await _deposit(deps, connection, sender, (new, files))
 
@@ -129,6 +132,7 @@ async def _record(deps: Deps, connection: Connection, sender: _Sender, accepted:
         unique_id=accepted.unique_id,
         broadcast_emails=",".join(submission.broadcast_emails)[:1023],
         send_sources=submission.send_sources,
+        evidence=sender.evidence,
     )
     return await _deposit(deps, connection, sender, (new, files))
 

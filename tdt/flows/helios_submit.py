@@ -33,7 +33,8 @@ async def submit(deps: Deps, who: Principal, filename: str, body: Body, must_sig
         async with deps.transaction(authority.id) as connection:
             new = await _describe(deps, connection, (who, authority), (filename, body), (status, message))
             transaction = await db.insert_transaction(connection, new)
-            await insert_audit(connection, (authority.id, who.user.id), "api:helios:submit", transaction)
+            by = (authority.id, who.user.id)
+            await insert_audit(connection, by, "api:helios:submit", transaction, who.identity.evidence)
             if status is HeliosStatus.POSTE:
                 await insert_job(connection, JobKind.HELIOS_ANALYSE, authority.id, transaction)
             return transaction

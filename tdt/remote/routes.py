@@ -11,19 +11,25 @@ from tdt.domain.routes import Route, Transport
 from tdt.remote.dgfip import DgfipClient, DgfipTarget, open_dgfip
 from tdt.remote.mailbox import Mailbox, MailboxTarget, open_mailbox
 from tdt.remote.prefecture import PrefectureTarget, send_archive
+from tdt.remote.revocation import fetch
 
 
 class Remotes:
     """Gives a client by route; secrets are read at each use, so that they can be renewed without a restart."""
 
-    def __init__(self, credentials: Mapping[str, Credentials]):
+    def __init__(self, credentials: Mapping[str, Credentials], revocation_seconds: float = 20.0):
         self._credentials = credentials
+        self._revocation_seconds = revocation_seconds
 
     async def send_archive(
         self, route: Route, name: str, size: int, open_chunks: Callable[[], AsyncIterator[bytes]]
     ) -> str:
         """POST an archive to the ministry; gives what it answered. Raises Temporary or Uncertain."""
         return await send_archive(self._prefecture(route), name, size, open_chunks)
+
+    async def fetch_revocation(self, url: str, request: bytes | None = None) -> bytes:
+        """A revocation list, or the answer to an OCSP request. Raises Temporary."""
+        return await fetch(url, self._revocation_seconds, request)
 
     def open_mailbox(self, route: Route) -> AbstractAsyncContextManager[Mailbox]:
         """The mailbox in which the ministry answers on this route."""

@@ -48,7 +48,7 @@ class Door:
         request[ROUTE] = route
         if route.access is Access.ANYONE:
             return await self._show(route, request)
-        der = peer_certificate(request, self.deps.config.server.client_certificate == "nginx")
+        der = peer_certificate(request, self.deps.config.server)
         if der is not None and (reason := self._doubt(der)):
             if reason == NO_PROOF:
                 # nothing is held against the certificate: its holder must learn why he waits
@@ -94,7 +94,7 @@ class Door:
         """A page that whoever was refused is sent to: it must not refuse in its turn."""
         identity = None
         with suppress(Unidentified):
-            der = peer_certificate(request, self.deps.config.server.client_certificate == "nginx")
+            der = peer_certificate(request, self.deps.config.server)
             if der is not None and (reason := self._doubt(der)) not in ("", NO_PROOF):
                 return await self._close(request, der, reason)
             identity = self._identify(der)

@@ -9,6 +9,7 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from tdt.config import Server
 from tdt.db.accounts import Account, find_account_for_login, find_accounts
 from tdt.db.logins import Failures
 from tdt.db.nonces import find_nonce
@@ -18,7 +19,7 @@ from tdt.domain.errors import Forbidden
 from tdt.domain.identity import Identity, forwarded_certificate
 from tdt.flows.logins import Attempt, nonce_start, window_start
 from tdt.passwords import check_password, turn
-from tdt.web.address import client_address
+from tdt.web.address import client_address, is_from_proxy
 from tdt.web.call import read_query
 from tdt.web.credentials import Basic, Credentials, TooManyFailures, read_basic
 from tdt.web.forms import Fields
@@ -143,7 +144,7 @@ class Authenticator:
 
 def request_address(request: web.Request, deps: Deps) -> str:
     """Where the client is, as its failures are counted."""
-    return client_address(request, deps.config.server.client_certificate == "nginx")
+    return client_address(request, is_from_proxy(request, deps.config.server))
 
 
 def _only(accounts: list[Account]) -> Account:
@@ -159,10 +160,10 @@ def minutes_until(now: datetime, until: datetime) -> int:
     return max(-int((now - until).total_seconds() // 60), 1)
 
 
-def peer_certificate(request: web.Request, behind_nginx: bool) -> bytes | None:
-    """The DER certificate of the client: from the TLS connection, or as nginx verified it (unix socket only)."""
-    if behind_nginx:
-        return _forwarded_by_nginx(request)
+def peer_certificate(request: web.Request, server: Server) -> bytes | None:
+    """The DER certificate of the client: from the TLS connection, or as the proxy that is believed verified it."""
+    if server.client_certificate == "nginx":
+        return _forwarded_by_nginx(request) if is_from_proxy(request, server) else None
     connection = request.get_extra_info("ssl_object")
     if connection is None:
         return None

@@ -28,19 +28,9 @@ class Metrics:
         self._handshakes = Counter(
             "tdt_tls_handshakes_refused_total", "TLS handshakes that failed", ["reason"], registry=self._registry
         )
-        self._lists = Gauge(
-            "tdt_revocation_list_failed",
-            "1 while the list of this issuer cannot be fetched or is refused",
-            ["issuer"],
-            registry=self._registry,
-        )
         self._reloaded = Gauge(
             "tdt_trust_reload_failed", "1 while the files of [server] cannot be read", registry=self._registry
         )
-
-    def tell_list(self, issuer: str, good: bool) -> None:
-        """Say whether the revocation list of this issuer could be fetched."""
-        self._lists.labels(issuer).set(int(not good))
 
     def observe(self, path: str, status: int, seconds: float) -> None:
         """Count an answer."""

@@ -5,7 +5,6 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
-from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -14,7 +13,6 @@ from aiohttp import web
 from tdt.allocator import keep_freed_memory, spare_collections
 from tdt.config import Config, ConfigError, Server
 from tdt.deps import Deps, open_deps
-from tdt.flows.revocation import refresh_lists
 from tdt.log import protocol_logger
 from tdt.notify import notify, watchdog_seconds
 from tdt.web.app import build_app
@@ -63,8 +61,8 @@ async def serve_until(config: Config, stop: asyncio.Event, ready: Callable[[], N
 
 def check(server: Server) -> None:
     """A certificate told by a header is only believed from a local nginx."""
-    if server.client_certificate == "nginx" and not server.listen.startswith(UNIX):
-        raise ConfigError(['server.client_certificate = "nginx" needs server.listen = "unix:/path"'])
+    if server.client_certificate == "nginx" and not (server.listen.startswith(UNIX) or server.trusted_proxies):
+        raise ConfigError(['server.client_certificate = "nginx" needs server.listen = "unix:/path" or trusted_proxies'])
     if server.client_certificate == "tls" and server.listen.startswith(UNIX):
         raise ConfigError(['server.client_certificate = "tls" needs server.listen = "address:port"'])
 
@@ -73,8 +71,8 @@ async def start(deps: Deps, stack: AsyncExitStack) -> None:
     """Open both listeners and the background care; the stack closes them in the reverse order."""
     server = deps.config.server
     metrics = Metrics()
-    trust = await asyncio.to_thread(Trust, server, deps.now, metrics.tell_handshake, deps.config.revocation)
-    for care in (_reload(trust, metrics), _fetch_lists(deps, trust, metrics), feed_watchdog()):
+    trust = await asyncio.to_thread(Trust, server, deps.now, metrics.tell_handshake, deps.config.revocation_cache)
+    for care in (_reload(trust, metrics), feed_watchdog()):
         task = asyncio.create_task(care)
         stack.push_async_callback(_cancel, task)
     health = web.AppRunner(build_health_app(deps, metrics.render), access_log=None)
@@ -153,17 +151,6 @@ async def _reload(trust: Trust, metrics: Metrics) -> None:
             # half-written or wrong files: what was loaded before stays in force
             log.error("trust_reload_failed", error=str(error))
             metrics.tell_reload(failed=True)
-
-
-async def _fetch_lists(deps: Deps, trust: Trust, metrics: Metrics) -> None:
-    """Fetch the revocation lists that are due; what is kept in the cache is then seen by the reload."""
-    due: dict[str, datetime] = {}
-    while deps.config.revocation.cache:
-        points = trust.points
-        done = await refresh_lists(deps, points, trust.authorities, due)
-        for url, good in done.items():
-            metrics.tell_list(points[url].rfc4514_string(), good)
-        await asyncio.sleep(RELOAD_SECONDS)
 
 
 async def feed_watchdog() -> None:

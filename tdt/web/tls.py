@@ -4,8 +4,10 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
-from tdt.certificates.files import PEM_MARK, list_files
+from tdt.certificates.files import PEM_MARK, list_files, read_certificates
 from tdt.config import ConfigError, Server
+
+VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 def build_context(
@@ -15,13 +17,17 @@ def build_context(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.sslobject_class = objects
     context.options |= ssl.OP_NO_RENEGOTIATION
-    context.minimum_version = ssl.TLSVersion.TLSv1_3 if server.tls_minimum == "1.3" else ssl.TLSVersion.TLSv1_2
+    context.minimum_version, context.maximum_version = VERSIONS[server.tls_minimum], VERSIONS[server.tls_maximum]
     # one ticket: none stalls clients without TCP_NODELAY by 40 ms, two cost CPU, stateful ones cost memory
     context.num_tickets = 1
     context.verify_mode = ssl.CERT_REQUIRED
     context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(server.certificate, server.key or None)
+        if server.second_certificate:
+            # of another kind of key, or it would take the place of the first: OpenSSL picks by what the client can read
+            _check_kinds(server)
+            context.load_cert_chain(server.second_certificate, server.second_key)
         for file in list_files(server.connect_authorities):
             _load_authorities(context, file)
     except OSError as error:
@@ -36,6 +42,12 @@ def build_context(
 
     context.sni_callback = use_current
     return context
+
+
+def _check_kinds(server: Server) -> None:
+    kinds = {type(read_certificates(path)[0].public_key()) for path in (server.certificate, server.second_certificate)}
+    if len(kinds) < 2:
+        raise ConfigError(["server.second_certificate: must have a key of another kind than server.certificate"])
 
 
 def _load_authorities(context: ssl.SSLContext, file: Path) -> None:

@@ -1,8 +1,9 @@
 """What the server believes now of client certificates; reloaded while it runs, the last good state kept on a fault."""
 
+import hashlib
 import ssl
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,31 +11,25 @@ from pathlib import Path
 from cryptography import x509
 
 from tdt.certificates.chain import VERDICT_HOLDS
-from tdt.certificates.crl_cache import configured_points, demands, distribution_points, read_cached
 from tdt.certificates.files import Stamp, read_certificates, stamp
-from tdt.certificates.revocation import Revocations, read_crls
+from tdt.certificates.revocation import Finding, Revocations, read_cache, read_crls
 from tdt.certificates.rgs import Assessor, load_issuers
-from tdt.config import Revocation, Server
+from tdt.config import Server
 from tdt.domain.identity import Identity, certificate_hash
 from tdt.web.handshake import telling_object
 from tdt.web.tls import build_context
 
 REMEMBERED = 4096
-LEARNT_POINTS = 64
-"""Addresses of lists that client certificates may teach us: authorities have few."""
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
     context: ssl.SSLContext | None
     transmit: Assessor
-    authorities: tuple[x509.Certificate, ...]
     revocations: Revocations
-    points: dict[str, x509.Name]
-    """Where the lists of which issuer are."""
     stamp: Stamp
-    revoked: dict[bytes, tuple[datetime, str]] = field(default_factory=dict)
-    """Verdicts drawn from these lists, and when: they go with the lists."""
+    findings: dict[bytes, tuple[datetime, Finding]] = field(default_factory=dict)
+    """Verdicts drawn from these lists and answers, and when: they go with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +38,7 @@ class _Leaf:
 
     certificate: x509.Certificate
     hash: str
+    sha256: str
     subject_dn: str
     issuer_dn: str
     not_before: datetime
@@ -57,24 +53,20 @@ class Trust:
         server: Server,
         now: Callable[[], datetime],
         tell: Callable[[str], None] = lambda _: None,
-        revocation: Revocation = Revocation(),  # noqa: B008 - frozen
+        cache: Path | None = None,
     ):
-        self._server = server
-        self._revocation = revocation
-        if revocation.cache:
-            Path(revocation.cache).mkdir(parents=True, exist_ok=True)
-        self._learnt: dict[str, x509.Name] = {}
+        self._server, self._cache = server, cache
         self._objects = telling_object(tell)
         self._now = now
-        self._paths = (
+        self._files = (
             server.certificate,
             server.key,
+            server.second_certificate,
+            server.second_key,
             server.connect_authorities,
             server.transmit_authorities,
             server.rgs,
             server.crl_directory,
-            revocation.cache,
-            *(issuer.certificate for issuer in revocation.issuer),
         )
         self._leaves: OrderedDict[bytes, _Leaf] = OrderedDict()
         self._state = self._load()
@@ -86,22 +78,12 @@ class Trust:
             raise RuntimeError("TLS does not end in this process")
         return self._state.context
 
-    @property
-    def points(self) -> dict[str, x509.Name]:
-        """The addresses of revocation lists, each with the issuer of the list."""
-        return self._learnt | self._state.points
-
-    @property
-    def authorities(self) -> tuple[x509.Certificate, ...]:
-        """The authorities whose certificates may connect, and whose lists count."""
-        return self._state.authorities
-
     def reload(self) -> bool:
         """Read the files again when one changed; True when they were. Blocks: call it in a thread.
 
         Raises ConfigError (or OSError) on a fault and then keeps believing what it believed.
         """
-        if stamp(self._paths) == self._state.stamp:
+        if stamp(self._paths()) == self._state.stamp:
             return False
         self._state = self._load()
         return True
@@ -114,19 +96,22 @@ class Trust:
         leaf, now = self._leaf(der), self._now()
         if not leaf.not_before <= now <= leaf.not_after:
             return "expired"
-        state = self._state
-        seen, verdict = state.revoked.get(der, (None, ""))
-        if seen is None or not timedelta(0) <= now - seen < VERDICT_HOLDS:
-            verdict = state.revocations.refusal(leaf.certificate, self._server.crl_required, now)
-            if len(state.revoked) >= REMEMBERED:
-                state.revoked.clear()
-            state.revoked[der] = (now, verdict)
-        return verdict
+        return self._look(der, leaf, now).refusal
+
+    def _look(self, der: bytes, leaf: _Leaf, now: datetime) -> Finding:
+        findings = self._state.findings
+        seen, finding = findings.get(der, (None, None))
+        if finding is None or seen is None or not timedelta(0) <= now - seen < VERDICT_HOLDS:
+            finding = self._state.revocations.look(leaf.certificate, now)
+            if len(findings) >= REMEMBERED:
+                findings.clear()
+            findings[der] = (now, finding)
+        return finding
 
     def identify(self, der: bytes) -> Identity:
         """Who the certificate says that its holder is. Raises ValueError when it cannot be read."""
-        leaf = self._leaf(der)
-        found = self._state.transmit.assess(der, self._now())
+        leaf, now = self._leaf(der), self._now()
+        found, proof = self._state.transmit.assess(der, now), self._look(der, leaf, now).proof
         return Identity(
             certificate_hash=leaf.hash,
             der=der,
@@ -138,40 +123,41 @@ class Trust:
             level=found.level,
             holder=found.holder,
             policies=found.policies,
+            evidence={
+                "certificate": leaf.sha256,
+                "chain": list(found.fingerprints),
+                "level": str(found.level),
+                "holder": str(found.holder) if found.holder is not None else None,
+                "policies": list(found.policies),
+                "revocation": proof.recorded(),
+            },
         )
 
     def _leaf(self, der: bytes) -> _Leaf:
         leaf = self._leaves.get(der)
         if leaf is None:
             leaf = self._leaves[der] = _read_leaf(der)
-            self._learn(leaf.certificate)
             if len(self._leaves) > REMEMBERED:
                 self._leaves.popitem(last=False)
         return leaf
 
-    def _learn(self, certificate: x509.Certificate) -> None:
-        """Where the list of its issuer is, unless the configuration says it. Its chain was verified by TLS."""
-        configured = set(self._state.points.values())
-        for url, issuer in distribution_points(certificate).items():
-            if issuer not in configured and len(self._learnt) < LEARNT_POINTS:
-                self._learnt[url] = issuer
+    def _paths(self) -> Sequence[str]:
+        # the folder of what is fetched comes with the first list
+        return (*self._files, str(self._cache)) if self._cache is not None and self._cache.is_dir() else self._files
 
     def _load(self) -> _State:
         # the stamp first: a file changed while we read is then seen by the next reload
-        seen = stamp(self._paths)
+        seen = stamp(self._paths())
         server = self._server
         tls = server.client_certificate == "tls"
         authorities = read_certificates(server.connect_authorities)
+        issuers = load_issuers(server.rgs)
+        fetched, answers = read_cache(self._cache) if self._cache is not None else ([], [])
+        crls = [*read_crls(server.crl_directory), *fetched]
         return _State(
             context=build_context(server, lambda: self.context, self._objects) if tls else None,
-            transmit=Assessor(read_certificates(server.transmit_authorities), load_issuers(server.rgs)),
-            authorities=authorities,
-            revocations=Revocations(
-                authorities,
-                [*read_crls(server.crl_directory), *read_cached(self._revocation.cache)],
-                demands(self._revocation),
-            ),
-            points=configured_points(self._revocation, authorities),
+            transmit=Assessor(read_certificates(server.transmit_authorities), issuers),
+            revocations=Revocations(authorities, crls, answers, issuers, server.crl_required),
             stamp=seen,
         )
 
@@ -181,6 +167,7 @@ def _read_leaf(der: bytes) -> _Leaf:
     return _Leaf(
         certificate=certificate,
         hash=certificate_hash(der),
+        sha256=hashlib.sha256(der).hexdigest(),
         subject_dn=certificate.subject.rfc4514_string(),
         issuer_dn=certificate.issuer.rfc4514_string(),
         not_before=certificate.not_valid_before_utc,

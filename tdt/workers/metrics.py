@@ -40,6 +40,15 @@ class WorkerMetrics:
             "tdt_held_flows", "Flows that wait for a convention or a suspension", ["kind"], registry=self._registry
         )
 
+        self._revocation = Counter(
+            "tdt_revocation_fetches_total", "Lists and OCSP answers fetched", ["outcome"], registry=self._registry
+        )
+
+    def count_revocation(self, renewed: int, failed: int) -> None:
+        """Count what a pass over the lists and OCSP answers came to."""
+        self._revocation.labels("renewed").inc(renewed)
+        self._revocation.labels("failed").inc(failed)
+
     def show_held(self, held: Mapping[str, int]) -> None:
         """Replace how many flows wait for a convention, by kind of job."""
         for kind in (JobKind.ACTES_TRANSMIT, JobKind.HELIOS_TRANSMIT):

@@ -16,7 +16,14 @@ from tdt.domain.ids import JobId
 from tdt.domain.jobs import Dead, Done, Job, JobKind, NextStep, RetryAt, next_step
 from tdt.workers.handlers import HANDLERS, first_retry
 from tdt.workers.metrics import WorkerMetrics
-from tdt.workers.schedule import keep_house, listen_to_the_state, purge_closed, watch_certificates, watch_held
+from tdt.workers.schedule import (
+    keep_house,
+    listen_to_the_state,
+    purge_closed,
+    watch_certificates,
+    watch_held,
+    watch_revocation,
+)
 
 log = structlog.get_logger()
 
@@ -95,6 +102,7 @@ class Worker:
                 asyncio.create_task(keep_house(self._deps), name="house"),
                 asyncio.create_task(watch_held(self._deps, self._metrics), name="held"),
                 asyncio.create_task(purge_closed(self._deps), name="purge"),
+                asyncio.create_task(watch_revocation(self._deps, self._metrics), name="revocation"),
                 asyncio.create_task(watch_certificates(self._deps, self._metrics), name="certificates"),
             ]
             loops = [asyncio.create_task(self._work(self._main, wakeups)) for _ in range(max(config.concurrency, 1))]

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from tdt.config import ConfigError
 from tdt.db.locks import hold_route
 from tdt.db.routes import list_active_routes
 from tdt.deps import Deps
@@ -16,7 +17,7 @@ from tdt.domain.errors import TdtError, Temporary
 from tdt.domain.expiry import Ending
 from tdt.domain.ids import RouteId
 from tdt.domain.routes import Route, RouteKind
-from tdt.flows import actes_receive, closing, contents, conventions, helios_receive, logins, notices, purge
+from tdt.flows import actes_receive, closing, contents, conventions, helios_receive, logins, notices, purge, revocation
 from tdt.workers.metrics import WorkerMetrics
 
 log = structlog.get_logger()
@@ -24,6 +25,7 @@ log = structlog.get_logger()
 TAKEOVER_SECONDS = 1.0
 REFRESH_SECONDS = 30.0
 HOUSEKEEPING_SECONDS = 3600.0
+REVOCATION_SECONDS = 600.0
 HELD_SECONDS = 30.0
 TOLD = 20
 """Subjects named in one line of the log."""
@@ -144,6 +146,19 @@ async def purge_closed(deps: Deps) -> None:
         except TdtError as error:
             log.warning("purge.failed", code=error.code, reason=error.message)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+
+async def watch_revocation(deps: Deps, metrics: WorkerMetrics) -> None:
+    """Every ten minutes: the revocation lists and OCSP answers that are due."""
+    while True:
+        try:
+            fetched = await revocation.refresh(deps)
+            metrics.count_revocation(fetched.renewed, fetched.failed)
+            if fetched.renewed or fetched.failed:
+                log.info("revocation.refreshed", renewed=fetched.renewed, failed=fetched.failed)
+        except (TdtError, ConfigError, OSError) as error:
+            log.warning("revocation.refresh_failed", reason=str(error))
+        await asyncio.sleep(REVOCATION_SECONDS)
 
 
 async def watch_certificates(deps: Deps, metrics: WorkerMetrics) -> None:

@@ -32,7 +32,6 @@ from tdt.domain.ids import AuthorityId, ContentId
 from tdt.domain.jobs import JobKind
 from tdt.flows import contents
 from tdt.remote.mailer import Mailer
-from tdt.remote.revocation_lists import ListFetcher
 from tdt.remote.routes import Remotes
 from tests.postgres import TestDatabase
 from tests.tenants import add_authority, application
@@ -278,7 +277,6 @@ async def test_ok_may_wait_until_every_byte_is_in_the_database(pool: Pool, spool
         spool=spool,
         remotes=Remotes({}),
         mailer=Mailer(Mail()),
-        lists=ListFetcher(1.0),
         now=utc_now,
     )
     authority = await add_authority(pool)

@@ -91,7 +91,7 @@ poll_seconds = -1.0
 """
     assert [fault.partition(":")[0] for fault in faults(path, text)] == [
         "[database] dsn or dsn_file",
-        '[server] client_certificate = "nginx" is believed on a unix socket only',
+        '[server] client_certificate = "nginx" is believed on a unix socket, or from trusted_proxies, only',
         "[worker] dead_after_seconds",
         "[actes] poll_seconds",
         "[helios] poll_seconds",

@@ -99,31 +99,34 @@ def test_a_verdict_is_looked_at_again_when_time_passes() -> None:
 
 
 def test_a_revoked_leaf_and_the_leaf_of_a_revoked_authority() -> None:
-    assert Revocations(AUTHORITIES, []).refusal(LEAF.certificate, False, NOW) == ""
+    assert Revocations(AUTHORITIES, []).look(LEAF.certificate, NOW).refusal == ""
     for crl in (revoke(MIDDLE, LEAF), revoke(ROOT, MIDDLE)):
-        assert Revocations(AUTHORITIES, [crl]).refusal(LEAF.certificate, False, NOW) == "revoked"
+        assert Revocations(AUTHORITIES, [crl]).look(LEAF.certificate, NOW).refusal == "revoked"
 
 
 def test_an_expired_list_still_revokes() -> None:
     crl = revoke(MIDDLE, LEAF, next_update=NOW - DAY)
-    assert Revocations(AUTHORITIES, [crl]).refusal(LEAF.certificate, False, NOW) == "revoked"
+    assert Revocations(AUTHORITIES, [crl]).look(LEAF.certificate, NOW).refusal == "revoked"
 
 
 def test_a_list_of_a_stranger_counts_for_nothing() -> None:
     forged = Signer(MIDDLE.certificate, issue("forger").key)
-    assert Revocations(AUTHORITIES, [revoke(forged, LEAF)]).refusal(LEAF.certificate, False, NOW) == ""
+    assert Revocations(AUTHORITIES, [revoke(forged, LEAF)]).look(LEAF.certificate, NOW).refusal == ""
 
 
 def test_an_entry_taken_back_does_not_revoke() -> None:
     crl = revoke(MIDDLE, LEAF, reason=x509.ReasonFlags.remove_from_crl)
-    assert Revocations(AUTHORITIES, [crl]).refusal(LEAF.certificate, False, NOW) == ""
+    assert Revocations(AUTHORITIES, [crl]).look(LEAF.certificate, NOW).refusal == ""
 
 
 def test_lists_may_be_required_for_the_whole_chain() -> None:
     both = [revoke(MIDDLE), revoke(ROOT)]
-    assert Revocations(AUTHORITIES, both).refusal(LEAF.certificate, True, NOW) == ""
-    assert Revocations(AUTHORITIES, both[:1]).refusal(LEAF.certificate, True, NOW) == "no current revocation list"
-    assert Revocations(AUTHORITIES, both).refusal(LEAF.certificate, True, NOW + 2 * DAY) != ""
+    assert Revocations(AUTHORITIES, both, required=True).look(LEAF.certificate, NOW).refusal == ""
+    assert (
+        Revocations(AUTHORITIES, both[:1], required=True).look(LEAF.certificate, NOW).refusal
+        == "no current revocation information"
+    )
+    assert Revocations(AUTHORITIES, both, required=True).look(LEAF.certificate, NOW + 2 * DAY).refusal != ""
 
 
 def test_files_of_both_encodings_are_read_and_their_change_is_seen(tmp_path: Path) -> None:
