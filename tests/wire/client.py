@@ -105,6 +105,7 @@ async def _read_body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -
     while size := int(await reader.readline(), 16):
         body += await reader.readexactly(size)
         await reader.readline()
+    await reader.readline()  # the end of the trailers, which nobody sends
     return body
 
 
