@@ -65,6 +65,8 @@ class World:
     queries: list[str] = field(default_factory=list)
     callers: dict[Key, Caller] = field(default_factory=dict)
     held: dict[str, dict[str, str]] = field(default_factory=dict)
+    certificates: dict[str, bytes] = field(default_factory=dict)
+    """In DER, of the account that deposited, by relation; its login is the name of the relation."""
     twin: bytes = b""
 
     def objects(self, caller: Caller, relation: str) -> Mapping[str, str]:
@@ -132,7 +134,7 @@ class Session:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         elif fields:
             path += f"?{fields}"
-        if way.method == "BASIC":
+        if way.method == "BASIC" and "Authorization" not in more:
             headers["Authorization"] = basic(self._caller.login)
         if body:
             headers["Content-Length"] = str(len(body))
@@ -186,8 +188,16 @@ def _listen_to_queries(world: World, monkeypatch: Any) -> None:
 PLACES = (("A", "123456782", 0), ("B", "987654324", 0), ("C", "732829320", 1))
 
 
+SPREAD = """
+    select setval(format('%I.%I', schemaname, sequencename)::regclass,
+        (100 + row_number() over (order by sequencename)) * 1000000) from pg_sequences where schemaname = 'public'"""
+"""Numbers as long as the unknown ones, and found nowhere else in an answer."""
+
+
 async def _fill(world: World) -> None:
     async with world.owner.transaction():
+        await world.owner.execute(SPREAD)
+        stored = hash_now(PASSWORD)
         groups = [
             await _id(world, "insert into authority_group (name) values ($1) returning id", n) for n in ("G1", "G2")
         ]
@@ -203,13 +213,13 @@ async def _fill(world: World) -> None:
         tree = await _tree(world, int(home["authority"]))
         for relation in HELD:
             place = places[{"group": "B", "foreign": "C"}.get(relation, "A")]
-            account, _, _ = await _account(world, relation, Role.USER, place)
+            account, certificate, _ = await _account(world, relation, Role.USER, place, relation, stored)
+            world.certificates[relation] = certificate.public_bytes(Encoding.DER)
             managed, _, _ = await _account(world, f"{relation} administré", Role.USER, place)
             if relation in tree:
                 await _join(world, tree[relation], account, place)
             owned = await _deposits(world, relation, account, place, route)
             world.held[relation] = {**place, **owned, "account": str(managed)}
-        stored = hash_now(PASSWORD)
         for role in Role:
             for permission in Permission:
                 for module in Module:
