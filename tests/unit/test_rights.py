@@ -98,3 +98,13 @@ def test_every_rule_decides_some_cell() -> None:
             )
             decided.add(next(fits))
     assert [rule for rules in RULES.values() for rule in rules if rule not in decided] == []
+
+
+def test_refused_is_only_said_of_what_the_collectivite_of_the_caller_holds() -> None:
+    """Who may use an endpoint at all is told nothing of others' numbers; a GADM's own are those of its group."""
+    for path, role, permission in itertools.product(RULES, Role, Permission):
+        module = module_of(path) or Module.ACTES
+        outcome = {one: expected(RULES, Cell(path, role, permission, module, one)) for one in RELATIONS}
+        if "ok" in outcome.values():
+            assert outcome["foreign"] != "refused", (path, role)
+            assert role is Role.GADM or outcome["group"] != "refused", (path, role)

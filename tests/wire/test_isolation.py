@@ -7,6 +7,7 @@ nothing. The routes come from the code: one that is new fails here until tests/d
 
 import base64
 import hashlib
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from tdt.domain.authorities import Module, Permission, Role
 from tdt.passwords import hash_now
 from tdt.web.auth import FORWARDED_HEADER
 from tdt.web.routes import ROUTES
+from tests.architecture.sources import modules
 from tests.postgres import TestDatabase
 from tests.rights import Way, answer_bytes, module_of, read_ways
 from tests.told import tell
@@ -37,6 +39,14 @@ ROLES = (Role.USER, Role.ADM, Role.ARCH, Role.GADM)
 
 FOR_ANYONE = {"/connexion-status", "/login.php", "/admin/users/api-list-login.php"}
 """Routes that know no account: they tell of the certificate of the connection alone, whatever a header says."""
+
+
+PLAIN = """
+    acte_pdf_file acte_pdf_file_sign api auth_method authority_type_id batchfile certificat_status confirm
+    convention_actes count decision_date department district email enveloppe givenname hash
+    helios_do_not_verify_nom_fic_unicity helios_ftp_dest login name nature_code nounce number page password password2
+    role send_sources show_broadcast_email siren_file status subject telephone type type_acte"""
+"""Parameters that name nothing that a collectivité holds; login, hash and nounce are crossed apart."""
 
 
 @pytest.fixture
@@ -134,6 +144,15 @@ async def test_a_number_of_another_collectivite_is_as_a_number_of_nothing(world:
 
 def test_every_route_is_crossed() -> None:
     assert {way.path for way in WAYS} == {route.path for route in ROUTES}
+
+
+def test_every_parameter_that_names_something_is_crossed() -> None:
+    read = set()
+    for path in modules("tdt/web"):
+        read |= set(re.findall(r'\.(?:text|scalar)\(\s*"(\w+)"', path.read_text(encoding="utf-8")))
+    crossed = {name for way in WAYS for name in re.findall(r"(\w+)=\{", way.fields)}
+    assert len(crossed) > 12
+    assert read - set(PLAIN.split()) == crossed
 
 
 def forwarded(der: bytes) -> Mapping[str, str]:
