@@ -1,6 +1,8 @@
 """The systemd units: accepted, hardened; and the dialogue with systemd of the real programs."""
 
+import asyncio
 import re
+import shlex
 import shutil
 import subprocess
 from collections import defaultdict
@@ -18,9 +20,11 @@ from tdt.deps import Deps, open_deps, utc_now
 from tdt.sandbox.pki import Pki, make_pki
 from tdt.sandbox.provision import provision
 from tdt.sandbox.settings import Ports, Settings, choose_port
+from tests.commands import open_terminal
 from tests.doorbells import make_authority, until
 from tests.postgres import TestDatabase
 from tests.programs import running
+from tests.wire.administration import make_certificate
 from tests.wire.client import BOUNDARY, Client, File, close, multipart, read_answer
 
 UNITS = Path(__file__).parents[2] / "systemd"
@@ -147,16 +151,30 @@ def test_the_configuration_of_the_manual_suits_the_service(
     assert (config.server.listen == "unix:/run/tdt/web-1/http.sock") == (block == 1)
 
 
-async def test_the_rows_of_the_manual_are_accepted(database: TestDatabase) -> None:
+async def test_the_commands_of_the_manual_open_an_installation(
+    database: TestDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("sadm", "logiciel"):
+        (tmp_path / f"{name}.pem").write_bytes(make_certificate(name))
+    terminal = open_terminal(database, tmp_path, "[credentials.prefecture]\n[credentials.dgfip]\n")
+    [block] = [block for block in blocks("sh") if "first-sadm" in block]
+    lines = [shlex.split(line, comments=True) for line in block.replace("\\\n", " ").splitlines()]
+    for words in filter(None, lines):
+        assert words[0] == "tdt"
+        await asyncio.to_thread(terminal.run, *words[1:])
+    assert await count(database, "select count(*) from authority_route") == 2
+    assert await count(database, "select count(*) from account_permission where permission = 'RW'") == 2
+    assert await count(database, "select count(*) from service_member") == 1
+
+
+async def test_the_queries_of_the_manual_are_accepted(database: TestDatabase) -> None:
     connection = await asyncpg.connect(database.owner_dsn)
     try:
-        await connection.execute(blocks("sql")[0])
-        for query in blocks("sql")[1:]:
+        for query in blocks("sql"):
             await connection.execute(query)
     finally:
         await connection.close()
-    assert await count(database, "select count(*) from authority_route") == 2
-    assert await count(database, "select count(*) from account_permission where permission = 'RW'") == 2
 
 
 def blocks(language: str) -> list[str]:
