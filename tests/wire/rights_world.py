@@ -267,10 +267,10 @@ async def _place(world: World, name: str, siren: str, group: int) -> dict[str, s
         authority,
         classification,
     )
-    number = f"{siren}00010"
-    row = await _id(
-        world, "insert into authority_siret (authority_id, siret) values ($1, $2) returning id", authority, number
-    )
+    number, blocked = f"{siren}00010", f"{siren}00028"
+    insert = "insert into authority_siret (authority_id, siret) values ($1, $2) returning id"
+    await _id(world, insert, authority, number)
+    row = await _id(world, insert, authority, blocked)  # apart: callers at work at the same time list the other one
     service = await _service(world, authority, "À part")
     found = {"authority": authority, "group": group, "siret": row, "service": service, "siren": siren, "number": number}
     return {key: str(value) for key, value in found.items()}

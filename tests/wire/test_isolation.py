@@ -128,6 +128,7 @@ def same_number(crossed: str, role: Role, relation: str) -> bool:
     return crossed == "group" and relation == "group" and role is not Role.GADM
 
 
+@pytest.mark.timeout(300)
 async def test_a_number_of_another_collectivite_is_as_a_number_of_nothing(world: World) -> None:
     crossings, wrong = 0, []
     for way in WAYS:
@@ -185,6 +186,7 @@ async def test_the_certificate_of_another_is_as_one_of_nobody(world: World) -> N
     tell(f"isolation: {total} crossings, {len(ROUTES)} routes (certificates)")
 
 
+@pytest.mark.timeout(300)
 async def test_the_login_of_another_with_its_password_is_as_one_of_nobody(world: World) -> None:
     theirs, nobody = ({"Authorization": basic(login)} for login in ("foreign", "nobody"))
     count, wrong = await compare(world, theirs, nobody)
