@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractIncomingMessage
+from aio_pika.connection import make_url
 from aio_pika.exceptions import AMQPError
 from pamqp.common import FieldTable
 from pamqp.exceptions import PAMQPException
@@ -121,10 +122,12 @@ async def _until_end(rings: asyncio.Queue[Ring | None], task: asyncio.Task[None]
 async def _connect(url: str) -> AsyncIterator[AbstractConnection]:
     """A connection; whatever the library raises within comes out as BrokerAway."""
     try:
-        connection = await aio_pika.connect(_with_heartbeat(url), timeout=CONNECT_SECONDS)
+        connection = aio_pika.Connection(make_url(_with_heartbeat(url)))
         try:
+            await connection.connect(timeout=CONNECT_SECONDS)
             yield connection
         finally:
+            # one that never came up too: else its destructor closes it, maybe when no loop runs any more
             await _close(connection)
     except BROKER_AWAY as error:
         raise BrokerAway(type(error).__name__) from error
