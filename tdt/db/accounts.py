@@ -14,6 +14,7 @@ Account = tuple[User, Authority | None, str | None]
 
 ACCOUNT_COLUMNS = """u.id, u.authority_id, u.group_id, u.role, u.status, u.name, u.givenname, u.email, u.telephone,
     u.login, u.certificate_hash, u.subject_dn, u.issuer_dn, u.certificate_not_after, u.password_hash,
+    (select g.active from authority_group g where g.id = u.group_id) as own_group_active,
     (select coalesce(jsonb_object_agg(p.module, p.permission), '{}') from account_permission p
         where p.account_id = u.id) as permissions,
     to_jsonb(x) - 'modules' as authority, x.modules as authority_modules"""
@@ -89,6 +90,7 @@ def read_account(row: Record) -> Account:
         subject_dn=row["subject_dn"],
         issuer_dn=row["issuer_dn"],
         certificate_not_after=row["certificate_not_after"],
+        own_group_active=row["own_group_active"] is not False,
         permissions={Module(module): Permission(value) for module, value in row["permissions"].items()},
     )
     return user, authority, row["password_hash"]

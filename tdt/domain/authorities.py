@@ -98,7 +98,10 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account: a person, or a software that speaks for its collectivité."""
+    """An account: a person, or a software that speaks for its collectivité.
+
+    `own_group_active`: whether the group that it administers is; true when it administers none.
+    """
 
     id: AccountId
     authority_id: AuthorityId | None
@@ -115,6 +118,7 @@ class User:
     issuer_dn: str
     certificate_not_after: datetime | None
     permissions: Mapping[Module, Permission] = field(default_factory=dict)
+    own_group_active: bool = True
 
     @property
     def pretty_name(self) -> str:
@@ -155,8 +159,11 @@ def is_administrator(user: User) -> bool:
 
 
 def is_active(user: User, authority: Authority | None) -> bool:
-    """The account, its collectivité and the group of that collectivité must all be active."""
-    if user.status != ACTIVE:
+    """The account, its collectivité, the group of that collectivité and the one that it administers must be active.
+
+    Its own collectivité may be of no group or of another: suspending a group must stop its administrators nevertheless.
+    """
+    if user.status != ACTIVE or (user.role is Role.GADM and not user.own_group_active):
         return False
     return authority is None or (authority.status == ACTIVE and authority.group_active)
 

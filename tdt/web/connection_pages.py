@@ -10,7 +10,7 @@ from aiohttp import web
 
 from tdt.db.accounts import Account, list_certificate_accounts
 from tdt.db.logins import get_failures
-from tdt.domain.authorities import ACTIVE
+from tdt.domain.authorities import ACTIVE, Role
 from tdt.domain.calendar import paris_date
 from tdt.domain.identity import Identity
 from tdt.flows.logins import blocked_until, window_start
@@ -176,6 +176,8 @@ def _inactive(one: Found) -> str:
     user, authority, _ = one.account
     if user.status != ACTIVE:
         return "le compte est désactivé"
+    if user.role is Role.GADM and not user.own_group_active:
+        return "le groupe que le compte administre est désactivé"
     if authority is not None and authority.status != ACTIVE:
         return "la collectivité est désactivée"
     return "le groupe de la collectivité est désactivé" if authority is not None and not authority.group_active else ""

@@ -102,7 +102,11 @@ async def test_the_accounts_of_a_suspended_group_are_refused(stack: Stack) -> No
     answer = await stack.client("adm").get(f"{ADD_SIREN}?siren=552100554")
     assert answer.body == error("Echec de l'authentification")
     assert (await stack.client("adm").get(f"{SIRENS}")).body == error("Échec de l'authentification")
+    # its administrators too, though they are of no collectivité
+    answer = await stack.client("gadm").get(f"{ADD_SIREN}?siren=552100554")
+    assert answer.body == error("Echec de l'authentification")
     assert told(await sadm.post(HANDLER, [*form, ("status", "1")]))["status"] == "ok"
+    assert told(await stack.client("gadm").get(f"{ADD_SIREN}?siren=552100554"))["status"] == "ok"
     assert (await stack.client("adm").get("/api/test-connexion.php")).body == b"OK"
 
 
