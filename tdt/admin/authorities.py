@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +195,7 @@ def modify(authority: int, path: Path, as_json: bool, agreement_pdf: Path | None
     agreement = hold(agreement_pdf.read_bytes()) if agreement_pdf is not None else None
 
     async def work(deps: Deps) -> Row:
-        edit = lambda current: _edited(current, given)  # noqa: E731 - the flow wants a function of the current sheet
+        edit = partial(_edited, given=given)
         await flow.modify(deps, operator(), AuthorityId(authority), edit, agreement)
         return await _row(deps, AuthorityId(authority))
 

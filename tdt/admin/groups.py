@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from tdt.admin.door import CONFIG, JSON, Row, operator, run, show, show_one
-from tdt.db.groups import get_group, list_groups, list_sirens
+from tdt.db.groups import Group, get_group, list_groups, list_sirens
 from tdt.deps import Deps
 from tdt.domain.authority_sheet import NO_GROUP, read_sirens
 from tdt.domain.errors import Refused
@@ -46,12 +46,17 @@ def show_group(group: int, path: Path, as_json: bool) -> None:
 
 
 async def _row(deps: Deps, group: int) -> Row:
+    found, sirens = await _find(deps, group)
+    return {"id": found.id, "name": found.name, "active": found.active, "sirens": sirens}
+
+
+async def _find(deps: Deps, group: int) -> tuple[Group, list[str]]:
+    """A group and its SIREN. Raises Refused."""
     async with deps.transaction("system") as connection:
         found = await get_group(connection, group)
         if found is None:
             raise Refused(NO_GROUP)
-        sirens = await list_sirens(connection, found.id)
-    return {"id": found.id, "name": found.name, "active": found.active, "sirens": sirens}
+        return found, await list_sirens(connection, found.id)
 
 
 @groups.command("create")
@@ -125,8 +130,8 @@ def siren() -> None:
 @JSON
 def list_siren(group: int, path: Path, as_json: bool) -> None:
     """Les SIREN d'un groupe, dans l'ordre."""
-    row = run(path, lambda deps: _row(deps, group))
-    show([{"siren": one} for one in row["sirens"]], as_json)  # type: ignore[attr-defined]
+    _, sirens = run(path, lambda deps: _find(deps, group))
+    show([{"siren": one} for one in sirens], as_json)
 
 
 @siren.command("add")

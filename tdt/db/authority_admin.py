@@ -10,24 +10,8 @@ from tdt.domain.authorities import Module
 from tdt.domain.authority_sheet import Owned, Sheet
 from tdt.domain.ids import AuthorityId, ContentId, GroupId
 
-TEXTS = (
-    "name",
-    "siren",
-    "agreement",
-    "department",
-    "district",
-    "p_dest",
-    "email",
-    "default_broadcast_email",
-    "broadcast_email",
-    "address",
-    "postal_code",
-    "city",
-    "telephone",
-    "fax",
-    "email_mail_securise",
-    "descr_mail_securise",
-)
+OTHERS = ("status", "nature", "modules", "nomfic_uniqueness_waived")
+TEXTS = tuple(name for name in Sheet.__dataclass_fields__ if name not in (*OTHERS, "group"))
 """The columns of a sheet that are text in the database too."""
 
 OWNED_COLUMNS = ", ".join(f"a.{name}" for name in TEXTS)
@@ -63,7 +47,7 @@ def _owned(row: Record) -> Owned:
     return Owned(AuthorityId(row["id"]), sheet, ContentId(content) if content is not None else None)
 
 
-VALUES = (*TEXTS, "status", "nature", "modules", "nomfic_uniqueness_waived")
+VALUES = (*TEXTS, *OTHERS)
 INSERT_OWNED = f"""
     insert into authority ({", ".join(VALUES)})
     values ({", ".join(f"${number}" for number in range(1, len(VALUES) + 1))}) returning id"""
