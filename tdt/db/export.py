@@ -27,6 +27,7 @@ ORDERS: Mapping[str, str] = {
     "acte_file": "id",
     "acte_workflow": "id",
     "acte_classification": "id",
+    "acte_report": "id",
     "helios_transaction": "id",
     "helios_nomfic": "nomfic, cod_col",
     "helios_workflow": "id",

@@ -78,6 +78,7 @@ ENVELOPE_ROWS = (
     where t.envelope_id = any($1) and t.type = 1 and t.number is not null on conflict do nothing""",
     f"delete from event where object_kind = '{ACTE}' and object_id in ({ACTES})",
     f"delete from acte_workflow where transaction_id in ({ACTES})",
+    f"delete from acte_report where transaction_id in ({ACTES})",
     "delete from acte_file where envelope_id = any($1)",
     "delete from attempt where object_kind = 'acte_envelope' and object_id = any($1)",
     "delete from acte_transaction where envelope_id = any($1)",

@@ -37,6 +37,7 @@ MEANING: Mapping[str, str] = {
     "acte_file": "leurs fichiers (position 0 : le message, 1 : l'acte, ensuite : les annexes)",
     "acte_workflow": "la vie des transactions d'@CTES (flux_content_id : ce que l'État a répondu)",
     "acte_classification": "les classifications reçues",
+    "acte_report": "ce que les contrôles ont dit de chaque fichier",
     "helios_transaction": "les PES (content_id : le flux déposé, acquit_content_id : son acquittement)",
     "helios_nomfic": "les noms de fichier (NomFic, CodCol) qu'elle a pris",
     "helios_workflow": "la vie des PES",

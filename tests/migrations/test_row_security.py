@@ -37,6 +37,8 @@ VALUES = {
     "permission": "RW",
     "kind": "actes",
     "place": "row",
+    "aspect": "pdf",
+    "verdict": "passed",
     "object_kind": "acte_envelope",
     "type": 1,
     "last": 1,
