@@ -1,7 +1,7 @@
-"""The XML that leaves: messages 1-1 and 7-1 and the envelope that lists them, in ISO-8859-1 with the prefix `actes`."""
+"""The XML that leaves: the messages of a collectivité and their envelope, in ISO-8859-1 with the prefix `actes`."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from lxml import etree
@@ -51,6 +51,39 @@ def build_classification_request(held: date | None) -> bytes:
     root = _root("DemandeClassification")
     if held is not None:
         _add(root, "DateClassification", held.isoformat())
+    return _serialize(root)
+
+
+ANSWERS: Mapping[str, str] = {
+    "2-2": "ReponseCourrierSimple",
+    "3-2": "ARDemandePieceComplementaire",
+    "3-3": "RefusPieceComplementaire",
+    "3-4": "PieceComplementaire",
+    "4-2": "ARLettreObservations",
+    "4-3": "RejetLettreObservations",
+    "4-4": "ReponseLettreObservations",
+}
+"""The messages by which a letter of the préfecture is acknowledged (3-2, 4-2) or answered."""
+
+
+def build_answer(code: str, unique_id: str, letter_date: date, pieces: Sequence[Piece] = ()) -> bytes:
+    """The message `code` to the letter of this date about this act: the pair is all that names the letter.
+
+    3-2 and 4-2 hold no piece, 3-4 one or more, the others one. Source: XSD, actes-protocol §1.5.
+    """
+    root = _root(ANSWERS[code])
+    _set(root, "DateCourrierPref", letter_date.isoformat())
+    _set(root, "IDActe", unique_id)
+    holder = _add(root, "Documents") if code == "3-4" else root
+    for piece in pieces:
+        _add_piece(holder, "Document", piece)
+    return _serialize(root)
+
+
+def build_cancellation(unique_id: str) -> bytes:
+    """The message 6-1."""
+    root = _root("Annulation")
+    _set(root, "IDActe", unique_id)
     return _serialize(root)
 
 

@@ -7,7 +7,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tdt.domain.actes.envelope import (
+    ANSWERS,
     build_acte,
+    build_answer,
+    build_cancellation,
     build_classification_request,
     build_envelope,
     valid_return_address,
@@ -91,6 +94,33 @@ def test_a_classification_request_with_and_without_date() -> None:
         data = build_classification_request(held)
         _valid(data)
         assert (b"<actes:DateClassification>2019-04-18</actes:DateClassification>" in data) == (held is not None)
+
+
+ACT = "034-123456782-20250612-2025_031-DE"
+
+
+@pytest.mark.parametrize("code", ANSWERS)
+def test_an_answer_names_the_act_and_the_day_of_the_letter(code: str) -> None:
+    names = (
+        [] if code in ("3-2", "4-2") else [f"{ACT}-{code}_1.pdf", f"{ACT}-{code}_2.pdf"][: 2 if code == "3-4" else 1]
+    )
+    data = build_answer(code, ACT, date(2025, 7, 2), [Piece(name) for name in names])
+    _valid(data)
+    root = parse_tree(data)
+    assert (attribute(root, "IDActe"), attribute(root, "DateCourrierPref")) == (ACT, "2025-07-02")
+    assert [text_of(node) for node in root.iter("{*}NomFichier")] == names
+
+
+def test_a_signature_goes_with_the_document_of_an_answer() -> None:
+    data = build_answer("4-4", ACT, date(2025, 7, 2), [Piece(f"{ACT}-4-4_1.pdf", "-----BEGIN PKCS7-----\nx")])
+    _valid(data)
+    assert b"<actes:Signature>-----BEGIN PKCS7-----" in data
+
+
+def test_a_cancellation_names_the_act() -> None:
+    data = build_cancellation(ACT)
+    _valid(data)
+    assert attribute(parse_tree(data), "IDActe") == ACT
 
 
 def test_a_single_bad_return_address_makes_the_envelope_invalid() -> None:
