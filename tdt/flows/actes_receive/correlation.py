@@ -1,0 +1,41 @@
+"""Which of our transactions an answer may be for: those that were sent. A mail alone never proves a sending."""
+
+from tdt.db import actes as db
+from tdt.db import routes as routes_db
+from tdt.db.pool import Connection
+from tdt.deps import Deps
+from tdt.domain.actes import status as texts
+from tdt.domain.actes.model import ActeStatus
+
+SHARED = "Plusieurs collectivités de ce SIREN ont un envoi de ce nom."
+
+ENVELOPE = "acte_envelope"
+
+
+async def waiting(connection: Connection, actes: list[db.Acte]) -> list[db.Acte]:
+    """Those that an answer may be for: sent, or with a sending on record. A mail alone never proves a sending."""
+    return [
+        acte
+        for acte in actes
+        if acte.status is ActeStatus.TRANSMIS
+        or (
+            acte.status is ActeStatus.EN_ATTENTE_DE_TRANSMISSION
+            and await routes_db.list_attempts(connection, ENVELOPE, acte.envelope_id)
+        )
+    ]
+
+
+async def settle(deps: Deps, connection: Connection, acte: db.Acte, proof: str) -> db.Acte:
+    """An answer proves the sending: settle uncertain attempts, and record the sending if the answer outran it."""
+    await routes_db.move_attempts_to_settled(connection, ENVELOPE, acte.envelope_id, proof)
+    if acte.status is not ActeStatus.EN_ATTENTE_DE_TRANSMISSION:
+        return acte
+    text = texts.transmitted(deps.config.actes.ministry_acronym)
+    await db.move_status(connection, acte, db.Move(acte.status, ActeStatus.TRANSMIS, text))
+    return await _again(connection, acte)
+
+
+async def _again(connection: Connection, acte: db.Acte) -> db.Acte:
+    fresh = await db.get_transaction(connection, acte.id)
+    assert fresh is not None
+    return fresh

@@ -1,0 +1,76 @@
+"""Read a stored mail of the ministry and apply each thing it says, in one transaction."""
+
+import asyncio
+from dataclasses import replace
+
+from tdt.db import routes as routes_db
+from tdt.db.content import move_to_authority
+from tdt.db.pool import Connection
+from tdt.db.routes import Handling
+from tdt.deps import Deps
+from tdt.domain.actes import returns as r
+from tdt.domain.actes.grammar import check_message
+from tdt.domain.actes.mail import parse_mail
+from tdt.domain.ids import ReceivedId
+from tdt.flows.actes_receive.acts import acknowledge, refuse_acte, refuse_envelope
+from tdt.flows.actes_receive.classification import confirm_classification, renew_classification
+
+
+async def ingest(deps: Deps, received_id: ReceivedId) -> None:
+    """Read a stored mail and apply each thing it says, in one transaction; what is for nobody goes to the operator."""
+    async with deps.transaction("system") as connection:
+        received = await routes_db.get_received(connection, received_id)
+    if received is None or received.state != "new":
+        return
+    raw = b"".join([chunk async for chunk in deps.stream("system", received.content_id)])
+    answers = await asyncio.to_thread(lambda: r.read_mail(parse_mail(raw)))
+    async with deps.transaction("system") as connection:
+        handlings = [_with_report(await _apply(deps, connection, answer), answer) for answer in answers]
+        handling = _summary(handlings)
+        if await routes_db.move_received(connection, received_id, handling) and handling.authority_id is not None:
+            await move_to_authority(connection, received.content_id, handling.authority_id)
+
+
+def _with_report(handling: Handling, answer: r.Return) -> Handling:
+    """What comes in is judged by the grammar for information only: the ministry itself does not always respect it."""
+    xml = getattr(answer, "xml", b"")
+    faults = check_message(xml) if xml else []
+    if not faults:
+        return handling
+    report = " ; ".join([handling.detail, *(f"hors grammaire : {fault}" for fault in faults[:5])])
+    return replace(handling, detail=report.removeprefix(" ; "))
+
+
+def _summary(handlings: list[Handling]) -> Handling:
+    """One line for a mail that says several things: what needs an operator comes first."""
+    if not handlings:
+        return Handling("set_aside", "mail", "Aucun message dans ce courriel.")
+    owners = {one.authority_id for one in handlings}
+    order = ("set_aside", "handled", "ignored")
+    first = min(handlings, key=lambda one: order.index(one.state))
+    return Handling(
+        first.state,
+        ",".join(one.kind for one in handlings)[:200],
+        " ; ".join(one.detail for one in handlings if one.detail)[:2000],
+        owners.pop() if len(owners) == 1 else None,
+    )
+
+
+async def _apply(deps: Deps, connection: Connection, answer: r.Return) -> Handling:
+    match answer:
+        case r.ArActe():
+            return await acknowledge(deps, connection, answer)
+        case r.AnomalieActe():
+            return await refuse_acte(deps, connection, answer)
+        case r.AnomalieEnveloppe():
+            return await refuse_envelope(deps, connection, answer)
+        case r.RetourClassification():
+            return await renew_classification(deps, connection, answer)
+        case r.ClassificationSansChangement():
+            return await confirm_classification(deps, connection, answer)
+        case r.MultiCanal():
+            return Handling("ignored", "multi-canal", "Rappel de transmission multicanal, sans données.")
+        case r.Unreadable(reason=reason):
+            return Handling("set_aside", "unreadable", reason)
+        case _:
+            return Handling("set_aside", type(answer).__name__, "Message sans suite automatique.")
