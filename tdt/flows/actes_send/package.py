@@ -1,0 +1,81 @@
+"""Build the archive of an envelope, once: it is never rebuilt, so that every resend has the same bytes."""
+
+from collections.abc import AsyncIterator
+
+from tdt.db import actes as db
+from tdt.db.content import get_small
+from tdt.db.jobs import insert_job
+from tdt.deps import Deps
+from tdt.documents.archive import ArchiveEntry, write_archive
+from tdt.domain.actes import envelope
+from tdt.domain.actes.grammar import check_message
+from tdt.domain.actes.model import ActeStatus
+from tdt.domain.actes.package import check_entries
+from tdt.domain.actes.rules import check_archive_size
+from tdt.domain.actes.status import VALIDATION_OK, invalid_envelope
+from tdt.domain.content import Body
+from tdt.domain.errors import Refused
+from tdt.domain.ids import EnvelopeId
+from tdt.domain.jobs import JobKind
+from tdt.flows.actes_send.envelopes import emitter_of, refuse
+
+
+async def package(deps: Deps, envelope_id: EnvelopeId) -> None:
+    """Build the message, the envelope and the archive, check them, and put them in line for transmission."""
+    async with deps.transaction("system") as connection:
+        sent = await db.get_envelope(connection, envelope_id)
+        actes = await db.list_of_envelope(connection, envelope_id)
+        if sent is None or sent.content_id is not None or any(one.status is not ActeStatus.POSTE for one in actes):
+            return
+        forms = {}
+        documents: list[db.ActeFile] = []
+        for acte in actes:
+            message, *others = await db.list_files(connection, acte.id)
+            forms[message.name] = await get_small(connection, message.content_id)
+            documents += others
+        emitter = await emitter_of(deps, connection, sent)
+    envelope_xml = envelope.build_envelope(emitter, list(forms))
+    faults = _faults(envelope_xml, forms, documents)
+    if faults:
+        async with deps.transaction("system") as connection:
+            await refuse(connection, actes, invalid_envelope(" ; ".join(faults)))
+        return
+    entries = [_in_memory(sent.name, envelope_xml), *(_in_memory(name, data) for name, data in forms.items())]
+    entries += [_stored(deps, file) for file in documents]
+    writer = deps.spool.writer()
+    body = await write_archive(entries, writer)
+    with writer.discarded_on_failure():
+        await _record_archive(deps, sent, actes, body)
+
+
+async def _record_archive(deps: Deps, sent: db.Envelope, actes: list[db.Acte], body: Body) -> None:
+    async with deps.transaction("system") as connection:
+        content = (await deps.keep(connection, sent.authority_id, [body]))[0]
+        await db.move_archive(connection, sent.id, content)
+        try:
+            check_archive_size(body.size, deps.config.limits.acte_archive_bytes)
+        except Refused as refusal:
+            await refuse(connection, actes, refusal.message)
+            return
+        for acte in actes:
+            move = db.Move(ActeStatus.POSTE, ActeStatus.EN_ATTENTE_DE_TRANSMISSION, VALIDATION_OK)
+            await db.move_status(connection, acte, move)
+        await insert_job(connection, JobKind.ACTES_TRANSMIT, sent.authority_id, sent.id)
+
+
+def _faults(envelope_xml: bytes, forms: dict[str, bytes], documents: list[db.ActeFile]) -> list[str]:
+    faults = check_message(envelope_xml)
+    for data in forms.values():
+        faults += check_message(data)
+    return faults or check_entries(envelope_xml, forms, [file.name for file in documents])
+
+
+def _in_memory(name: str, data: bytes) -> ArchiveEntry:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield data
+
+    return ArchiveEntry(name, len(data), chunks)
+
+
+def _stored(deps: Deps, file: db.ActeFile) -> ArchiveEntry:
+    return ArchiveEntry(file.name, file.size, lambda: deps.stream(file.authority_id, file.content_id))

@@ -1,0 +1,123 @@
+"""Hand an archive to the ministry: intention recorded, bytes sent, result recorded (the crash rule)."""
+
+from datetime import timedelta
+
+from tdt.db import actes as db
+from tdt.db import routes as routes_db
+from tdt.db.content import get_content
+from tdt.db.conventions import get_dossier
+from tdt.db.pool import Connection
+from tdt.deps import Deps
+from tdt.domain import retry
+from tdt.domain.actes.model import ActeStatus
+from tdt.domain.actes.status import transmitted
+from tdt.domain.authorities import Module
+from tdt.domain.calendar import paris_date
+from tdt.domain.conventions import Verdict, hold, judge
+from tdt.domain.errors import Permanent, Temporary, Uncertain
+from tdt.domain.ids import AttemptId, ContentId, EnvelopeId
+from tdt.domain.routes import Outcome, Route
+
+OBJECT = "acte_envelope"
+
+
+async def transmit(deps: Deps, envelope_id: EnvelopeId) -> None:
+    """Hand the archive to the ministry: intention recorded, bytes sent, result recorded.
+
+    Raises Temporary (try later) or Uncertain (wait for the window, then the identical bytes under the same name).
+    """
+    started = await _start(deps, envelope_id)
+    if started is None:
+        return
+    if isinstance(started, Verdict):
+        raise hold(started, deps.now())
+    attempt, sent, route, content = started
+    try:
+        async with deps.transaction("system") as connection:
+            stored = await get_content(connection, content)
+        if stored is None:
+            raise Permanent("L'archive a disparu.", details={"envelope_id": envelope_id})
+        detail = await deps.remotes.send_archive(
+            route, sent.archive_name, stored.size, lambda: deps.stream(sent.authority_id, content)
+        )
+    except (Temporary, Permanent) as error:
+        await _end(deps, attempt, Outcome.FAILED, error.message)
+        raise
+    except Uncertain as error:
+        await _end(deps, attempt, Outcome.UNCERTAIN, error.message)
+        error.details["retry_at"] = deps.now() + timedelta(seconds=deps.config.actes.uncertain_seconds)
+        raise
+    await _record_sent(deps, envelope_id, attempt, detail)
+
+
+Started = tuple[AttemptId, db.Envelope, Route, ContentId]
+
+
+async def _start(deps: Deps, envelope_id: EnvelopeId) -> Started | Verdict | None:
+    """Transaction 1: apply the crash rule and the convention, then say that we are about to send.
+
+    None when there is nothing to send, a verdict when the convention holds it.
+    """
+    async with deps.transaction("system") as connection:
+        # a worker that was taken for dead may wake up at this very point: one of the two decides, the other sees it
+        sent = await db.lock_envelope(connection, envelope_id)
+        actes = await db.list_of_envelope(connection, envelope_id)
+        if sent is None or sent.content_id is None:
+            return None
+        if any(one.status is not ActeStatus.EN_ATTENTE_DE_TRANSMISSION for one in actes):
+            return None  # an answer already came, or it was refused: the evidence settles it
+        attempts = await routes_db.list_attempts(connection, OBJECT, envelope_id)
+        window = timedelta(seconds=deps.config.actes.uncertain_seconds)
+        match retry.decide(attempts, deps.now(), window, deps.config.actes.on_uncertain):
+            case retry.WaitUntil(at):
+                raise Uncertain("Une tentative est incertaine.", details={"retry_at": at})
+            case retry.Hold():
+                raise Permanent("Une tentative est incertaine : un exploitant doit décider.", code="ENVOI_INCERTAIN")
+            case retry.Send():
+                pass
+        route = await routes_db.get_route(connection, sent.route_id)
+        stored = await get_content(connection, sent.content_id)
+        if route is None or stored is None:
+            raise Permanent("La route ou l'archive a disparu.", details={"envelope_id": envelope_id})
+        verdict = await _judge(deps, connection, sent, actes)
+        if verdict.held:
+            for acte in actes:
+                await db.insert_note(connection, acte, verdict.clause)
+            return verdict
+        attempt = await routes_db.insert_attempt(
+            connection,
+            routes_db.Sending(
+                sent.authority_id,
+                route.id,
+                OBJECT,
+                envelope_id,
+                sent.archive_name,
+                stored.sha256,
+                stored.size,
+                verdict.clause,
+            ),
+        )
+        return attempt, sent, route, sent.content_id
+
+
+async def _judge(deps: Deps, connection: Connection, sent: db.Envelope, actes: list[db.Acte]) -> Verdict:
+    """May what the envelope holds leave today?"""
+    dossier = await get_dossier(connection, sent.authority_id, Module.ACTES)
+    natures = {str(acte.nature_code) for acte in actes if acte.nature_code is not None}
+    return judge(dossier, natures, paris_date(deps.now()), deps.config.conventions.policy)
+
+
+async def _end(deps: Deps, attempt: AttemptId, outcome: Outcome, detail: str) -> None:
+    async with deps.transaction("system") as connection:
+        await routes_db.move_attempt(connection, attempt, outcome, detail)
+
+
+async def _record_sent(deps: Deps, envelope_id: EnvelopeId, attempt: AttemptId, detail: str) -> None:
+    """Transaction 2. The answer may have come before us: then the status has already moved on."""
+    async with deps.transaction("system") as connection:
+        await routes_db.move_attempt(connection, attempt, Outcome.ACCEPTED, detail)
+        for acte in await db.list_of_envelope(connection, envelope_id):
+            if acte.status is ActeStatus.EN_ATTENTE_DE_TRANSMISSION:
+                text = transmitted(deps.config.actes.ministry_acronym)
+                move = db.Move(ActeStatus.EN_ATTENTE_DE_TRANSMISSION, ActeStatus.TRANSMIS, text)
+                await db.move_status(connection, acte, move)

@@ -1,0 +1,71 @@
+"""What every deposit for @CTES shares: whose it is, the way it goes, its files, its envelope and its first job."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from tdt.db.deposits import SERIAL, NewActe, NewEnvelope, NewFile, insert_deposit
+from tdt.db.pool import Connection
+from tdt.deps import Deps
+from tdt.domain.actes import naming
+from tdt.domain.authorities import Authority, Principal
+from tdt.domain.content import Body
+from tdt.domain.errors import Forbidden, Refused
+from tdt.domain.ids import AccountId, ActeId, AuthorityId, RouteId
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Whose transaction it is, and the way it goes today."""
+
+    authority: Authority
+    account: AccountId
+    route: RouteId | None
+    day: date
+    evidence: Mapping[str, object]
+
+
+def authority_of(who: Principal) -> Authority:
+    """The collectivité that the caller deposits for. Raises Forbidden when it has none."""
+    if who.authority is None:
+        raise Forbidden("Accès refusé")
+    return who.authority
+
+
+async def deposit(
+    deps: Deps, connection: Connection, sender: Sender, what: tuple[NewActe, Sequence[NewFile]]
+) -> ActeId:
+    """Record an envelope with its one transaction. Raises Refused without route, or when the day's serials are used."""
+    if sender.route is None:
+        raise Refused("La collectivité n'est pas raccordée à @CTES.", code="ROUTE_ABSENTE")
+    authority = sender.authority
+    name = naming.envelope_name(deps.config.actes.quadrigramme, authority.siren, sender.day, SERIAL)
+    archive = naming.archive_name(deps.config.actes.trigramme, name)
+    envelope = NewEnvelope(authority.id, sender.account, sender.route, name, archive, sender.day)
+    acte = await insert_deposit(connection, envelope, *what)
+    if acte is None:
+        raise Refused("Erreur récupération numéro de série", code="SERIE_EPUISEE")
+    return acte
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a transaction, its body not kept yet."""
+
+    name: str
+    mime: str
+    body: Body
+    posted_filename: str = ""
+    code_pj: str = ""
+    signature: str = ""
+
+
+async def keep(deps: Deps, connection: Connection, authority: AuthorityId, files: Sequence[File]) -> list[NewFile]:
+    """Keep the bodies, and describe the files by their position: the message is at 0."""
+    contents = await deps.keep(connection, authority, [file.body for file in files])
+    return [
+        NewFile(
+            position, file.name, file.posted_filename, file.mime, file.body.size, file.code_pj, file.signature, content
+        )
+        for position, (file, content) in enumerate(zip(files, contents, strict=True))
+    ]
