@@ -109,6 +109,14 @@ class Actes(Section, frozen=True):
     retry_seconds: float = 60.0
 
 
+class Documents(Section, frozen=True):
+    """What a child that works on a document may take."""
+
+    concurrency: int = 2
+    memory_bytes: int = 268_435_456
+    seconds: float = 60.0
+
+
 class Helios(Section, frozen=True):
     p_appli: str = "THELPES2"
     nomfic_uniqueness_waivable: bool = False
@@ -181,6 +189,7 @@ class Config(Section, frozen=True):
     worker: Worker = Worker()
     actes: Actes = Actes()
     helios: Helios = Helios()
+    documents: Documents = Documents()
     revocation: Revocation = Revocation()
     conventions: Conventions = Conventions()
     mail: Mail = Mail()
@@ -303,6 +312,9 @@ def _inconsistencies(config: Config) -> Iterator[str]:
     for key in ("failures", "window_seconds"):
         if getattr(config.login, key) <= 0:
             yield f"[login] {key}: must be positive"
+    for key in ("concurrency", "memory_bytes", "seconds"):
+        if getattr(config.documents, key) <= 0:
+            yield f"[documents] {key}: must be positive"
     for section in ("actes", "helios"):
         if getattr(config, section).poll_seconds <= 0:
             yield f"[{section}] poll_seconds: must be positive"

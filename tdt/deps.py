@@ -1,7 +1,7 @@
 """What the flows need of the outside, built here and only here: pool, spool, doorbell, remotes, mail, the clock."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +9,8 @@ from pathlib import Path
 from tdt.config import Config
 from tdt.db.content import get_content, insert_contents, move_to_archive, stream_content
 from tdt.db.pool import Connection, Pool, Scope, open_pool, scope_of, transaction
+from tdt.documents.child import Children, Limits
+from tdt.documents.scratch import Scratch, open_scratch
 from tdt.documents.spool import Spool
 from tdt.domain.audit import Actor
 from tdt.domain.content import Body
@@ -35,6 +37,8 @@ class Deps:
     spool: Spool
     remotes: Remotes
     mailer: Mailer
+    children: Children
+    """Where documents are worked on."""
     now: Callable[[], datetime]
 
     def transaction(self, scope: Scope) -> AbstractAsyncContextManager[Connection]:
@@ -64,6 +68,18 @@ class Deps:
         """The bytes of a body, wherever they lie."""
         return stream_content(self.pool, self.spool, scope, content)
 
+    def scratch(self) -> AbstractContextManager[Scratch]:
+        """A file without a name, for what a child reads or writes."""
+        return open_scratch(self.spool.directory)
+
+    @asynccontextmanager
+    async def as_file(self, scope: Scope, content: ContentId) -> AsyncIterator[Scratch]:
+        """A body as an open file, for a child."""
+        with self.scratch() as scratch:
+            async for chunk in self.stream(scope, content):
+                await scratch.write(chunk)
+            yield scratch
+
 
 __all__ = ["Deps", "DgfipClient", "Mail", "Ring", "Wakeups", "open_deps", "open_wakeups", "utc_now"]
 
@@ -78,6 +94,7 @@ async def open_deps(config: Config) -> AsyncIterator[Deps]:
     """Build what the configuration says, and close it in the end."""
     pool = await open_pool(config.database.dsn, config.database.pool_size)
     sessions = await open_pool(config.database.dsn, SESSIONS)
+    children = Children(config.documents.concurrency, Limits(config.documents.memory_bytes, config.documents.seconds))
     try:
         yield Deps(
             config=config,
@@ -86,9 +103,11 @@ async def open_deps(config: Config) -> AsyncIterator[Deps]:
             spool=Spool(Path(config.spool.directory), config.content.inline_bytes),
             remotes=Remotes(config.credentials, config.revocation.timeout),
             mailer=Mailer(config.mail),
+            children=children,
             now=utc_now,
         )
     finally:
+        await children.close()
         pool.terminate()
         sessions.terminate()
 

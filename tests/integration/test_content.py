@@ -25,6 +25,7 @@ from tdt.db.content import (
 from tdt.db.jobs import move_next_to_running
 from tdt.db.pool import Pool, Scope, transaction
 from tdt.deps import Deps, utc_now
+from tdt.documents.child import Children, Limits
 from tdt.documents.spool import READ_BYTES, Spool
 from tdt.domain.content import Body
 from tdt.domain.errors import NotFound, Permanent
@@ -277,6 +278,7 @@ async def test_ok_may_wait_until_every_byte_is_in_the_database(pool: Pool, spool
         spool=spool,
         remotes=Remotes({}),
         mailer=Mailer(Mail()),
+        children=Children(1, Limits(memory_bytes=1 << 28, seconds=10)),
         now=utc_now,
     )
     authority = await add_authority(pool)
