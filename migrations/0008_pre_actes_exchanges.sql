@@ -34,3 +34,7 @@ alter table acte_report enable row level security;
 create policy tenant on acte_report
     using (tdt_sees(authority_id) or authority_id in (select tdt_group_members()))
     with check (tdt_sees(authority_id) or authority_id in (select tdt_group_members()));
+
+-- The automatic AR of a letter (3-2, 4-2) travels in an envelope of its own, without a transaction: S2LOW's clients know none.
+alter table acte_envelope add column acknowledges_id bigint references acte_transaction;
+create index acte_envelope_acknowledges on acte_envelope (acknowledges_id) where acknowledges_id is not null;

@@ -36,13 +36,17 @@ class Acte:
     unique_id: str | None
     status: ActeStatus
     submitted_at: datetime
+    letter_date: date | None
+    received_on: date | None
 
 
 COLUMNS = """id, authority_id, account_id, envelope_id, related_id, type, type_reponse, number, decision_date,
-    nature_code, classif, classification_date, subject, document_papier, unique_id, status, submitted_at"""
+    nature_code, classif, classification_date, subject, document_papier, unique_id, status, submitted_at,
+    letter_date, received_on"""
 
 
-def _acte(row: Record) -> Acte:
+def as_acte(row: Record) -> Acte:
+    """A transaction from a row that has COLUMNS."""
     values = dict(row)
     values["classif"] = tuple(values["classif"])
     values["status"] = ActeStatus(values["status"])
@@ -52,7 +56,13 @@ def _acte(row: Record) -> Acte:
 async def get_transaction(connection: Connection, acte: ActeId) -> Acte | None:
     """A transaction visible to the scope, or None."""
     row = await connection.fetchrow(f"select {COLUMNS} from acte_transaction where id = $1", acte)
-    return _acte(row) if row is not None else None
+    return as_acte(row) if row is not None else None
+
+
+async def lock_transaction(connection: Connection, acte: ActeId) -> Acte | None:
+    """The same, held until the end of the transaction: one at a time decides what hangs on it."""
+    row = await connection.fetchrow(f"select {COLUMNS} from acte_transaction where id = $1 for no key update", acte)
+    return as_acte(row) if row is not None else None
 
 
 BY_UNIQUE_ID = f"""
@@ -61,7 +71,7 @@ BY_UNIQUE_ID = f"""
 
 async def list_by_unique_id(connection: Connection, unique_id: str) -> list[Acte]:
     """The acts (type 1) of this identifier, newest first: several when a refused one was posted again."""
-    return [_acte(row) for row in await connection.fetch(BY_UNIQUE_ID, unique_id)]
+    return [as_acte(row) for row in await connection.fetch(BY_UNIQUE_ID, unique_id)]
 
 
 BY_NUMBER = f"""
@@ -72,7 +82,7 @@ BY_NUMBER = f"""
 
 async def list_by_number(connection: Connection, siren: str, number: str) -> list[Acte]:
     """The acts of this number of the collectivité of this SIREN, newest first, in scope `system`."""
-    return [_acte(row) for row in await connection.fetch(BY_NUMBER, siren, number)]
+    return [as_acte(row) for row in await connection.fetch(BY_NUMBER, siren, number)]
 
 
 async def list_of_envelope(connection: Connection, envelope: EnvelopeId) -> list[Acte]:
@@ -80,7 +90,7 @@ async def list_of_envelope(connection: Connection, envelope: EnvelopeId) -> list
     rows = await connection.fetch(
         f"select {COLUMNS} from acte_transaction where envelope_id = $1 order by id", envelope
     )
-    return [_acte(row) for row in rows]
+    return [as_acte(row) for row in rows]
 
 
 PENDING_CLASSIFICATION = f"""
@@ -90,7 +100,7 @@ PENDING_CLASSIFICATION = f"""
 
 async def list_pending_classification_requests(connection: Connection, authority: AuthorityId) -> list[Acte]:
     """The requests 7-1 of this authority that wait for their answer, newest first."""
-    return [_acte(row) for row in await connection.fetch(PENDING_CLASSIFICATION, authority)]
+    return [as_acte(row) for row in await connection.fetch(PENDING_CLASSIFICATION, authority)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +141,25 @@ WORKFLOW = """
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A change of status, the text that goes with it, and the bytes received that caused it (`flux_retour`)."""
+    """A change of status, the text that goes with it, and the bytes received that caused it (`flux_retour`).
+
+    `received_on`: the DateReception of the State, when it is an AR that moves the transaction.
+    """
 
     source: ActeStatus
     target: ActeStatus
     message: str
     flux: ContentId | None = None
+    received_on: date | None = None
+
+
+MOVE_STATUS = """
+    update acte_transaction set status = $3, received_on = coalesce($4, received_on) where id = $1 and status = $2"""
 
 
 async def move_status(connection: Connection, acte: Acte, move: Move) -> None:
     """Change the status and tell it in the workflow and the events. Conflict when it is not in `source` any more."""
-    status = await connection.execute(
-        "update acte_transaction set status = $3 where id = $1 and status = $2", acte.id, move.source, move.target
-    )
+    status = await connection.execute(MOVE_STATUS, acte.id, move.source, move.target, move.received_on)
     if affected(status) != 1:
         raise Conflict("La transaction a changé d'état.", details={"acte_id": acte.id})
     await connection.execute(
@@ -200,9 +216,14 @@ class Envelope:
     archive_name: str
     content_id: ContentId | None
     submitted_at: datetime
+    received: bool
+    """It came from the préfecture; its archive was made here."""
+    acknowledges_id: ActeId | None
+    """The letter that it acknowledges by itself (3-2, 4-2): it then holds no transaction."""
 
 
-ENVELOPE_COLUMNS = "id, authority_id, account_id, route_id, name, archive_name, content_id, submitted_at"
+ENVELOPE_COLUMNS = """id, authority_id, account_id, route_id, name, archive_name, content_id, submitted_at, received,
+    acknowledges_id"""
 
 
 async def get_envelope(connection: Connection, envelope: EnvelopeId) -> Envelope | None:

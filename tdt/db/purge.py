@@ -81,6 +81,7 @@ ENVELOPE_ROWS = (
     f"delete from acte_report where transaction_id in ({ACTES})",
     "delete from acte_file where envelope_id = any($1)",
     "delete from attempt where object_kind = 'acte_envelope' and object_id = any($1)",
+    f"update acte_envelope set acknowledges_id = null where acknowledges_id in ({ACTES})",
     "delete from acte_transaction where envelope_id = any($1)",
     "delete from acte_envelope where id = any($1)",
 )

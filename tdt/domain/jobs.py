@@ -16,6 +16,7 @@ class JobKind(StrEnum):
     ACTES_PACKAGE = "actes.package"
     ACTES_TRANSMIT = "actes.transmit"
     ACTES_INGEST = "actes.ingest"
+    ACTES_ACKNOWLEDGE = "actes.acknowledge"
     HELIOS_ANALYSE = "helios.analyse"
     HELIOS_TRANSMIT = "helios.transmit"
     HELIOS_INGEST = "helios.ingest"

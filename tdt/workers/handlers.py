@@ -17,6 +17,7 @@ HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.ACTES_PACKAGE: lambda deps, number: actes_send.package(deps, EnvelopeId(number)),
     JobKind.ACTES_TRANSMIT: lambda deps, number: actes_send.transmit(deps, EnvelopeId(number)),
     JobKind.ACTES_INGEST: lambda deps, number: actes_receive.ingest(deps, ReceivedId(number)),
+    JobKind.ACTES_ACKNOWLEDGE: lambda deps, number: actes_send.acknowledge(deps, ActeId(number)),
     JobKind.HELIOS_ANALYSE: lambda deps, number: helios_send.analyse(deps, HeliosId(number)),
     JobKind.HELIOS_TRANSMIT: lambda deps, number: helios_send.transmit(deps, HeliosId(number)),
     JobKind.HELIOS_INGEST: lambda deps, number: helios_receive.ingest(deps, ReceivedId(number)),

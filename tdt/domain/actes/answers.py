@@ -92,7 +92,10 @@ class ArAnnulation:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """2-1, 3-1, 4-1, 5-1: the préfecture writes. `missing` names the documents that the mail does not hold."""
+    """2-1, 3-1, 4-1, 5-1: the préfecture writes. `missing` names the documents that the mail does not hold.
+
+    `siren` and `envelope_xml` are of the EnveloppeMISILLCL, None and empty when the mail has none.
+    """
 
     code: LetterCode
     unique_id: str
@@ -101,7 +104,9 @@ class Letter:
     xml: bytes
     documents: tuple[Attachment, ...]
     missing: tuple[str, ...]
+    siren: str | None
     envelope_name: str
+    envelope_xml: bytes
     name: str
 
 

@@ -58,6 +58,7 @@ class _Envelope:
 
     name: str = ""
     siren: str | None = None
+    xml: bytes = b""
     forms: tuple[str, ...] = ()
 
 
@@ -114,6 +115,7 @@ def _read_envelope(trees: Sequence[tuple[Attachment, etree._Element]]) -> _Envel
             return _Envelope(
                 name=attachment.name,
                 siren=attribute(child(root, "Destinataire"), "SIREN") or None,
+                xml=attachment.data,
                 forms=tuple(text_of(child(form, "NomFichier")) for form in forms),
             )
     return _Envelope()
@@ -227,7 +229,9 @@ def _letter(code: LetterCode, text_element: str, date_name: str) -> Callable[[_C
             xml=context.attachment.data,
             documents=documents,
             missing=missing,
+            siren=context.envelope.siren,
             envelope_name=context.envelope.name,
+            envelope_xml=context.envelope.xml,
             name=context.attachment.name,
         )
 

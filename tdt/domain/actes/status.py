@@ -52,17 +52,24 @@ MOVES: Mapping[S, frozenset[S]] = {
     # After the AR S2LOW still lets an envelope anomaly turn the act to -1. Not here: the AR is the evidence of the
     # transmission, and the anomaly of a repeated sending must not undo it.
     S.ACQUITTEMENT_RECU: frozenset({S.ANNULE, S.VALIDE, S.REFUSE}) | _SAE_API_TARGETS,
-    S.VALIDE: frozenset(_SAE_API_TARGETS),
-    S.REFUSE: frozenset({S.DETRUITE}),
+    # the AR of an annulation may come after the collectivité has closed the act, or begun to archive it
+    S.VALIDE: frozenset({S.ANNULE}) | _SAE_API_TARGETS,
+    S.REFUSE: frozenset({S.ANNULE, S.DETRUITE}),
     # what the préfecture sends: answered by an automatic AR (types 3, 4) or by nothing (types 2, 5)
     S.DOCUMENT_RECU: frozenset({S.ACQUITTEMENT_ENVOYE, S.ERREUR}),
     S.ACQUITTEMENT_ENVOYE: frozenset({S.ERREUR}),
     # archiving
-    S.EN_ATTENTE_SAE: frozenset({S.ENVOYE_AU_SAE, S.ERREUR_ENVOI_SAE, S.ARCHIVE_PAR_LE_SAE, S.SAE_IMPOSSIBLE}),
-    S.ENVOYE_AU_SAE: frozenset({S.ARCHIVE_PAR_LE_SAE, S.ERREUR_ARCHIVAGE, S.EN_ATTENTE_SAE, S.ERREUR_ENVOI_SAE}),
-    S.ERREUR_ARCHIVAGE: frozenset({S.EN_ATTENTE_SAE, S.ENVOYE_AU_SAE, S.ARCHIVE_PAR_LE_SAE, S.VALIDE, S.REFUSE}),
-    S.ERREUR_ENVOI_SAE: frozenset({S.EN_ATTENTE_SAE, S.ARCHIVE_PAR_LE_SAE, S.VALIDE, S.REFUSE}),
-    S.ARCHIVE_PAR_LE_SAE: frozenset({S.DETRUITE}),
+    S.EN_ATTENTE_SAE: frozenset(
+        {S.ANNULE, S.ENVOYE_AU_SAE, S.ERREUR_ENVOI_SAE, S.ARCHIVE_PAR_LE_SAE, S.SAE_IMPOSSIBLE}
+    ),
+    S.ENVOYE_AU_SAE: frozenset(
+        {S.ANNULE, S.ARCHIVE_PAR_LE_SAE, S.ERREUR_ARCHIVAGE, S.EN_ATTENTE_SAE, S.ERREUR_ENVOI_SAE}
+    ),
+    S.ERREUR_ARCHIVAGE: frozenset(
+        {S.ANNULE, S.EN_ATTENTE_SAE, S.ENVOYE_AU_SAE, S.ARCHIVE_PAR_LE_SAE, S.VALIDE, S.REFUSE}
+    ),
+    S.ERREUR_ENVOI_SAE: frozenset({S.ANNULE, S.EN_ATTENTE_SAE, S.ARCHIVE_PAR_LE_SAE, S.VALIDE, S.REFUSE}),
+    S.ARCHIVE_PAR_LE_SAE: frozenset({S.ANNULE, S.DETRUITE}),
 }
 """Every allowed move of a transaction; a status that is not a key is final."""
 

@@ -10,6 +10,7 @@ from tdt.domain.actes import returns as r
 from tdt.domain.actes import status as texts
 from tdt.domain.actes.model import ActeStatus
 from tdt.domain.actes.naming import read_envelope_name
+from tdt.domain.ids import ActeId
 from tdt.flows.actes_receive.correlation import ENVELOPE, SHARED, settle, waiting
 
 BEFORE_SENDING = (ActeStatus.POSTE, ActeStatus.EN_ATTENTE_DE_TRANSMISSION, ActeStatus.EN_ATTENTE_D_ETRE_POSTEE)
@@ -29,7 +30,8 @@ async def acknowledge(deps: Deps, connection: Connection, answer: r.ArActe) -> H
     acte = await settle(deps, connection, sent[0], "AR reçu")
     flux = await insert_small(connection, acte.authority_id, answer.xml)
     text = texts.acknowledged(deps.config.actes.ministry_acronym, answer.date_reception)
-    await db.move_status(connection, acte, db.Move(ActeStatus.TRANSMIS, ActeStatus.ACQUITTEMENT_RECU, text, flux))
+    move = db.Move(ActeStatus.TRANSMIS, ActeStatus.ACQUITTEMENT_RECU, text, flux, answer.date_reception)
+    await db.move_status(connection, acte, move)
     return Handling("handled", "1-2", answer.unique_id, acte.authority_id)
 
 
@@ -97,6 +99,9 @@ async def refuse_envelope(deps: Deps, connection: Connection, answer: r.Anomalie
     if len({one.authority_id for one in found}) > 1:
         return Handling("set_aside", "ANO", SHARED)
     sent, refused = found[0], 0
+    detail = f"{answer.nature} {answer.detail}"
+    if sent.acknowledges_id is not None:
+        return await _refuse_acknowledgement(connection, sent.acknowledges_id, detail)
     for acte in await waiting(connection, await db.list_of_envelope(connection, found[0].id)):
         settled = await settle(deps, connection, acte, "Anomalie d'enveloppe reçue")
         flux = await insert_small(connection, acte.authority_id, answer.xml)
@@ -104,4 +109,12 @@ async def refuse_envelope(deps: Deps, connection: Connection, answer: r.Anomalie
         await db.move_status(connection, settled, db.Move(ActeStatus.TRANSMIS, ActeStatus.ERREUR, text, flux))
         refused += 1
     # S2LOW's error box: an envelope whose answer has come already, or that was never sent
-    return Handling("handled" if refused else "set_aside", "ANO", f"{answer.nature} {answer.detail}", sent.authority_id)
+    return Handling("handled" if refused else "set_aside", "ANO", detail, sent.authority_id)
+
+
+async def _refuse_acknowledgement(connection: Connection, letter_id: ActeId, detail: str) -> Handling:
+    """The AR that was sent for the collectivité is refused: it can do nothing about it, an operator must."""
+    letter = await db.get_transaction(connection, letter_id)
+    assert letter is not None
+    await db.insert_note(connection, letter, f"L'accusé de réception de ce courrier a été refusé ({detail})")
+    return Handling("set_aside", "ANO", f"AR du courrier {letter_id} : {detail}", letter.authority_id)

@@ -39,3 +39,21 @@ async def _again(connection: Connection, acte: db.Acte) -> db.Acte:
     fresh = await db.get_transaction(connection, acte.id)
     assert fresh is not None
     return fresh
+
+
+NOT_PROVEN = (
+    ActeStatus.POSTE,
+    ActeStatus.EN_ATTENTE_DE_TRANSMISSION,
+    ActeStatus.EN_ATTENTE_D_ETRE_POSTEE,
+    ActeStatus.EN_ATTENTE_D_ETRE_SIGNEE,
+    ActeStatus.ERREUR,
+    ActeStatus.ANNULE,
+)
+"""The statuses that do not tell by themselves that an act has left."""
+
+
+async def was_sent(connection: Connection, acte: db.Acte) -> bool:
+    """Whether an act has left, or may have: only then can the préfecture write about it."""
+    if acte.status not in NOT_PROVEN:
+        return True
+    return bool(await routes_db.list_attempts(connection, ENVELOPE, acte.envelope_id))

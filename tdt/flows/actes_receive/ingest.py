@@ -1,6 +1,7 @@
 """Read a stored mail of the ministry and apply each thing it says, in one transaction."""
 
 import asyncio
+from contextlib import ExitStack
 from dataclasses import replace
 
 from tdt.db import routes as routes_db
@@ -13,7 +14,9 @@ from tdt.domain.actes.grammar import check_message
 from tdt.domain.actes.mail import parse_mail
 from tdt.domain.ids import ReceivedId
 from tdt.flows.actes_receive.acts import acknowledge, refuse_acte, refuse_envelope
+from tdt.flows.actes_receive.answers import acknowledge_cancellation, acknowledge_reply
 from tdt.flows.actes_receive.classification import confirm_classification, renew_classification
+from tdt.flows.actes_receive.letters import pack, receive_letter
 
 
 async def ingest(deps: Deps, received_id: ReceivedId) -> None:
@@ -24,11 +27,26 @@ async def ingest(deps: Deps, received_id: ReceivedId) -> None:
         return
     raw = b"".join([chunk async for chunk in deps.stream("system", received.content_id)])
     answers = await asyncio.to_thread(lambda: r.read_mail(parse_mail(raw)))
-    async with deps.transaction("system") as connection:
-        handlings = [_with_report(await _apply(deps, connection, answer), answer) for answer in answers]
-        handling = _summary(handlings)
-        if await routes_db.move_received(connection, received_id, handling) and handling.authority_id is not None:
-            await move_to_authority(connection, received.content_id, handling.authority_id)
+    packed = {number: await pack(deps, one) for number, one in enumerate(answers) if isinstance(one, r.Letter)}
+    unused = dict(packed)
+    with ExitStack() as stack:
+        for writer in (writer for one in packed.values() for writer in one.writers):
+            stack.enter_context(writer.discarded_on_failure())
+        async with deps.transaction("system") as connection:
+            handlings = []
+            for number, answer in enumerate(answers):
+                if isinstance(answer, r.Letter):
+                    handling, made = await receive_letter(deps, connection, received, answer, packed[number])
+                    if made is not None:
+                        del unused[number]
+                else:
+                    handling = await _apply(deps, connection, answer)
+                handlings.append(_with_report(handling, answer))
+            handling = _summary(handlings)
+            if await routes_db.move_received(connection, received_id, handling) and handling.authority_id is not None:
+                await move_to_authority(connection, received.content_id, handling.authority_id)
+    for writer in (writer for one in unused.values() for writer in one.writers):
+        writer.discard()
 
 
 def _with_report(handling: Handling, answer: r.Return) -> Handling:
@@ -68,6 +86,10 @@ async def _apply(deps: Deps, connection: Connection, answer: r.Return) -> Handli
             return await renew_classification(deps, connection, answer)
         case r.ClassificationSansChangement():
             return await confirm_classification(deps, connection, answer)
+        case r.ArReponse():
+            return await acknowledge_reply(deps, connection, answer)
+        case r.ArAnnulation():
+            return await acknowledge_cancellation(deps, connection, answer)
         case r.MultiCanal():
             return Handling("ignored", "multi-canal", "Rappel de transmission multicanal, sans données.")
         case r.Unreadable(reason=reason):
