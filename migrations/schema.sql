@@ -83,7 +83,9 @@ create table acte_envelope (
     submitted_at timestamp with time zone default now() not null,
     origin text default 'tdt'::text not null,
     received boolean default false not null,
+    acknowledges_id bigint,
     constraint acte_envelope_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
+    constraint acte_envelope_acknowledges_id_fkey FOREIGN KEY (acknowledges_id) REFERENCES acte_transaction(id),
     constraint acte_envelope_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES authority(id),
     constraint acte_envelope_authority_id_name_key UNIQUE (authority_id, name),
     constraint acte_envelope_content_id_fkey FOREIGN KEY (content_id) REFERENCES content(id),
@@ -91,6 +93,7 @@ create table acte_envelope (
     constraint acte_envelope_route_id_fkey FOREIGN KEY (route_id) REFERENCES route(id)
 );
 CREATE INDEX acte_envelope_account ON public.acte_envelope USING btree (account_id);
+CREATE INDEX acte_envelope_acknowledges ON public.acte_envelope USING btree (acknowledges_id) WHERE (acknowledges_id IS NOT NULL);
 CREATE UNIQUE INDEX acte_envelope_archive_name ON public.acte_envelope USING btree (route_id, archive_name);
 CREATE INDEX acte_envelope_content ON public.acte_envelope USING btree (content_id) WHERE (content_id IS NOT NULL);
 CREATE INDEX acte_envelope_route ON public.acte_envelope USING btree (authority_id, route_id);

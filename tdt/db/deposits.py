@@ -13,7 +13,7 @@ from tdt.db.actes import OBJECT
 from tdt.db.jobs import CHANNEL
 from tdt.db.pool import Connection
 from tdt.domain.actes.model import ActeStatus
-from tdt.domain.ids import AccountId, ActeId, AuthorityId, ContentId, RouteId
+from tdt.domain.ids import AccountId, ActeId, AuthorityId, ContentId, EnvelopeId, RouteId
 from tdt.domain.jobs import JobKind
 from tdt.domain.text import WORKFLOW_MESSAGE_LENGTH
 
@@ -26,7 +26,7 @@ class NewEnvelope:
     """An envelope to record on this Paris day; its archive comes later. Both names hold SERIAL."""
 
     authority_id: AuthorityId
-    account_id: AccountId
+    account_id: AccountId | None
     route_id: RouteId
     name: str
     archive_name: str
@@ -46,6 +46,13 @@ class NewFile:
     signature: str
     content_id: ContentId
 
+
+NUMBERED = """
+        insert into acte_envelope_serial (authority_id, day, last) values ({authority}, {day}, 1)
+        on conflict (authority_id, day) do update set last = acte_envelope_serial.last + 1
+            where acte_envelope_serial.last < 9999
+        returning last::text as serial"""
+"""Takes the next serial of a collectivité's day; no row when 9999 is used."""
 
 COLUMNS_OF_FILE = attrgetter(
     "position", "name", "posted_filename", "mimetype", "size", "code_pj", "signature", "content_id"
@@ -76,11 +83,7 @@ class NewActe:
 
 
 INSERT = f"""
-    with numbered as (
-        insert into acte_envelope_serial (authority_id, day, last) values ($1, $6, 1)
-        on conflict (authority_id, day) do update set last = acte_envelope_serial.last + 1
-            where acte_envelope_serial.last < 9999
-        returning last::text as serial),
+    with numbered as ({NUMBERED.format(authority="$1", day="$6")}),
     opened as (
         insert into acte_envelope (authority_id, account_id, route_id, name, archive_name)
         select $1, $2, $3, replace($4, '{SERIAL}', serial), replace($5, '{SERIAL}', serial) from numbered returning id),
@@ -143,3 +146,25 @@ async def insert_deposit(
         dict(new.evidence),
     )
     return ActeId(acte) if acte is not None else None
+
+
+INSERT_ACKNOWLEDGEMENT = f"""
+    with numbered as ({NUMBERED.format(authority="$1", day="$6")})
+    insert into acte_envelope (authority_id, account_id, route_id, name, archive_name, acknowledges_id)
+    select $1, $2, $3, replace($4, '{SERIAL}', serial), replace($5, '{SERIAL}', serial), $7 from numbered
+    returning id"""
+
+
+async def insert_acknowledgement(connection: Connection, envelope: NewEnvelope, letter: ActeId) -> EnvelopeId | None:
+    """Open the envelope of the automatic AR of a letter; None when the serials of the day are used up."""
+    opened = await connection.fetchval(
+        INSERT_ACKNOWLEDGEMENT,
+        envelope.authority_id,
+        envelope.account_id,
+        envelope.route_id,
+        envelope.name,
+        envelope.archive_name,
+        envelope.day,
+        letter,
+    )
+    return EnvelopeId(opened) if opened is not None else None

@@ -41,6 +41,15 @@ class ArchiveEntry:
     chunks: Callable[[], AsyncIterator[bytes]]
 
 
+def in_memory(name: str, data: bytes) -> ArchiveEntry:
+    """A small file that is held already."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield data
+
+    return ArchiveEntry(name, len(data), chunks)
+
+
 async def write_archive(entries: Sequence[ArchiveEntry], writer: SpoolWriter) -> Body:
     """Write the archive and finish the writer. Raises Permanent on a bad entry; the writer is then discarded."""
     done = False

@@ -38,6 +38,7 @@ from tdt.flows import actes_receive, actes_send, actes_submit, helios_receive, h
 from tests.certificates import Files, TestAuthority
 from tests.postgres import TestDatabase
 from tests.servers import LOGIN, PASSWORD, Behaviour, Played, ftp_server
+from tests.unit.actes import mails
 from tests.unit.actes.mails import raw_mail, sample, xml
 
 SIREN, OTHER_SIREN = "123456782", "987654324"
@@ -383,3 +384,38 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: fl
     while not await condition():
         assert time.monotonic() < deadline, what
         await asyncio.sleep(0.02)
+
+
+LETTERS = {
+    "2-1": ("CourrierSimple", ""),
+    "3-1": ("DemandePieceComplementaire", "<actes:DescriptionPieces>Plan du bâtiment</actes:DescriptionPieces>"),
+    "4-1": ("LettreObservations", "<actes:Motif>Délégation absente</actes:Motif>"),
+    "5-1": (
+        "DefereTA",
+        "<actes:DateDepot>2026-07-02</actes:DateDepot><actes:NatureIllegalite>Incompétence</actes:NatureIllegalite>",
+    ),
+}
+
+
+def letter_mail(
+    code: str,
+    act: str = f"034-{SIREN}-20260309-2026_017-DE",
+    siren: str = SIREN,
+    serial: int = 19,
+    pdf: bytes | None = b"%PDF-1.4\nlettre",
+) -> bytes:
+    """A mail with a letter about this act; without `pdf` its document is missing. `siren`: whom the envelope is for."""
+    root, content = LETTERS[code]
+    name, document = f"{act}-{code}_{serial}.xml", f"{act}-{code}_{serial - 1}.pdf"
+    dated = "" if code == "5-1" else 'actes:DateCourrierPref="2026-07-02" '
+    file = f"<actes:NomFichier>{document}</actes:NomFichier>"
+    listed = (
+        f"<actes:PiecesJointes><actes:PieceJointe>{file}</actes:PieceJointe></actes:PiecesJointes>"
+        if code == "5-1"
+        else f"<actes:Document>{file}</actes:Document>"
+    )
+    files = [
+        (f"EACT--SPREF0343-{siren}-20260702-{serial}.xml", mails.envelope(name, siren=siren)),
+        (name, xml(root, f'{dated}actes:IDActe="{act}"', content + listed)),
+    ]
+    return mails.raw_mail(*files, *([(document, pdf)] if pdf is not None else []))

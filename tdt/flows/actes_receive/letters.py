@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tdt.db import acte_letters as letters_db
@@ -11,7 +11,7 @@ from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
 from tdt.db.routes import Handling, Received
 from tdt.deps import Deps
-from tdt.documents.archive import ArchiveEntry, write_archive
+from tdt.documents.archive import in_memory, write_archive
 from tdt.documents.spool import SpoolWriter
 from tdt.domain.actes import filetype, naming
 from tdt.domain.actes import returns as r
@@ -55,7 +55,7 @@ async def pack(deps: Deps, letter: r.Letter) -> Packed:
         files = []
         for name, (_, data) in zip(names[len(enveloped) :], parts, strict=True):
             files.append(File(name, filetype.sniff(data[:4096]), await _store(deps, writers, data)))
-        entries = [_entry(name, data) for name, (_, data) in zip(names, [*enveloped, *parts], strict=True)]
+        entries = [in_memory(name, data) for name, (_, data) in zip(names, [*enveloped, *parts], strict=True)]
         writers.append(deps.spool.writer())
         return Packed(await write_archive(entries, writers[-1]), files, writers)
     except BaseException:
@@ -70,13 +70,6 @@ async def _store(deps: Deps, writers: list[SpoolWriter], data: bytes) -> Body:
     writers.append(deps.spool.writer())
     await asyncio.to_thread(writers[-1].write, data)
     return await writers[-1].finish()
-
-
-def _entry(name: str, data: bytes) -> ArchiveEntry:
-    async def chunks() -> AsyncIterator[bytes]:
-        yield data
-
-    return ArchiveEntry(name, len(data), chunks)
 
 
 async def receive_letter(

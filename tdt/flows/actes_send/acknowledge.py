@@ -2,6 +2,7 @@
 
 from tdt.db import acte_letters as letters_db
 from tdt.db import actes as db
+from tdt.db.authorities import get_authority
 from tdt.db.deposits import SERIAL, NewEnvelope, insert_acknowledgement
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
@@ -41,10 +42,14 @@ async def _send(deps: Deps, connection: Connection, letter: db.Acte, form: tuple
     received = await db.get_envelope(connection, letter.envelope_id)
     if received is None:
         raise Permanent("Le courrier n'a plus d'enveloppe.", details={"acte_id": letter.id})
+    authority = await get_authority(connection, letter.authority_id)
+    if authority is None:
+        raise Permanent("Le courrier n'a plus de collectivité.", details={"acte_id": letter.id})
     day = paris_date(deps.now())
-    opened = await insert_acknowledgement(
-        connection, await _new_envelope(deps, connection, received, day=day), letter.id
-    )
+    envelope_name = naming.envelope_name(deps.config.actes.quadrigramme, authority.siren, day, SERIAL)
+    archive = naming.archive_name(deps.config.actes.trigramme, envelope_name)
+    new = NewEnvelope(letter.authority_id, letter.account_id, received.route_id, envelope_name, archive, day)
+    opened = await insert_acknowledgement(connection, new, letter.id)
     if opened is None:
         raise Temporary("Les numéros d'enveloppe du jour sont épuisés.", code="SERIE_EPUISEE")
     sent = await db.get_envelope(connection, opened)

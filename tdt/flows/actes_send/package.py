@@ -1,12 +1,10 @@
 """Build the archive of an envelope, once: it is never rebuilt, so that every resend has the same bytes."""
 
-from collections.abc import AsyncIterator
-
 from tdt.db import actes as db
 from tdt.db.content import get_small
 from tdt.db.jobs import insert_job
 from tdt.deps import Deps
-from tdt.documents.archive import ArchiveEntry, write_archive
+from tdt.documents.archive import ArchiveEntry, in_memory, write_archive
 from tdt.domain.actes import envelope
 from tdt.domain.actes.grammar import check_message
 from tdt.domain.actes.model import ActeStatus
@@ -40,7 +38,7 @@ async def package(deps: Deps, envelope_id: EnvelopeId) -> None:
         async with deps.transaction("system") as connection:
             await refuse(connection, actes, invalid_envelope(" ; ".join(faults)))
         return
-    entries = [_in_memory(sent.name, envelope_xml), *(_in_memory(name, data) for name, data in forms.items())]
+    entries = [in_memory(sent.name, envelope_xml), *(in_memory(name, data) for name, data in forms.items())]
     entries += [_stored(deps, file) for file in documents]
     writer = deps.spool.writer()
     body = await write_archive(entries, writer)
@@ -68,13 +66,6 @@ def _faults(envelope_xml: bytes, forms: dict[str, bytes], documents: list[db.Act
     for data in forms.values():
         faults += check_message(data)
     return faults or check_entries(envelope_xml, forms, [file.name for file in documents])
-
-
-def _in_memory(name: str, data: bytes) -> ArchiveEntry:
-    async def chunks() -> AsyncIterator[bytes]:
-        yield data
-
-    return ArchiveEntry(name, len(data), chunks)
 
 
 def _stored(deps: Deps, file: db.ActeFile) -> ArchiveEntry:

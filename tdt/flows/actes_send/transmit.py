@@ -10,7 +10,7 @@ from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.domain import retry
 from tdt.domain.actes.model import ActeStatus
-from tdt.domain.actes.status import transmitted
+from tdt.domain.actes.status import ACQUITTEMENT_ENVOYE, transmitted
 from tdt.domain.authorities import Module
 from tdt.domain.calendar import paris_date
 from tdt.domain.conventions import Verdict, hold, judge
@@ -47,7 +47,7 @@ async def transmit(deps: Deps, envelope_id: EnvelopeId) -> None:
         await _end(deps, attempt, Outcome.UNCERTAIN, error.message)
         error.details["retry_at"] = deps.now() + timedelta(seconds=deps.config.actes.uncertain_seconds)
         raise
-    await _record_sent(deps, envelope_id, attempt, detail)
+    await _record_sent(deps, sent, attempt, detail)
 
 
 Started = tuple[AttemptId, db.Envelope, Route, ContentId]
@@ -61,10 +61,10 @@ async def _start(deps: Deps, envelope_id: EnvelopeId) -> Started | Verdict | Non
     async with deps.transaction("system") as connection:
         # a worker that was taken for dead may wake up at this very point: one of the two decides, the other sees it
         sent = await db.lock_envelope(connection, envelope_id)
-        actes = await db.list_of_envelope(connection, envelope_id)
         if sent is None or sent.content_id is None:
             return None
-        if any(one.status is not ActeStatus.EN_ATTENTE_DE_TRANSMISSION for one in actes):
+        actes, unsent, _ = await _carried(connection, sent)
+        if any(one.status is not unsent for one in actes):
             return None  # an answer already came, or it was refused: the evidence settles it
         attempts = await routes_db.list_attempts(connection, OBJECT, envelope_id)
         window = timedelta(seconds=deps.config.actes.uncertain_seconds)
@@ -100,6 +100,15 @@ async def _start(deps: Deps, envelope_id: EnvelopeId) -> Started | Verdict | Non
         return attempt, sent, route, sent.content_id
 
 
+async def _carried(connection: Connection, sent: db.Envelope) -> tuple[list[db.Acte], ActeStatus, ActeStatus]:
+    """What a sending is for, and its status before and after: its transactions, or the letter that it acknowledges."""
+    if sent.acknowledges_id is None:
+        carried = await db.list_of_envelope(connection, sent.id)
+        return carried, ActeStatus.EN_ATTENTE_DE_TRANSMISSION, ActeStatus.TRANSMIS
+    letter = await db.get_transaction(connection, sent.acknowledges_id)
+    return [letter] if letter is not None else [], ActeStatus.DOCUMENT_RECU, ActeStatus.ACQUITTEMENT_ENVOYE
+
+
 async def _judge(deps: Deps, connection: Connection, sent: db.Envelope, actes: list[db.Acte]) -> Verdict:
     """May what the envelope holds leave today?"""
     dossier = await get_dossier(connection, sent.authority_id, Module.ACTES)
@@ -112,12 +121,12 @@ async def _end(deps: Deps, attempt: AttemptId, outcome: Outcome, detail: str) ->
         await routes_db.move_attempt(connection, attempt, outcome, detail)
 
 
-async def _record_sent(deps: Deps, envelope_id: EnvelopeId, attempt: AttemptId, detail: str) -> None:
+async def _record_sent(deps: Deps, sent: db.Envelope, attempt: AttemptId, detail: str) -> None:
     """Transaction 2. The answer may have come before us: then the status has already moved on."""
     async with deps.transaction("system") as connection:
         await routes_db.move_attempt(connection, attempt, Outcome.ACCEPTED, detail)
-        for acte in await db.list_of_envelope(connection, envelope_id):
-            if acte.status is ActeStatus.EN_ATTENTE_DE_TRANSMISSION:
-                text = transmitted(deps.config.actes.ministry_acronym)
-                move = db.Move(ActeStatus.EN_ATTENTE_DE_TRANSMISSION, ActeStatus.TRANSMIS, text)
-                await db.move_status(connection, acte, move)
+        actes, unsent, left = await _carried(connection, sent)
+        text = transmitted(deps.config.actes.ministry_acronym) if left is ActeStatus.TRANSMIS else ACQUITTEMENT_ENVOYE
+        for acte in actes:
+            if acte.status is unsent:
+                await db.move_status(connection, acte, db.Move(unsent, left, text))
