@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from tdt.config import Actes
@@ -11,7 +12,7 @@ from tdt.domain.errors import Permanent, Temporary, Uncertain
 from tdt.domain.ids import ActeId, EnvelopeId
 from tdt.flows import actes_receive, actes_send
 from tests.faults import sending
-from tests.faults.plant import BIG_PDF, WINDOW, Plant, anomaly_mail, ar_mail, plant
+from tests.faults.plant import BIG_PDF, WINDOW, Plant, anomaly_mail, ar_mail, plant, until
 from tests.postgres import TestDatabase
 
 SECOND = timedelta(seconds=1)
@@ -173,6 +174,30 @@ async def test_two_workers_at_once_send_once(works: Plant) -> None:
     assert len(works.prefecture.parcels) == 1
     assert {type(error) for error in ended} <= {type(None), Uncertain}
     assert await works.acte_life(acte) == [1, 2, 3]
+
+
+async def test_a_sending_that_ends_while_another_begins_is_seen(works: Plant) -> None:
+    """The table of attempts is held so that a second worker looks at it right when the first one ends."""
+    _, envelope = await works.packaged_acte()
+    await actes_send.transmit(works.deps, envelope)
+    owner = await asyncpg.connect(works.database.owner_dsn)
+    try:
+        await owner.execute("update acte_transaction set status = 2")
+        await owner.execute("update attempt set outcome = null")
+        async with owner.transaction():
+            await owner.execute("lock table attempt in access exclusive mode")
+            second = asyncio.create_task(actes_send.transmit(works.deps, envelope))
+
+            async def blocked() -> bool:
+                return bool(await owner.fetchval("select count(*) from pg_locks where not granted"))
+
+            await until(blocked, "the second worker at the table of attempts")
+            await owner.execute("update attempt set outcome = 'accepted'")
+            await owner.execute("update acte_transaction set status = 3")
+        await second
+    finally:
+        await owner.close()
+    assert len(works.prefecture.parcels) == 1
 
 
 async def test_package_twice_at_once_makes_one_archive(works: Plant) -> None:

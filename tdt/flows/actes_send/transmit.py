@@ -63,10 +63,11 @@ async def _start(deps: Deps, envelope_id: EnvelopeId) -> Started | Verdict | Non
         sent = await db.lock_envelope(connection, envelope_id)
         if sent is None or sent.content_id is None:
             return None
+        # the attempts before the statuses: a sending that ends meanwhile is seen in one or in the other
+        attempts = await routes_db.list_attempts(connection, OBJECT, envelope_id)
         actes, unsent, _ = await _carried(connection, sent)
         if any(one.status is not unsent for one in actes):
             return None  # an answer already came, or it was refused: the evidence settles it
-        attempts = await routes_db.list_attempts(connection, OBJECT, envelope_id)
         window = timedelta(seconds=deps.config.actes.uncertain_seconds)
         match retry.decide(attempts, deps.now(), window, deps.config.actes.on_uncertain):
             case retry.WaitUntil(at):
