@@ -103,6 +103,7 @@ class Actes(Section, frozen=True):
     quadrigramme: str = "TACT"
     return_addresses: list[str] = []
     ministry_acronym: str = "MI"
+    return_hosts: list[str] = []
     poll_seconds: float = 60.0
     uncertain_seconds: float = 900.0
     on_uncertain: Literal["resend", "hold"] = "resend"

@@ -8,18 +8,23 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from tdt.deps import Deps
-from tdt.domain.errors import Forbidden, Permanent, TdtError, Temporary, Uncertain
+from tdt.domain.errors import Forbidden, Permanent, Refused, TdtError, Temporary, Uncertain
 from tdt.web.auth import Inactive, Unidentified
 from tdt.web.call import ROUTE, Route, php_int, read_query, wants_text
-from tdt.web.forms import Form
+from tdt.web.forms import Fields, Form
 from tdt.web.inflight import InFlight
 from tdt.web.metrics import Metrics
+from tdt.web.returning import check_return, fill_return
 from tdt.web.s2low import Refusal, Shape, failure, refuse
 from tdt.web.uploads import FORM, NO_PLAN, BodySource, read_form
 
 log = structlog.get_logger()
 
 RETRY_AFTER_SECONDS = 5
+RETURNS = (Shape.RETURN, Shape.RETURN_AS_IS)
+NOBODY_CODE = Unidentified("").code
+NOT_CONNECTED = "La connexion à échoué"
+"""S2LOW's, its fault of spelling included: said to an agent whose nonce does not let it in."""
 UNAVAILABLE = "Service momentanément indisponible, réessayez."
 DEPS = web.AppKey("deps", Deps)
 METRICS = web.AppKey("metrics", Metrics)
@@ -80,11 +85,11 @@ async def _tell(request: web.Request, error: TdtError) -> web.Response:
     route = request.get(ROUTE)
     if route is None:
         return failure(Shape.PRINTED, error.message, 403)
-    return refuse(_shape(route, error), await _refusal(request, route, error))
+    return refuse(_shape(route, error, read_query(request)), await _refusal(request, route, error))
 
 
-def _shape(route: Route, error: TdtError) -> Shape:
-    if isinstance(error, Unidentified):
+def _shape(route: Route, error: TdtError, query: Fields) -> Shape:
+    if isinstance(error, Unidentified) and not (route.shape in RETURNS and query.is_true("nounce")):
         return Shape.REPLY
     if isinstance(error, Forbidden) and route.door is not None:
         return route.door
@@ -97,12 +102,23 @@ async def _refusal(request: web.Request, route: Route, error: TdtError) -> Refus
     if page is None:
         page = "" if isinstance(error, Forbidden) else route.page
     query = read_query(request)
+    shape = _shape(route, error, query)
     return Refusal(
         message=error.message,
-        location=f"{root}{page}",
-        api=route.force_api or await _wants_api(request, _shape(route, error)),
+        location=_back(request, shape, error) or root if shape in RETURNS else f"{root}{page}",
+        api=route.force_api or await _wants_api(request, shape),
         subject=php_int(query.text("transaction")),
     )
+
+
+def _back(request: web.Request, shape: Shape, error: TdtError) -> str:
+    """Where the agent came from, with the reason of the refusal; nowhere when that is no address to send it to."""
+    try:
+        url = check_return(read_query(request).text("url_return"), request.app[DEPS].config.actes.return_hosts)
+    except Refused:
+        return ""
+    message = NOT_CONNECTED if error.code == NOBODY_CODE else error.message
+    return fill_return(url, "1", message) if shape is Shape.RETURN else url
 
 
 async def _wants_api(request: web.Request, shape: Shape) -> bool:

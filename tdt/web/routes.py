@@ -3,6 +3,7 @@
 from tdt.domain.authorities import Module
 from tdt.web import (
     account,
+    acte_confirm,
     actes,
     admin_authorities,
     admin_groups,
@@ -100,6 +101,34 @@ ROUTES = (
         Module.ACTES,
         page=ACTES_INDEX,
         admins=True,
+    ),
+    Route(
+        "/modules/actes/actes_transac_post_confirm_api.php",
+        acte_confirm.post_confirm_api,
+        Access.TRANSMIT,
+        Shape.RETURN,
+        Module.ACTES,
+        admins=True,
+        changes=True,
+    ),
+    Route(
+        "/modules/actes/actes_transac_post_confirm_api_multi.php",
+        acte_confirm.post_confirm_api_multi,
+        Access.TRANSMIT,
+        Shape.RETURN_AS_IS,
+        Module.ACTES,
+        admins=True,
+        changes=True,
+    ),
+    Route(
+        "/modules/actes/actes_transac_post_confirm.php",
+        acte_confirm.post_confirm,
+        Access.TRANSMIT,
+        Shape.BROWSER,
+        Module.ACTES,
+        page=ACTES_INDEX,
+        admins=True,
+        changes=True,
     ),
     Route("/modules/actes/api/actes_status.php", actes.actes_status, Access.ACCOUNT, Shape.JSON, admins=True),
     Route(

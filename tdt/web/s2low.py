@@ -34,6 +34,10 @@ class Shape(StrEnum):
     """The XML document `import` of a PES deposit."""
     STATUS = "status"
     """The XML document `transaction` of a PES status."""
+    RETURN = "return"
+    """A redirection to `url_return` of the URL, its placeholders filled with the refusal."""
+    RETURN_AS_IS = "return as is"
+    """The same, `url_return` being left as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,11 @@ def printed(message: str) -> web.Response:
 def created(number: int, api: bool, location: str) -> web.Response:
     """A transaction was created: its number alone on the second line, then an empty one; a browser is sent on."""
     return text(f"OK\n{number}\n\n".encode("ascii")) if api else redirect(location)
+
+
+def replied(message: str, api: bool, location: str) -> web.Response:
+    """S2LOW's returnAndExit after a success: the message with api=1; a browser is sent on."""
+    return text(b"OK\n" + to_latin1(escape_html(message)) + b"\n") if api else redirect(location)
 
 
 def redirect(location: str) -> web.Response:
