@@ -190,10 +190,10 @@ def _acte_faults(acte: PostedFile, submission: Submission, classif: tuple[int, .
 
 
 def _attachment_faults(submission: Submission) -> list[str]:
-    # S2LOW wants only PDF beside an act of type `application/xml`, but libmagic says `text/xml`: nobody is refused.
     for file in submission.attachments:
         if fault := _upload_fault(file):
             raise Refused(f"Erreur lors de la réception du fichier : {fault}")
+    beside_xml = submission.acte is not None and filetype.sniff(submission.acte.head) == filetype.XML
     faults = []
     for index, file in enumerate(submission.attachments):
         code_pj = submission.type_pj[index] if index < len(submission.type_pj) else ""
@@ -204,6 +204,9 @@ def _attachment_faults(submission: Submission) -> list[str]:
         if not filetype.extension(mime):
             name = _basename(file.posted_filename)
             fault = f'Le fichier attaché " {name} " est de type " {mime} ". Fichier PDF, XML, PNG ou JPEG requis.'
+        elif beside_xml and mime != filetype.PDF:
+            # S2LOW has these words and seldom says them: it looks for `application/xml`, libmagic says `text/xml`
+            fault = "Les pièces jointes doivent être au format PDF avec un acte au format XML"
         elif not _CODE_PJ.fullmatch(code_pj):
             fault = "Le code de la PJ doit faire 5 caractères"
         if fault:

@@ -125,6 +125,7 @@ def test_what_stops_at_once(changes: dict[str, object], message: str) -> None:
 
 ACTE_FAULT = "Erreur de validation du fichier de l'acte :\n"
 ANNEX_FAULT = "Erreur de validation d'un fichier de pièce jointe :\n"
+ONE_PDF: dict[str, object] = {"attachments": (_file("a.pdf"),)}
 
 
 @pytest.mark.parametrize(
@@ -135,11 +136,11 @@ ANNEX_FAULT = "Erreur de validation d'un fichier de pièce jointe :\n"
             ACTE_FAULT + 'Le fichier de l\'acte " note.txt " est de type " text/plain ". Fichier PDF ou XML requis.\n',
         ),
         (
-            {"acte": _file("b.xml", XML)},
+            {"acte": _file("b.xml", XML), **ONE_PDF},
             ACTE_FAULT + "Seuls les documents budgétaires et financiers peuvent être au format XML.\n",
         ),
         (
-            {"acte": _file("b.xml", XML), "nature_code": "5"},
+            {"acte": _file("b.xml", XML), "nature_code": "5", **ONE_PDF},
             ACTE_FAULT + "Seule la classification 7.1 est autorisée pour la transmission au format XML\n",
         ),
         ({"type_acte": "99_de"}, ACTE_FAULT + "Le code de la PJ doit faire 5 caractères\n"),
@@ -164,9 +165,24 @@ def test_a_missing_typologie_hides_the_faults_of_files() -> None:
     assert _refused(changes) == expected
 
 
-def test_a_sealed_budget_is_accepted_with_pdf_and_other_annexes() -> None:
-    budget = replace(GOOD, nature_code="5", classif=("7", "1"), acte=_file("b.xml", XML), type_acte="99_BU")
-    assert check_submission(budget, FACTS).acte_mime == "text/xml"
+BUDGET_FORM: dict[str, object] = {
+    "nature_code": "5",
+    "classif": ("7", "1"),
+    "acte": _file("b.xml", XML),
+    "type_acte": "99_BU",
+}
+
+
+def test_a_budget_in_xml_is_accepted_with_pdf_annexes() -> None:
+    assert check_submission(replace(GOOD, **BUDGET_FORM, **ONE_PDF), FACTS).acte_mime == "text/xml"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("head", [b"\xff\xd8\xff\xe0", XML])
+def test_beside_a_budget_in_xml_annexes_are_pdf(head: bytes) -> None:
+    annexes = {"attachments": (_file("a.pdf"), _file("b", head))}
+    assert _refused({**BUDGET_FORM, **annexes}) == (
+        ANNEX_FAULT + "Les pièces jointes doivent être au format PDF avec un acte au format XML\n"
+    )
 
 
 @pytest.mark.parametrize("classif", [(), ("3",), ("3", ""), ("3", "0"), ("", "1"), ("x", "1"), ("3", "1.5")])
