@@ -1,9 +1,13 @@
 """Budgets in XML of our own making: sealed by libxml2's canonical form, which the program does not use; or damaged."""
 
 import hashlib
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 from lxml import etree
+
+from tests.xsd import shared_directory
 
 NAMESPACE = "http://www.minefi.gouv.fr/cp/demat/docbudgetaire"
 SIREN = "123456782"
@@ -62,7 +66,7 @@ def _line(account: str, sense: str, more: dict[str, str]) -> str:
 def written(root: etree._Element) -> bytes:
     """Indented and encoded as TotEM does."""
     etree.indent(root, STEP)
-    return etree.tostring(root, encoding="ISO-8859-1", xml_declaration=True)
+    return _encoded(root)
 
 
 def sealed(data: bytes, date: str = "2026-03-10T09:30:00") -> bytes:
@@ -76,4 +80,30 @@ def sealed(data: bytes, date: str = "2026-03-10T09:30:00") -> bytes:
 def minified(data: bytes) -> bytes:
     """What a tool that drops the indentation makes of it."""
     root = etree.fromstring(data, etree.XMLParser(remove_blank_text=True))
-    return etree.tostring(root, encoding="ISO-8859-1", xml_declaration=True)
+    return _encoded(root)
+
+
+def _encoded(root: etree._Element) -> bytes:
+    data = etree.tostring(root, encoding="ISO-8859-1", xml_declaration=True)
+    assert isinstance(data, bytes)
+    return data
+
+
+def official_schema(version: str, directory: Path) -> etree.XMLSchema | None:
+    """The State's schema of budgets where the reference is present, made readable by libxml2 in `directory`.
+
+    Its declaration of CodeEditeur is dropped, which libxml2 finds ambiguous beside its sibling xs:any that covers it.
+    """
+    origin = shared_directory() / "data/actes/xsd" / version
+    if not origin.is_dir():
+        return None
+    folder = directory / version
+    shutil.copytree(origin, folder, copy_function=shutil.copyfile)
+    tree = etree.parse(str(origin / "Class_DocumentBudgetaire.xsd"))
+    [block] = [one for one in tree.iter("{*}complexType") if one.get("name") == "TBlocEditeur"]
+    for element in [one for one in block.iter("{*}element") if one.get("name") == "CodeEditeur"]:
+        parent = element.getparent()
+        assert parent is not None
+        parent.remove(element)
+    tree.write(str(folder / "Class_DocumentBudgetaire.xsd"))
+    return etree.XMLSchema(etree.parse(str(folder / "DocumentBudgetaire.xsd")))

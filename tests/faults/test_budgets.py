@@ -5,9 +5,11 @@ import random
 import tarfile
 import tracemalloc
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 
 from tdt.db.acte_reports import Report, list_reports
 from tdt.db.actes import insert_classification
@@ -16,9 +18,10 @@ from tdt.domain.actes.budget_reading import BudgetReader
 from tdt.domain.actes.model import PostedFile, Submission
 from tdt.domain.ids import ActeId
 from tdt.flows import actes_send, actes_submit
-from tests.budgets import budget, minified, sealed
+from tests.budgets import budget, minified, official_schema, sealed
 from tests.faults.plant import PDF, Plant
 from tests.unit.actes.mails import xml
+from tests.xsd import record_xsd_check
 
 XML = b'<?xml version="1.0" encoding="ISO-8859-1"?>\n'
 CLASSIFICATION = xml(
@@ -64,7 +67,7 @@ async def analysed(works: Plant, act: bytes, *annexes: bytes) -> tuple[int, str,
     return await works.acte_status(acte), words, [one for one in reports if one.aspect == "budget"]
 
 
-async def test_a_sealed_budget_leaves_as_it_was_sealed(works: Plant) -> None:
+async def test_a_sealed_budget_leaves_as_it_was_sealed(works: Plant, tmp_path: Path) -> None:
     data = sealed(budget())
     acte = await submit(works, data, PDF)
     await actes_send.analyse(works.deps, acte)
@@ -76,6 +79,11 @@ async def test_a_sealed_budget_leaves_as_it_was_sealed(works: Plant) -> None:
         files = {member.name: read.read() for member in tar if (read := tar.extractfile(member)) is not None}
     assert files["99_BU-034-123456782-20260309-BP2026-BF-1-1_1.xml"] == data
     assert len(files) == 4
+    for version in ("docbudg-v5.12-full", "docbudg-v5.17"):
+        schema = official_schema(version, tmp_path)
+        if schema is not None:
+            schema.assertValid(etree.fromstring(data))
+            record_xsd_check()
 
 
 async def test_its_report_says_what_it_holds(works: Plant) -> None:

@@ -61,8 +61,8 @@ async def _check_file(deps: Deps, facts: rules.BudgetFacts, file: db.ActeFile) -
     except rules.BudgetUnreadable as error:
         if isinstance(error, rules.NotBudget) and file.position != ACT:
             return _report(file, "not_applicable", {"reason": error.reason}), None
-        refusal = rules.unreadable(file.name)
-        return _report(file, "refused", {"reason": error.reason}, refusal), refusal
+        damaged = rules.unreadable(file.name)
+        return _report(file, "refused", {"reason": error.reason}, damaged), damaged
     try:
         rules.check_budget(file.name, read, facts)
     except Refused as refusal:
