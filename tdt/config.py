@@ -154,6 +154,8 @@ class Mail(Section, frozen=True):
     sender: str = ""
     operators: list[str] = []
     timeout: float = 30.0
+    attachment_bytes: int = 10_485_760
+    digest_hour: int = 7
 
 
 class Revocation(Section, frozen=True):
@@ -363,6 +365,10 @@ def _mail_inconsistencies(mail: Mail) -> Iterator[str]:
         yield "[mail] password_file: missing, as there is a login"
     if mail.timeout <= 0:
         yield "[mail] timeout: must be positive"
+    if mail.attachment_bytes < 0:
+        yield "[mail] attachment_bytes: must not be negative"
+    if not 0 <= mail.digest_hour <= 23:
+        yield "[mail] digest_hour: an hour of the day, 0 to 23"
 
 
 SECRETS = ("dsn", "owner_dsn", "url")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tdt.config import Config
+from tdt.db.acte_notifications import MAIL_SETTING
 from tdt.db.content import get_content, insert_contents, move_to_archive, stream_content
 from tdt.db.pool import Connection, Pool, Scope, open_pool, scope_of, transaction
 from tdt.documents.child import Children, Limits
@@ -19,7 +20,7 @@ from tdt.domain.ids import AuthorityId, ContentId
 from tdt.queue.postgres import PostgresWakeups
 from tdt.queue.wakeups import Ring, Wakeups
 from tdt.remote.dgfip import DgfipClient
-from tdt.remote.mailer import Mail, Mailer
+from tdt.remote.mailer import Attachment, Mail, Mailer
 from tdt.remote.routes import Remotes
 
 SESSIONS = 100
@@ -81,7 +82,7 @@ class Deps:
             yield scratch
 
 
-__all__ = ["Deps", "DgfipClient", "Mail", "Ring", "Wakeups", "open_deps", "open_wakeups", "utc_now"]
+__all__ = ["Attachment", "Deps", "DgfipClient", "Mail", "Ring", "Wakeups", "open_deps", "open_wakeups", "utc_now"]
 
 
 def utc_now() -> datetime:
@@ -92,7 +93,8 @@ def utc_now() -> datetime:
 @asynccontextmanager
 async def open_deps(config: Config) -> AsyncIterator[Deps]:
     """Build what the configuration says, and close it in the end."""
-    pool = await open_pool(config.database.dsn, config.database.pool_size)
+    mails = {MAIL_SETTING: "on" if config.mail.host else "off"}
+    pool = await open_pool(config.database.dsn, config.database.pool_size, mails)
     sessions = await open_pool(config.database.dsn, SESSIONS)
     children = Children(config.documents.concurrency, Limits(config.documents.memory_bytes, config.documents.seconds))
     try:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from tdt.db.acte_notifications import record_notifications
 from tdt.db.audit import insert_event
 from tdt.db.pool import Connection, Record, affected, as_record
 from tdt.db.routes import IS_ROUTE_OF
@@ -168,6 +169,7 @@ async def move_status(connection: Connection, acte: Acte, move: Move) -> None:
     await insert_event(
         connection, acte.authority_id, (OBJECT, acte.id), (move.source, move.target), {"message": move.message}
     )
+    await record_notifications(connection, acte.id, move.target)
 
 
 NOTE = """

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -73,8 +73,11 @@ def scope_of(user: User | None) -> Scope | None:
     return user.authority_id
 
 
-async def open_pool(dsn: str, size: int) -> Pool:
-    """A pool that connects on first use: the program starts while Postgres is still starting."""
+async def open_pool(dsn: str, size: int, settings: Mapping[str, str] | None = None) -> Pool:
+    """A pool that connects on first use: the program starts while Postgres is still starting.
+
+    `settings` are those of each session, for statements that depend on what the program can do.
+    """
     return await asyncpg.create_pool(
         dsn,
         min_size=0,
@@ -83,6 +86,7 @@ async def open_pool(dsn: str, size: int) -> Pool:
         reset=_leave,
         command_timeout=600,
         max_inactive_connection_lifetime=300,
+        server_settings=dict(settings or {}),
     )
 
 

@@ -18,6 +18,11 @@ def paris_midnight(day: date) -> datetime:
     return datetime.combine(day, time(), PARIS)
 
 
+def paris_hour(day: date, hour: int) -> datetime:
+    """The instant of this hour of a civil day in Paris."""
+    return datetime.combine(day, time(hour), PARIS)
+
+
 def parse_civil_date(text: str) -> date | None:
     """The date written `YYYY-M-D` (one or two digits for month and day, as S2LOW stores it), or None."""
     parts = text.split("-")

@@ -21,6 +21,7 @@ class JobKind(StrEnum):
     HELIOS_TRANSMIT = "helios.transmit"
     HELIOS_INGEST = "helios.ingest"
     NOTICE_SEND = "notice.send"
+    ACTE_NOTIFY = "acte.notify"
 
 
 @dataclass(frozen=True, slots=True)

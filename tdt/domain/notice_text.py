@@ -88,20 +88,20 @@ def write_notice(ending: Ending, parties: Sequence[Party], now: datetime, platfo
     if ending.ends_on is None:
         raise ValueError("an end that is unknown is not announced")
     left = _days_left((ending.ends_on - paris_date(now)).days)
-    lines = ["Bonjour,", "", WHAT[ending.kind], "", f"    {_one_line(ending.name)}"]
+    lines = ["Bonjour,", "", WHAT[ending.kind], "", f"    {one_line(ending.name)}"]
     lines += [f"    fin : {long_date(ending.ends_on)} ({left})"]
     if ending.where and not parties:
-        lines.append(f"    fichier : {_one_line(ending.where)}")
+        lines.append(f"    fichier : {one_line(ending.where)}")
     if parties:
         lines += ["", "Comptes concernés :" if ending.kind is Kind.ACCOUNT else "Collectivité concernée :", ""]
-        lines += [f"    - {_one_line(party.label)}" for party in parties[:SHOWN]]
+        lines += [f"    - {one_line(party.label)}" for party in parties[:SHOWN]]
         if len(parties) > SHOWN:
             lines.append(f"    - et {len(parties) - SHOWN} autres")
     for paragraph in (EFFECTS[ending.kind], f"Que faire, et qui : {REMEDIES[ending.kind]}"):
         lines += ["", *textwrap.wrap(paragraph, WIDTH)]
     lines += ["", "-- ", f"Message automatique de la plateforme de télétransmission {platform}", ""]
     title = f"{TITLES[ending.kind]} {_when(ending, now)} : {_whose(ending, parties)}"
-    return Text(_one_line(title)[:TITLE_LENGTH], "\n".join(lines))
+    return Text(one_line(title)[:TITLE_LENGTH], "\n".join(lines))
 
 
 def _whose(ending: Ending, parties: Sequence[Party]) -> str:
@@ -130,6 +130,6 @@ def long_date(day: date) -> str:
     return f"{'1er' if day.day == 1 else day.day} {MONTHS[day.month - 1]} {day.year}"
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Names come from certificates and forms: no line break nor control character goes on."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())

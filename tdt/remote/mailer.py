@@ -24,6 +24,15 @@ EXCHANGES = 6
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file of a mail."""
+
+    name: str
+    mimetype: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
     """A text to one recipient. `key` makes the Message-ID: the same for each try, so that a double can be seen."""
 
@@ -31,6 +40,7 @@ class Mail:
     recipient: str
     title: str
     body: str
+    attachments: tuple[Attachment, ...] = ()
 
 
 class Mailer:
@@ -45,18 +55,21 @@ class Mailer:
         return bool(self._settings.host)
 
     async def send(self, mail: Mail, now: datetime) -> None:
-        """Hand a message over. Temporary: not taken, or not known; Permanent: the recipient or the message is refused.
+        """Hand a message over.
 
-        A connection lost after the last byte leaves it unknown whether the server took it: the next try repeats it.
+        Temporary: surely not taken. Permanent: refused for good, the recipient (details["recipient"]) or the message.
+        Uncertain: the connection was lost on the way, and the next try may repeat it.
         """
         if not is_email(mail.recipient):
-            raise Permanent(f"{SERVICE} : adresse de destinataire inutilisable", code="DESTINATAIRE_REFUSE")
-        message = self._message(mail, now)
+            text = f"{SERVICE} : adresse de destinataire inutilisable"
+            raise Permanent(text, code="DESTINATAIRE_REFUSE", details={"recipient": True})
+        message = await asyncio.to_thread(self._message, mail, now)
         client = await self._client()
-        with translated(_REMOTE):
+        with translated(_REMOTE) as progress:
             try:
                 async with asyncio.timeout(EXCHANGES * self._settings.timeout):
                     await client.connect()
+                    progress.sent = True
                     await _deliver(client, self._settings.sender, mail.recipient, message)
             finally:
                 client.close()
@@ -100,6 +113,9 @@ class Mailer:
         message["Message-ID"] = f"<{mail.key}@{sender.rpartition('@')[2]}>"
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(mail.body, cte="quoted-printable")
+        for one in mail.attachments:
+            main, _, sub = one.mimetype.partition("/")
+            message.add_attachment(one.data, maintype=main, subtype=sub, filename=one.name)
         return message.as_bytes()
 
 
@@ -107,9 +123,10 @@ async def _deliver(client: aiosmtplib.SMTP, sender: str, recipient: str, message
     try:
         await client.sendmail(sender, [recipient], message)
     except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPDataError) as error:
+        of_recipient = isinstance(error, aiosmtplib.SMTPRecipientsRefused)
         refusal = error.recipients[0] if isinstance(error, aiosmtplib.SMTPRecipientsRefused) else error
         if refusal.code >= 500:
-            details = {"reply": f"{refusal.code} {refusal.message}"}
+            details = {"reply": f"{refusal.code} {refusal.message}", "recipient": of_recipient}
             text = f"{SERVICE} : destinataire ou message refusé ({refusal.code})"
             raise Permanent(text, code="DESTINATAIRE_REFUSE", details=details) from error
         raise refusal from error

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from tdt.config import Config
 from tdt.deps import Deps
-from tdt.domain.ids import ActeId, ContentId, EnvelopeId, HeliosId, NoticeId, ReceivedId
+from tdt.domain.ids import ActeId, ActeMailId, ContentId, EnvelopeId, HeliosId, NoticeId, ReceivedId
 from tdt.domain.jobs import FIRST_RETRY, Job, JobKind
-from tdt.flows import actes_receive, actes_send, contents, helios_receive, helios_send, notices
+from tdt.flows import acte_notifications, actes_receive, actes_send, contents, helios_receive, helios_send, notices
 
 Handler = Callable[[Deps, int], Awaitable[None]]
 
@@ -22,6 +22,7 @@ HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.HELIOS_TRANSMIT: lambda deps, number: helios_send.transmit(deps, HeliosId(number)),
     JobKind.HELIOS_INGEST: lambda deps, number: helios_receive.ingest(deps, ReceivedId(number)),
     JobKind.NOTICE_SEND: lambda deps, number: notices.send(deps, NoticeId(number)),
+    JobKind.ACTE_NOTIFY: lambda deps, number: acte_notifications.send(deps, ActeMailId(number)),
 }
 
 

@@ -21,6 +21,7 @@ from tdt.workers.schedule import (
     listen_to_the_state,
     purge_closed,
     watch_certificates,
+    watch_digests,
     watch_held,
     watch_revocation,
 )
@@ -29,7 +30,7 @@ log = structlog.get_logger()
 
 ARCHIVE_LANE = [JobKind.CONTENT_ARCHIVE]
 """Archiving large bodies has a lane of its own, one at a time: it must not delay what leaves for the State."""
-MAIL_LANE = [JobKind.NOTICE_SEND]
+MAIL_LANE = [JobKind.NOTICE_SEND, JobKind.ACTE_NOTIFY]
 """So has the mail: a server that hangs holds one loop, and thousands of notices delay nothing else."""
 MAIN_LANE = [kind for kind in JobKind if kind not in (*ARCHIVE_LANE, *MAIL_LANE)]
 TO_THE_STATE = (JobKind.ACTES_TRANSMIT, JobKind.HELIOS_TRANSMIT)
@@ -104,6 +105,7 @@ class Worker:
                 asyncio.create_task(purge_closed(self._deps), name="purge"),
                 asyncio.create_task(watch_revocation(self._deps, self._metrics), name="revocation"),
                 asyncio.create_task(watch_certificates(self._deps, self._metrics), name="certificates"),
+                asyncio.create_task(watch_digests(self._deps), name="digests"),
             ]
             loops = [asyncio.create_task(self._work(self._main, wakeups)) for _ in range(max(config.concurrency, 1))]
             loops += [asyncio.create_task(self._work(lane, wakeups)) for lane in (self._archive, self._mail)]

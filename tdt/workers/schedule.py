@@ -17,7 +17,18 @@ from tdt.domain.errors import TdtError, Temporary
 from tdt.domain.expiry import Ending
 from tdt.domain.ids import RouteId
 from tdt.domain.routes import Route, RouteKind
-from tdt.flows import actes_receive, closing, contents, conventions, helios_receive, logins, notices, purge, revocation
+from tdt.flows import (
+    acte_notifications,
+    actes_receive,
+    closing,
+    contents,
+    conventions,
+    helios_receive,
+    logins,
+    notices,
+    purge,
+    revocation,
+)
 from tdt.workers.metrics import WorkerMetrics
 
 log = structlog.get_logger()
@@ -27,6 +38,7 @@ REFRESH_SECONDS = 30.0
 HOUSEKEEPING_SECONDS = 3600.0
 REVOCATION_SECONDS = 600.0
 HELD_SECONDS = 30.0
+DIGEST_SECONDS = 60.0
 TOLD = 20
 """Subjects named in one line of the log."""
 
@@ -146,6 +158,18 @@ async def purge_closed(deps: Deps) -> None:
         except TdtError as error:
             log.warning("purge.failed", code=error.code, reason=error.message)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+
+async def watch_digests(deps: Deps) -> None:
+    """Every minute: the digests of the day, once their hour has struck."""
+    while True:
+        try:
+            planned = await acte_notifications.plan_digests(deps)
+            if planned:
+                log.info("digests.planned", digests=planned)
+        except TdtError as error:
+            log.warning("digests.plan_failed", code=error.code, reason=error.message)
+        await asyncio.sleep(DIGEST_SECONDS)
 
 
 async def watch_revocation(deps: Deps, metrics: WorkerMetrics) -> None:

@@ -1,13 +1,14 @@
 """Mail over real SMTP: headers, TLS that is never given up, authentication, refusals and outages told apart."""
 
+import dataclasses
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tdt.domain.errors import Permanent, Temporary
-from tdt.remote.mailer import Mail, Mailer
+from tdt.domain.errors import Permanent, Temporary, Uncertain
+from tdt.remote.mailer import Attachment, Mail, Mailer
 from tests.certificates import TestAuthority
 from tests.ports import free_port
 from tests.smtp import LOGIN, PASSWORD, mail_host, settings
@@ -88,8 +89,23 @@ async def test_a_refusal_for_good_is_not_an_outage() -> None:
         with pytest.raises(Temporary):
             await mailer.send(MAIL, NOW)
         host.data_answer, host.cut_after_data = "", True
-        with pytest.raises(Temporary, match="liaison impossible ou interrompue"):
+        with pytest.raises(Uncertain, match="liaison perdue après le début de l'envoi"):
             await mailer.send(MAIL, NOW)
+
+
+async def test_files_are_attached_under_their_names() -> None:
+    files = (
+        Attachment("réponse é.xml", "application/xml", b"<a/>"),
+        Attachment("acte.pdf", "application/pdf", b"%PDF"),
+    )
+    async with mail_host() as host:
+        await Mailer(settings(host.port)).send(dataclasses.replace(MAIL, attachments=files), NOW)
+    [(_, message)] = host.taken
+    found = [(one.get_filename(), one.get_content_type(), one.get_content()) for one in message.iter_attachments()]
+    assert found == [("réponse é.xml", "application/xml", b"<a/>"), ("acte.pdf", "application/pdf", b"%PDF")]
+    body = message.get_body()
+    assert body is not None
+    assert body.get_content().splitlines() == MAIL.body.splitlines()
 
 
 @pytest.mark.parametrize(
