@@ -86,9 +86,9 @@ create index acte_notification_digest on acte_notification (authority_id, recipi
 create table account_notification (
     account_id bigint not null references account,
     authority_id bigint not null references authority,
-    kind text not null check (kind in ('error', 'acknowledged', 'letter')),
+    about text not null check (about in ('error', 'acknowledged', 'letter')),
     mode text not null check (mode in ('immediate', 'digest', 'none')),
-    primary key (account_id, kind)
+    primary key (account_id, about)
 );
 alter table account_notification enable row level security;
 create policy tenant on account_notification

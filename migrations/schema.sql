@@ -43,13 +43,13 @@ grant delete, insert, select, update on account to tdt_app;
 create table account_notification (
     account_id bigint not null,
     authority_id bigint not null,
-    kind text not null,
+    about text not null,
     mode text not null,
+    constraint account_notification_about_check CHECK ((about = ANY (ARRAY['error'::text, 'acknowledged'::text, 'letter'::text]))),
     constraint account_notification_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
     constraint account_notification_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES authority(id),
-    constraint account_notification_kind_check CHECK ((kind = ANY (ARRAY['error'::text, 'acknowledged'::text, 'letter'::text]))),
     constraint account_notification_mode_check CHECK ((mode = ANY (ARRAY['immediate'::text, 'digest'::text, 'none'::text]))),
-    constraint account_notification_pkey PRIMARY KEY (account_id, kind)
+    constraint account_notification_pkey PRIMARY KEY (account_id, about)
 );
 CREATE INDEX account_notification_authority ON public.account_notification USING btree (authority_id);
 alter table account_notification enable row level security;

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from operator import attrgetter
 
+from tdt.db.acte_notifications import record_notifications
 from tdt.db.actes import COLUMNS, OBJECT, WORKFLOW, Acte, as_acte
 from tdt.db.audit import insert_event
 from tdt.db.pool import Connection, as_record
@@ -84,6 +85,7 @@ async def insert_letter(connection: Connection, acte: Acte, new: NewLetter, file
     await connection.execute(WORKFLOW, acte.authority_id, letter, new.status, new.message, None)
     data = {"message": new.message, "about": acte.id}
     await insert_event(connection, acte.authority_id, (OBJECT, letter), (None, new.status), data)
+    await record_notifications(connection, ActeId(letter), new.status)
     return ActeId(letter)
 
 

@@ -25,7 +25,7 @@ LISTS = f"""
         t.broadcast_emails as deposit_list, t.send_sources,
         (select jsonb_object_agg(k.email, k.modes) from (
             select lower(c.email) as email, array_agg(coalesce(p.mode, 'immediate')) as modes
-            from account c left join account_notification p on p.account_id = c.id and p.kind = $2
+            from account c left join account_notification p on p.account_id = c.id and p.about = $2
             where c.authority_id = t.authority_id and c.status = 1
             group by lower(c.email) having bool_or(p.mode is not null)) k) as wishes,
         array(select recipient from mail_refusal r where r.authority_id = t.authority_id) as refused

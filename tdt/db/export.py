@@ -30,7 +30,7 @@ ORDERS: Mapping[str, str] = {
     "acte_report": "id",
     "acte_mail": "id",
     "acte_notification": "id",
-    "account_notification": "account_id, kind",
+    "account_notification": "account_id, about",
     "mail_refusal": "recipient",
     "helios_transaction": "id",
     "helios_nomfic": "nomfic, cod_col",

@@ -265,8 +265,8 @@ def at_paris(desk: Desk, days: int, hour: int, minute: int = 0) -> None:
 
 async def wish(desk: Desk, mode: str, kind: str = "acknowledged") -> None:
     await desk.fetch(
-        """insert into account_notification (account_id, authority_id, kind, mode) values ($1, $2, $3, $4)
-        on conflict (account_id, kind) do update set mode = $4 returning 1""",
+        """insert into account_notification (account_id, authority_id, about, mode) values ($1, $2, $3, $4)
+        on conflict (account_id, about) do update set mode = $4 returning 1""",
         desk.account,
         desk.authority,
         kind,
