@@ -5,7 +5,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email import message_from_bytes
-from email.errors import HeaderParseError
+from email.errors import (
+    CloseBoundaryNotFoundDefect,
+    HeaderParseError,
+    InvalidBase64CharactersDefect,
+    InvalidBase64LengthDefect,
+    InvalidBase64PaddingDefect,
+)
 from email.header import decode_header, make_header
 from email.message import Message
 
@@ -19,6 +25,8 @@ _NAME_LENGTH = 255
 
 # A header with its continuation lines: the library reads parameters in a time that grows as the square of their length.
 _PART_HEADER = re.compile(rb"^content-[a-z-]+:.*(?:\n[ \t].*)*", re.IGNORECASE | re.MULTILINE)
+
+_BAD_BASE64 = (InvalidBase64CharactersDefect, InvalidBase64LengthDefect, InvalidBase64PaddingDefect)
 
 # Charsets are read by name only among these: the others of the language include transformations that are no charset.
 _CHARSETS = ("utf-8", "utf8", "iso-8859-1", "iso-8859-15", "windows-1252", "us-ascii")
@@ -40,11 +48,15 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class MinistryMail:
-    """What a mail holds. `fault` says why nothing could be taken from it, empty otherwise."""
+    """What a mail holds. `fault` says why nothing could be taken from it, empty otherwise.
+
+    `damaged` names the files whose bytes are surely not those that were sent: they are not among the attachments.
+    """
 
     attachments: tuple[Attachment, ...]
     multicanal: bool
     fault: str = ""
+    damaged: tuple[str, ...] = ()
 
 
 def parse_mail(raw: bytes) -> MinistryMail:
@@ -55,26 +67,41 @@ def parse_mail(raw: bytes) -> MinistryMail:
         return MinistryMail((), False, "courriel à l'en-tête trop long")
     try:
         # the older policy of the library: the newer one raises on headers that it cannot make sense of
-        leaves = list(_leaves(message_from_bytes(raw)))
+        message = message_from_bytes(raw)
+        leaves = list(_leaves(message))
     except RecursionError:
         return MinistryMail((), False, "courriel aux parties trop imbriquées")
     if len(leaves) > PARTS_LIMIT:
         return MinistryMail((), False, f"courriel de {len(leaves)} parties")
-    attachments = []
+    attachments, damaged = [], []
     multicanal = False
+    cut = _cut_leaf(message, leaves)
     for number, part in enumerate(leaves, start=1):
         data = _payload(part)
         name = _file_name(part)
         if name or _looks_like_xml(part, data):
-            if not _is_logo(part, name):
+            if _is_damaged(part) or (part is cut and not _looks_like_xml(part, data)):
+                damaged.append(name or f"sans-nom-{number}.xml")
+            elif not _is_logo(part, name):
                 attachments.append(Attachment(name or f"sans-nom-{number}.xml", data))
         elif part.get_content_maintype() == "text":
             multicanal = multicanal or _says_multicanal(data, part)
-    return MinistryMail(tuple(attachments), multicanal)
+    return MinistryMail(tuple(attachments), multicanal, "", tuple(damaged))
 
 
 def _leaves(message: Message) -> Iterator[Message]:
     return (part for part in message.walk() if not part.is_multipart())
+
+
+def _cut_leaf(message: Message, leaves: list[Message]) -> Message | None:
+    """The last part of a mail that ends before its closing boundary: it may have been cut. XML tells that by itself."""
+    cut = any(isinstance(defect, CloseBoundaryNotFoundDefect) for part in message.walk() for defect in part.defects)
+    return leaves[-1] if cut and leaves else None
+
+
+def _is_damaged(part: Message) -> bool:
+    """Whether its base64 lacks something or holds what is none. To be asked once the payload was decoded."""
+    return any(isinstance(defect, _BAD_BASE64) for defect in part.defects)
 
 
 def _payload(part: Message) -> bytes:

@@ -24,8 +24,10 @@ from tdt.domain.actes.answers import (
     Unreadable,
 )
 from tdt.domain.actes.mail import Attachment, MinistryMail
+from tdt.domain.actes.ministry_envelope import ENVELOPE, MinistryEnvelope, envelope_of, read_envelopes
 from tdt.domain.actes.naming import (
     is_envelope_anomaly,
+    read_document_name,
     read_envelope_name,
     read_message_name,
     read_unique_id,
@@ -53,22 +55,12 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class _Envelope:
-    """What the EnveloppeMISILLCL says, empty when the mail has none."""
-
-    name: str = ""
-    siren: str | None = None
-    xml: bytes = b""
-    forms: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class _Context:
     """A message being read, with the rest of its mail."""
 
     root: etree._Element
     attachment: Attachment
-    envelope: _Envelope
+    envelope: MinistryEnvelope
     mail: MinistryMail
 
 
@@ -88,11 +80,16 @@ def read_mail(mail: MinistryMail) -> tuple[Return, ...]:
                 trees.append((attachment, parse_received(attachment.data)))
             except XmlError as error:
                 faults.append((attachment, str(error)))
-    envelope = _read_envelope(trees)
-    messages = [entry for entry in trees if _element(entry[1]) != "EnveloppeMISILLCL"]
-    messages.sort(key=lambda entry: _rank(entry[0].name, envelope.forms))
-    found = [_read_message(_Context(root, attachment, envelope, mail)) for attachment, root in messages]
-    found += _absent_messages(envelope, mail)
+    envelopes = list(read_envelopes(trees))
+    forms = [form for envelope in envelopes for form in envelope.forms]
+    messages = [entry for entry in trees if _element(entry[1]) != ENVELOPE]
+    messages.sort(key=lambda entry: _rank(entry[0].name, forms))
+    found = [
+        _read_message(_Context(root, attachment, envelope_of(attachment.name, envelopes), mail))
+        for attachment, root in messages
+    ]
+    found += [Unreadable("pièce jointe abîmée en route", name) for name in mail.damaged]
+    found += _absent_messages(forms, mail)
     documents = {document.name for answer in found if isinstance(answer, Letter) for document in answer.documents}
     found += [Unreadable(reason, attachment.name) for attachment, reason in faults if attachment.name not in documents]
     if found:
@@ -108,28 +105,17 @@ def _element(root: etree._Element) -> str:
     return local_name(str(root.tag))
 
 
-def _read_envelope(trees: Sequence[tuple[Attachment, etree._Element]]) -> _Envelope:
-    for attachment, root in trees:
-        if _element(root) == "EnveloppeMISILLCL":
-            forms = children(child(root, "FormulairesEnvoyes"), "Formulaire")
-            return _Envelope(
-                name=attachment.name,
-                siren=attribute(child(root, "Destinataire"), "SIREN") or None,
-                xml=attachment.data,
-                forms=tuple(text_of(child(form, "NomFichier")) for form in forms),
-            )
-    return _Envelope()
-
-
 def _rank(name: str, forms: Sequence[str]) -> int:
     return forms.index(name) if name in forms else len(forms)
 
 
-def _absent_messages(envelope: _Envelope, mail: MinistryMail) -> list[Return]:
-    present = {attachment.name.casefold() for attachment in mail.attachments}
+def _absent_messages(forms: Sequence[str], mail: MinistryMail) -> list[Return]:
+    present = {attachment.name.casefold() for attachment in mail.attachments} | {
+        name.casefold() for name in mail.damaged
+    }
     return [
         Unreadable("message annoncé par l'enveloppe, absent du courriel", form)
-        for form in envelope.forms
+        for form in forms
         if form.casefold() not in present
     ]
 
@@ -166,7 +152,7 @@ def _acte_anomaly(context: _Context) -> Return:
     if not echo.number:
         raise _Refused("numéro de l'acte absent")
     return AnomalieActe(
-        siren=_siren(context),
+        siren=_siren(context) or _siren_of_files(context.root),
         number=echo.number,
         nature=text_of(child(context.root, "Nature")),
         detail=text_of(child(context.root, "Detail")),
@@ -314,3 +300,11 @@ def _siren(context: _Context) -> str | None:
         return context.envelope.siren
     parts = read_message_name(context.attachment.name)
     return parts.siren if parts else None
+
+
+def _siren_of_files(root: etree._Element) -> str | None:
+    """An anomaly repeats the act, and with it the names of its files, which hold the SIREN."""
+    names = [text_of(one) for one in root.iter("{*}NomFichier")]
+    acts = {document.unique_id for name in names if (document := read_document_name(name)) is not None}
+    sirens = {parts.siren for act in acts if (parts := read_unique_id(act)) is not None}
+    return sirens.pop() if len(sirens) == 1 else None

@@ -149,3 +149,25 @@ def test_damaged_mails_are_taken_apart(name: str, data: st.DataObject) -> None:
         start = data.draw(st.integers(0, len(raw)))
         raw[start : start + data.draw(st.integers(0, 40))] = data.draw(st.binary(max_size=10))
     parse_mail(bytes(raw))
+
+
+def _base64_part(name: str, data: bytes, damage: str) -> bytes:
+    text = base64.b64encode(data).decode()
+    text = {"none": text, "character": text[:8] + "\x80" + text[9:], "length": text[:9], "padding": text[:10]}[damage]
+    return _part(f"Content-Type: application/octet-stream; name={name}\r\nContent-Transfer-Encoding: base64", text)
+
+
+@pytest.mark.parametrize("damage", ["none", "character", "length", "padding"])
+def test_a_file_whose_base64_is_damaged_is_named_and_left_out(damage: str) -> None:
+    mail = parse_mail(_base64_part("lettre.pdf", b"%PDF-1.4 lettre", damage))
+    kept, damaged = [one.name for one in mail.attachments], list(mail.damaged)
+    assert (kept, damaged) == ((["lettre.pdf"], []) if damage == "none" else ([], ["lettre.pdf"]))
+
+
+def test_the_last_file_of_a_mail_that_was_cut_is_left_out_unless_it_tells_by_itself() -> None:
+    for name, data, kept in (("lettre.pdf", b"%PDF-1.4", False), ("a.xml", b"<?xml version='1.0'?><a/>", True)):
+        whole = _base64_part(name, data, "none")
+        mail = parse_mail(whole.removesuffix(b"\r\n--b--\r\n"))
+        assert [one.name for one in mail.attachments] == ([name] if kept else [])
+        assert mail.damaged == (() if kept else (name,))
+        assert parse_mail(whole).damaged == ()

@@ -327,3 +327,34 @@ def test_the_prefix_is_free() -> None:
     assert "xmlns:actes" in NAMESPACES
     data = ar().replace(b"<actes:ActeRecu", b"<!-- c --><?p q?><actes:ActeRecu")
     assert isinstance(_only(mail((AR_NAME, data))), ArActe)
+
+
+def test_two_mails_in_one_are_for_two_collectivites() -> None:
+    """Forwarded together: each message has the SIREN of its own envelope."""
+    names = ["034-123456782----7-2_1.xml", "034-111111118----7-2_2.xml", "sans-nom.xml"]
+    day = "<actes:DateClassification>2026-03-01</actes:DateClassification>"
+    files = [(name, xml("RetourClassification", "", day)) for name in names]
+    envelopes = [
+        (ENVELOPE, envelope(names[0], siren="123456782")),
+        ("EACT--SPREF0343-111111118-20260310-2.xml", envelope(names[1], siren="111111118")),
+    ]
+    answers = read_mail(mail(*envelopes, *files))
+    assert [getattr(answer, "siren", None) for answer in answers] == ["123456782", "111111118", None]
+    assert isinstance(answers[2], Unreadable)
+
+
+def test_an_anomaly_without_envelope_nor_name_is_found_by_the_files_of_its_act() -> None:
+    files = f"<actes:Document>{file_name(f'99_DE-{ACT}-1-1_1.pdf')}</actes:Document>"
+    content = f"<actes:Nature>007</actes:Nature><actes:ActeRecu {ECHO}{files}</actes:ActeRecu>"
+    answer = _only(mail(("x.xml", xml("AnomalieActe", "", content))))
+    assert isinstance(answer, AnomalieActe)
+    assert answer.siren == "123456782"
+
+
+def test_a_damaged_document_is_missing_from_its_letter() -> None:
+    data = xml("CourrierSimple", f'actes:IDActe="{ACT}"', f"<actes:Document>{file_name('d.pdf')}</actes:Document>")
+    content = replace(mail(("a.xml", data)), damaged=("d.pdf",))
+    letter, fault = read_mail(content)
+    assert isinstance(letter, Letter)
+    assert letter.missing == ("d.pdf",)
+    assert fault == Unreadable("pièce jointe abîmée en route", "d.pdf")
