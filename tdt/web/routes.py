@@ -4,6 +4,7 @@ from tdt.domain.authorities import Module
 from tdt.web import (
     account,
     acte_confirm,
+    acte_envelopes,
     actes,
     admin_authorities,
     admin_groups,
@@ -74,6 +75,14 @@ ROUTES = (
         Module.ACTES,
         page=ADD_ACTE,
         takes_body=True,
+        changes=True,
+    ),
+    Route(
+        "/modules/actes/actes_transac_get_env_serial.php",
+        acte_envelopes.get_env_serial,
+        Access.PREPARE,
+        Shape.PRINTED,
+        Module.ACTES,
         changes=True,
     ),
     Route("/modules/actes/actes_transac_get_status.php", actes.get_status, Access.EDIT, Shape.PRINTED, Module.ACTES),
