@@ -108,3 +108,29 @@ alter table mail_refusal enable row level security;
 create policy tenant on mail_refusal
     using (tdt_sees(authority_id) or authority_id in (select tdt_group_members()))
     with check (tdt_sees(authority_id) or authority_id in (select tdt_group_members()));
+-- The classification of each collectivité as data, with its date: natures with their typologie, matières to five levels.
+-- Null: not read yet (what was received before); `unusable` says why one can never be in force.
+alter table acte_classification
+    add column natures jsonb,
+    add column matieres jsonb,
+    add column unusable text;
+create index acte_classification_in_force on acte_classification (authority_id, date, id);
+drop index acte_classification_last;
+
+-- The requests 7-1 of a collectivité on a day, and those that wait.
+create index acte_transaction_asked on acte_transaction (authority_id, submitted_at) where type = 7;
+
+-- A date of classification that an answer of the ministry told and that was not held: asked for once.
+create table acte_classification_announced (
+    authority_id bigint not null references authority,
+    date date not null,
+    announced_at timestamptz not null default now(),
+    primary key (authority_id, date)
+);
+alter table acte_classification_announced enable row level security;
+create policy tenant on acte_classification_announced
+    using (tdt_sees(authority_id) or authority_id in (select tdt_group_members()))
+    with check (tdt_sees(authority_id) or authority_id in (select tdt_group_members()));
+
+-- The last civil day for which the daily request 7-1 was planned: whoever sets it plans it, once.
+alter table authority add column classification_planned_on date;

@@ -108,6 +108,8 @@ class Actes(Section, frozen=True):
     uncertain_seconds: float = 900.0
     on_uncertain: Literal["resend", "hold"] = "resend"
     retry_seconds: float = 60.0
+    one_classification_request_a_day: bool = False
+    daily_classification_hour: int = 4
 
 
 class Documents(Section, frozen=True):
@@ -318,10 +320,16 @@ def _inconsistencies(config: Config) -> Iterator[str]:
     for key in ("concurrency", "memory_bytes", "seconds"):
         if getattr(config.documents, key) <= 0:
             yield f"[documents] {key}: must be positive"
+    yield from _state_inconsistencies(config)
+    yield from _mail_inconsistencies(config.mail)
+
+
+def _state_inconsistencies(config: Config) -> Iterator[str]:
     for section in ("actes", "helios"):
         if getattr(config, section).poll_seconds <= 0:
             yield f"[{section}] poll_seconds: must be positive"
-    yield from _mail_inconsistencies(config.mail)
+    if not -1 <= config.actes.daily_classification_hour <= 23:
+        yield "[actes] daily_classification_hour: an hour from 0 to 23, or -1 for never"
 
 
 def _server_inconsistencies(server: Server) -> Iterator[str]:

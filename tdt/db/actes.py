@@ -117,6 +117,11 @@ class SubmitFacts:
     classification_sha256: bytes | None
 
 
+IN_FORCE = """
+    select date, content_id from acte_classification where authority_id = {authority} and unusable is null
+    order by date desc, id desc limit 1"""
+"""The classification in force is the newest by its date; of one date, the last received."""
+
 SUBMIT_FACTS = f"""
     select coalesce((select closes_on <= $3 from authority where id = $1), false) as closed,
         exists (select from acte_transaction where authority_id = $1 and number = $2 and type = 1)
@@ -125,8 +130,7 @@ SUBMIT_FACTS = f"""
             as number_taken,
         (select id from route where {IS_ROUTE_OF.format(authority="$1", kind="$4", day="$3")}) as route,
         c.content_id as classification, b.sha256 as classification_sha256
-    from (values (1)) as one left join lateral (
-        select content_id from acte_classification where authority_id = $1 order by id desc limit 1) c on true
+    from (values (1)) as one left join lateral ({IN_FORCE.format(authority="$1")}) c on true
     left join content b on b.id = c.content_id"""
 
 
@@ -301,26 +305,19 @@ async def get_file(connection: Connection, file: ActeFileId) -> ActeFile | None:
 
 @dataclass(frozen=True, slots=True)
 class HeldClassification:
-    """The last RetourClassification received for an authority: its date and where its exact bytes are."""
+    """The RetourClassification in force for an authority: its date and where its exact bytes are."""
 
     date: date
     content_id: ContentId
     xml: bytes
 
 
-LAST_CLASSIFICATION = """
-    select c.date, c.content_id, b.data as xml from acte_classification c join content b on b.id = c.content_id
-    where c.authority_id = $1 order by c.id desc limit 1"""
+LAST_CLASSIFICATION = f"""
+    select c.date, c.content_id, b.data as xml
+    from ({IN_FORCE.format(authority="$1")}) c join content b on b.id = c.content_id"""
 
 
 async def last_classification(connection: Connection, authority: AuthorityId) -> HeldClassification | None:
     """The classification that the authority holds, byte for byte, or None before the first one."""
     row = await connection.fetchrow(LAST_CLASSIFICATION, authority)
     return HeldClassification(**row) if row is not None else None
-
-
-async def insert_classification(connection: Connection, authority: AuthorityId, day: date, content: ContentId) -> None:
-    """Keep a classification received; the last one kept is the one in use."""
-    await connection.execute(
-        "insert into acte_classification (authority_id, date, content_id) values ($1, $2, $3)", authority, day, content
-    )

@@ -23,7 +23,8 @@ SERIAL = "#"
 
 @dataclass(frozen=True, slots=True)
 class NewEnvelope:
-    """An envelope to record on this Paris day; its archive comes later. Both names hold SERIAL."""
+    """An envelope to record on this Paris day; its archive comes later. Both names hold SERIAL. Without account, it is
+    the server's own doing."""
 
     authority_id: AuthorityId
     account_id: AccountId | None

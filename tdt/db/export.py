@@ -27,6 +27,7 @@ ORDERS: Mapping[str, str] = {
     "acte_file": "id",
     "acte_workflow": "id",
     "acte_classification": "id",
+    "acte_classification_announced": "date",
     "acte_report": "id",
     "acte_mail": "id",
     "acte_notification": "id",

@@ -66,7 +66,7 @@ AUTHORITIES = """
     select a.id, a.name, a.siren, a.nature, a.department, a.district, a.email, a.p_dest, a.modules, a.status,
         case when a.closes_on <= tdt_today() then a.closes_on end as closed_on,
         (select count(*) from authority_siret s where s.authority_id = a.id and not s.blocked) as sirets,
-        (select c.date from acte_classification c where c.authority_id = a.id order by c.id desc limit 1)
+        (select max(c.date) from acte_classification c where c.authority_id = a.id and c.unusable is null)
             as classification_on
     from authority a
     where a.id = $1

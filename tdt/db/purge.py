@@ -125,6 +125,7 @@ async def delete_received(connection: Connection, authority: AuthorityId) -> int
 
 PARTICULARS = (
     "delete from acte_classification where authority_id = $1",
+    "delete from acte_classification_announced where authority_id = $1",
     "delete from convention_avenant where authority_id = $1",
     "delete from convention where authority_id = $1",
     "delete from suspension where authority_id = $1",

@@ -37,6 +37,7 @@ MEANING: Mapping[str, str] = {
     "acte_file": "leurs fichiers (position 0 : le message, 1 : l'acte, ensuite : les annexes)",
     "acte_workflow": "la vie des transactions d'@CTES (flux_content_id : ce que l'État a répondu)",
     "acte_classification": "les classifications reçues",
+    "acte_classification_announced": "les dates de classification que le ministère a annoncées",
     "acte_report": "ce que les contrôles ont dit de chaque fichier",
     "acte_mail": "courriels sur la vie des actes : à qui, quand, ou pourquoi ils n'ont pas été pris",
     "acte_notification": "ce que chaque courriel annonçait, et ce qui n'a pas été envoyé (souhait, adresse refusée)",

@@ -17,6 +17,8 @@ class JobKind(StrEnum):
     ACTES_TRANSMIT = "actes.transmit"
     ACTES_INGEST = "actes.ingest"
     ACTES_ACKNOWLEDGE = "actes.acknowledge"
+    ACTES_CLASSIFICATION = "actes.classification"
+    ACTES_DAILY_CLASSIFICATION = "actes.daily_classification"
     HELIOS_ANALYSE = "helios.analyse"
     HELIOS_TRANSMIT = "helios.transmit"
     HELIOS_INGEST = "helios.ingest"

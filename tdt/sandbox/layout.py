@@ -84,6 +84,7 @@ def write_config(layout: Layout, settings: Settings, dsns: Dsns) -> None:
             "poll_seconds": 0.5,
             "uncertain_seconds": 5.0,
             "retry_seconds": 1.0,
+            "daily_classification_hour": -1,
         },
         "helios": {"poll_seconds": 0.5, "stable_seconds": 0.3, "uncertain_seconds": 5.0, "retry_seconds": 1.0},
         "log": {"level": "info", "format": "json"},

@@ -5,9 +5,27 @@ from datetime import timedelta
 
 from tdt.config import Config
 from tdt.deps import Deps
-from tdt.domain.ids import ActeId, ActeMailId, ContentId, EnvelopeId, HeliosId, NoticeId, ReceivedId
+from tdt.domain.ids import (
+    ActeId,
+    ActeMailId,
+    AuthorityId,
+    ContentId,
+    EnvelopeId,
+    HeliosId,
+    NoticeId,
+    ReceivedId,
+)
 from tdt.domain.jobs import FIRST_RETRY, Job, JobKind
-from tdt.flows import acte_notifications, actes_receive, actes_send, contents, helios_receive, helios_send, notices
+from tdt.flows import (
+    acte_notifications,
+    actes_receive,
+    actes_send,
+    actes_submit,
+    contents,
+    helios_receive,
+    helios_send,
+    notices,
+)
 
 Handler = Callable[[Deps, int], Awaitable[None]]
 
@@ -18,6 +36,10 @@ HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.ACTES_TRANSMIT: lambda deps, number: actes_send.transmit(deps, EnvelopeId(number)),
     JobKind.ACTES_INGEST: lambda deps, number: actes_receive.ingest(deps, ReceivedId(number)),
     JobKind.ACTES_ACKNOWLEDGE: lambda deps, number: actes_send.acknowledge(deps, ActeId(number)),
+    JobKind.ACTES_CLASSIFICATION: lambda deps, number: actes_submit.renew_classification(deps, AuthorityId(number)),
+    JobKind.ACTES_DAILY_CLASSIFICATION: lambda deps, number: actes_submit.renew_classification_daily(
+        deps, AuthorityId(number)
+    ),
     JobKind.HELIOS_ANALYSE: lambda deps, number: helios_send.analyse(deps, HeliosId(number)),
     JobKind.HELIOS_TRANSMIT: lambda deps, number: helios_send.transmit(deps, HeliosId(number)),
     JobKind.HELIOS_INGEST: lambda deps, number: helios_receive.ingest(deps, ReceivedId(number)),

@@ -17,6 +17,7 @@ from tdt.domain.jobs import Dead, Done, Job, JobKind, NextStep, RetryAt, next_st
 from tdt.workers.handlers import HANDLERS, first_retry
 from tdt.workers.metrics import WorkerMetrics
 from tdt.workers.schedule import (
+    ask_for_classifications,
     keep_house,
     listen_to_the_state,
     purge_closed,
@@ -103,6 +104,7 @@ class Worker:
                 asyncio.create_task(keep_house(self._deps), name="house"),
                 asyncio.create_task(watch_held(self._deps, self._metrics), name="held"),
                 asyncio.create_task(purge_closed(self._deps), name="purge"),
+                asyncio.create_task(ask_for_classifications(self._deps), name="classifications"),
                 asyncio.create_task(watch_revocation(self._deps, self._metrics), name="revocation"),
                 asyncio.create_task(watch_certificates(self._deps, self._metrics), name="certificates"),
                 asyncio.create_task(watch_digests(self._deps), name="digests"),

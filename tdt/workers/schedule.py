@@ -20,6 +20,7 @@ from tdt.domain.routes import Route, RouteKind
 from tdt.flows import (
     acte_notifications,
     actes_receive,
+    classification,
     closing,
     contents,
     conventions,
@@ -39,6 +40,7 @@ HOUSEKEEPING_SECONDS = 3600.0
 REVOCATION_SECONDS = 600.0
 HELD_SECONDS = 30.0
 DIGEST_SECONDS = 60.0
+CLASSIFICATION_SECONDS = 60.0
 TOLD = 20
 """Subjects named in one line of the log."""
 
@@ -122,7 +124,7 @@ async def _collect(deps: Deps, route: Route, late: set[str]) -> None:
 
 
 async def keep_house(deps: Deps) -> None:
-    """Every hour: partitions ahead of time, orphans out of the spool, old logins forgotten.
+    """Every hour: partitions ahead of time, orphans out of the spool, old logins forgotten, classifications read.
 
     Several workers may do it at once, harmlessly.
     """
@@ -132,12 +134,25 @@ async def keep_house(deps: Deps) -> None:
             swept = await contents.sweep(deps, dry_run=False)
             forgotten = await logins.forget(deps)
             refused = await closing.refuse_drafts(deps)
-            if made or swept or forgotten or refused:
+            read = await classification.read_as_data(deps)
+            if made or swept or forgotten or refused or read:
                 counts = {"partitions": made, "orphans": len(swept), "logins": forgotten, "drafts_refused": refused}
-                log.info("housekeeping.done", **counts)
+                log.info("housekeeping.done", **counts, classifications_read=read)
         except TdtError as error:
             log.warning("housekeeping.failed", code=error.code, reason=error.message)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+
+async def ask_for_classifications(deps: Deps) -> None:
+    """Every minute, but not at once: plan the daily requests that are due."""
+    while True:
+        await asyncio.sleep(CLASSIFICATION_SECONDS)
+        try:
+            planned = await classification.plan_daily(deps)
+            if planned:
+                log.info("classification.planned", authorities=planned)
+        except TdtError as error:
+            log.warning("classification.plan_failed", code=error.code, reason=error.message)
 
 
 async def watch_held(deps: Deps, metrics: WorkerMetrics) -> None:

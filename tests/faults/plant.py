@@ -18,8 +18,8 @@ from tdt.config import Actes, Config, Conventions, Credentials, Database, Helios
 from tdt.db import accounts as accounts_db
 from tdt.db import authorities as authorities_db
 from tdt.db import routes as routes_db
-from tdt.db.actes import insert_classification
 from tdt.db.audit import insert_audit
+from tdt.db.classifications import insert_classification
 from tdt.db.content import insert_content, insert_small
 from tdt.db.jobs import insert_job
 from tdt.db.routes import insert_received

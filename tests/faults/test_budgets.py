@@ -12,7 +12,7 @@ import pytest
 from lxml import etree
 
 from tdt.db.acte_reports import Report, list_reports
-from tdt.db.actes import insert_classification
+from tdt.db.classifications import insert_classification
 from tdt.db.content import insert_small
 from tdt.domain.actes.budget_reading import BudgetReader
 from tdt.domain.actes.model import PostedFile, Submission

@@ -22,7 +22,7 @@ from tdt.domain.authority_sheet import UNKNOWN
 from tdt.domain.calendar import paris_date
 from tdt.domain.errors import Refused
 from tdt.domain.ids import AuthorityId
-from tdt.flows import authorities, closing, exports, purge
+from tdt.flows import authorities, classification, closing, exports, purge
 from tests.commands import open_terminal
 from tests.doorbells import until
 from tests.integration.test_export import AR, LARGE, OPERATOR, fill
@@ -240,6 +240,7 @@ async def test_those_above_outlive_their_collectivite(ready: Stack, tmp_path: Pa
 async def test_killed_in_the_middle_it_goes_on(ready: Stack, database: TestDatabase, tmp_path: Path) -> None:
     await fill_both(ready)
     town = await close(ready)
+    await classification.read_as_data(ready.deps)  # the worker would, of both
     before = await dump(ready, ready.authorities["B"])
     await exports.export(ready.deps, OPERATOR, town, tmp_path / "export")
     await execute(

@@ -1,4 +1,8 @@
-"""Reading of a classification (message 7-2): natures with their typologie, matières in their tree."""
+"""A classification (message 7-2): natures with their typologie, matières in their tree; read, judged, kept as data."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
 
 from lxml import etree
 
@@ -7,6 +11,11 @@ from tdt.domain.actes.reading import attribute, child, children, parse_received,
 from tdt.domain.xml import XmlError, local_name
 
 _LEVELS = 5
+
+UNREADABLE = "illisible : {}"
+WITHOUT_NATURES = "elle n'a aucune nature d'acte avec sa typologie"
+WITHOUT_MATIERES = "elle n'a aucune matière"
+IN_THE_FUTURE = "elle est datée du {:%d/%m/%Y}, un jour à venir"
 
 
 def parse_classification(data: bytes) -> Classification:
@@ -45,3 +54,62 @@ def _matieres(parent: etree._Element | None, level: int) -> tuple[Matiere, ...]:
         if code is not None:
             found.append(Matiere(code, attribute(element, "Libelle"), _matieres(element, level + 1)))
     return tuple(found)
+
+
+def fault_of(found: Classification, today: date) -> str:
+    """Why this one must never be in force, in French; empty when nothing stands in the way.
+
+    One that lacks its natures or its matières would have every act refused; one of a day to come would stay in force
+    whatever follows, for the newest date wins.
+    """
+    if not any(nature.pieces for nature in found.natures):
+        return WITHOUT_NATURES
+    if not found.matieres:
+        return WITHOUT_MATIERES
+    return IN_THE_FUTURE.format(found.date) if found.date > today else ""
+
+
+def judge_classification(data: bytes, today: date) -> tuple[Classification | None, str]:
+    """What the bytes of a 7-2 say, and why it must never be in force (empty: it may)."""
+    try:
+        found = parse_classification(data)
+    except XmlError as error:
+        return None, UNREADABLE.format(error)
+    return found, fault_of(found, today)
+
+
+def natures_data(natures: Sequence[Nature]) -> list[dict[str, object]]:
+    """As they are kept: `[{"code": 1, "short": "DE", "label": …, "pieces": [{"code": "99_DE", "label": …}]}]`."""
+    return [
+        {
+            "code": nature.code,
+            "short": nature.short,
+            "label": nature.label,
+            "pieces": [{"code": piece.code, "label": piece.label} for piece in nature.pieces],
+        }
+        for nature in natures
+    ]
+
+
+def matieres_data(matieres: Sequence[Matiere]) -> list[dict[str, object]]:
+    """As they are kept: a tree of `{"code": 1, "label": …, "children": […]}`."""
+    return [
+        {"code": one.code, "label": one.label, "children": matieres_data(one.children)}
+        if one.children
+        else {"code": one.code, "label": one.label}
+        for one in matieres
+    ]
+
+
+def read_data(day: date, natures: Sequence[Mapping[str, Any]], matieres: Sequence[Mapping[str, Any]]) -> Classification:
+    """The classification that was kept as data."""
+    return Classification(day, tuple(map(_nature_of, natures)), tuple(map(_matiere_of, matieres)))
+
+
+def _nature_of(kept: Mapping[str, Any]) -> Nature:
+    pieces = tuple(TypePiece(piece["code"], piece["label"]) for piece in kept["pieces"])
+    return Nature(kept["code"], kept["short"], kept["label"], pieces)
+
+
+def _matiere_of(kept: Mapping[str, Any]) -> Matiere:
+    return Matiere(kept["code"], kept["label"], tuple(map(_matiere_of, kept.get("children", ()))))

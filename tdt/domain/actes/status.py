@@ -136,5 +136,28 @@ def classification_unchanged(day: date) -> str:
     return f"Classification sans changement (date de classification: {day.isoformat()})"
 
 
+def classification_unusable(why: str) -> str:
+    """Words of 3 → -1 of a classification request whose 7-2 cannot be used."""
+    return _clip(f"La classification reçue ne peut pas servir : {why}. Celle en vigueur est gardée ; redemandez-la.")
+
+
+STALE_CLASSIFICATION, STALE_DETAIL = "2", "ODT-VERIF-01"
+
+
+def is_stale_classification(nature: str, detail: str) -> bool:
+    """Whether a message 1-3 says that the classification used is not the one in force."""
+    return nature.strip().lstrip("0") == STALE_CLASSIFICATION or STALE_DETAIL in detail
+
+
+def stale_classification(used: date | None, in_force: date | None) -> str:
+    """What follows the words of the anomaly: what happened, and what to do."""
+    with_date = f" du {used:%d/%m/%Y}" if used is not None else ""
+    newer = f" (celle du {in_force:%d/%m/%Y} est en vigueur)" if in_force is not None else ""
+    return (
+        f". La classification{with_date} utilisée n'est plus à jour{newer} : elle est redemandée à la préfecture. Dès "
+        "qu'elle est reçue, renvoyez l'acte : il part sous le même numéro avec la nouvelle."
+    )
+
+
 def _clip(text: str) -> str:
     return text[:WORKFLOW_MESSAGE_LENGTH]

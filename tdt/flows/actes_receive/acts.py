@@ -11,6 +11,7 @@ from tdt.domain.actes import status as texts
 from tdt.domain.actes.model import ActeStatus
 from tdt.domain.actes.naming import read_envelope_name
 from tdt.domain.ids import ActeId
+from tdt.flows.actes_receive.classification import watch_classification
 from tdt.flows.actes_receive.correlation import ENVELOPE, SHARED, settle, waiting
 
 BEFORE_SENDING = (ActeStatus.POSTE, ActeStatus.EN_ATTENTE_DE_TRANSMISSION, ActeStatus.EN_ATTENTE_D_ETRE_POSTEE)
@@ -32,6 +33,7 @@ async def acknowledge(deps: Deps, connection: Connection, answer: r.ArActe) -> H
     text = texts.acknowledged(deps.config.actes.ministry_acronym, answer.date_reception)
     move = db.Move(ActeStatus.TRANSMIS, ActeStatus.ACQUITTEMENT_RECU, text, flux, answer.date_reception)
     await db.move_status(connection, acte, move)
+    await watch_classification(deps, connection, acte, answer.classification_date)
     return Handling("handled", "1-2", answer.unique_id, acte.authority_id)
 
 
@@ -63,7 +65,10 @@ async def refuse_acte(deps: Deps, connection: Connection, answer: r.AnomalieActe
     acte = await settle(deps, connection, acte, "Anomalie reçue")
     flux = await insert_small(connection, acte.authority_id, answer.xml)
     text = texts.acte_anomaly(deps.config.actes.ministry_acronym, answer.nature, answer.detail)
+    if texts.is_stale_classification(answer.nature, answer.detail):
+        text += texts.stale_classification(acte.classification_date, answer.classification_date)
     await db.move_status(connection, acte, db.Move(ActeStatus.TRANSMIS, ActeStatus.ERREUR, text, flux))
+    await watch_classification(deps, connection, acte, answer.classification_date)
     return Handling("handled", "1-3", f"{answer.nature} {answer.detail}", acte.authority_id)
 
 

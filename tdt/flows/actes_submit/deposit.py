@@ -19,7 +19,7 @@ class Sender:
     """Whose transaction it is, and the way it goes today."""
 
     authority: Authority
-    account: AccountId
+    account: AccountId | None
     route: RouteId | None
     day: date
     evidence: Mapping[str, object]
