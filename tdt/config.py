@@ -120,6 +120,13 @@ class Documents(Section, frozen=True):
     seconds: float = 60.0
 
 
+class Antivirus(Section, frozen=True):
+    """Without an address nothing is scanned."""
+
+    address: str = ""
+    timeout: float = 180.0
+
+
 class Helios(Section, frozen=True):
     p_appli: str = "THELPES2"
     nomfic_uniqueness_waivable: bool = False
@@ -195,6 +202,7 @@ class Config(Section, frozen=True):
     actes: Actes = Actes()
     helios: Helios = Helios()
     documents: Documents = Documents()
+    antivirus: Antivirus = Antivirus()
     revocation: Revocation = Revocation()
     conventions: Conventions = Conventions()
     mail: Mail = Mail()
@@ -330,6 +338,7 @@ def _state_inconsistencies(config: Config) -> Iterator[str]:
             yield f"[{section}] poll_seconds: must be positive"
     if not -1 <= config.actes.daily_classification_hour <= 23:
         yield "[actes] daily_classification_hour: an hour from 0 to 23, or -1 for never"
+    yield from _antivirus_inconsistencies(config.antivirus)
 
 
 def _server_inconsistencies(server: Server) -> Iterator[str]:
@@ -347,6 +356,16 @@ def _server_inconsistencies(server: Server) -> Iterator[str]:
         yield '[server] listen = "unix:…" needs client_certificate = "nginx"'
     if unix and server.processes > 1:
         yield "[server] processes: only one can serve a unix socket; start several, each with its own socket"
+
+
+CLAMD = re.compile(r"unix:/.+|([^:\s]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}")
+
+
+def _antivirus_inconsistencies(antivirus: Antivirus) -> Iterator[str]:
+    if antivirus.address and not CLAMD.fullmatch(antivirus.address):
+        yield f'[antivirus] address: {antivirus.address!r} is neither "unix:/path" nor "host:port"'
+    if antivirus.timeout <= 0:
+        yield "[antivirus] timeout: must be positive"
 
 
 def _is_network(text: str) -> bool:

@@ -19,6 +19,7 @@ from tdt.domain.errors import Forbidden
 from tdt.domain.ids import AuthorityId, ContentId
 from tdt.queue.postgres import PostgresWakeups
 from tdt.queue.wakeups import Ring, Wakeups
+from tdt.remote.antivirus import Antivirus
 from tdt.remote.dgfip import DgfipClient
 from tdt.remote.mailer import Attachment, Mail, Mailer
 from tdt.remote.routes import Remotes
@@ -40,6 +41,7 @@ class Deps:
     mailer: Mailer
     children: Children
     """Where documents are worked on."""
+    antivirus: Antivirus
     now: Callable[[], datetime]
 
     def transaction(self, scope: Scope) -> AbstractAsyncContextManager[Connection]:
@@ -106,6 +108,7 @@ async def open_deps(config: Config) -> AsyncIterator[Deps]:
             remotes=Remotes(config.credentials, config.revocation.timeout),
             mailer=Mailer(config.mail),
             children=children,
+            antivirus=Antivirus(config.antivirus),
             now=utc_now,
         )
     finally:

@@ -8,7 +8,8 @@ import structlog
 from aiohttp import web
 
 from tdt.config import Config
-from tdt.deps import open_deps
+from tdt.deps import Deps, open_deps
+from tdt.domain.errors import Temporary
 from tdt.flows import contents
 from tdt.notify import notify
 from tdt.web.health import build_health_app
@@ -36,8 +37,23 @@ async def work(config: Config) -> None:
         watchdog = asyncio.create_task(feed_watchdog())
         stack.callback(watchdog.cancel)
         log.info("worker.started", worker=worker.name, health=config.worker.health)
+        telling = asyncio.create_task(_tell_antivirus(deps))
+        stack.callback(telling.cancel)
         await worker.run(on_ready=lambda: notify("READY=1"))
         log.info("worker.stopped", worker=worker.name)
+
+
+async def _tell_antivirus(deps: Deps) -> None:
+    """Say who scans what is posted, or that nobody does: it is no reason not to start."""
+    if not deps.antivirus.configured:
+        log.warning("antivirus.none")
+        return
+    try:
+        engine = await deps.antivirus.engine()
+    except Temporary as error:
+        log.warning("antivirus.unavailable", reason=error.message, **error.details)
+    else:
+        log.info("antivirus.found", **engine.recorded())
 
 
 async def sweep(config: Config, dry_run: bool) -> list[str]:

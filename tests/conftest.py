@@ -1,3 +1,3 @@
 """What every test may use."""
 
-pytest_plugins = ["tests.postgres", "tests.services", "tests.xsd", "tests.logs", "tests.told"]
+pytest_plugins = ["tests.postgres", "tests.services", "tests.xsd", "tests.logs", "tests.told", "tests.clamd"]

@@ -28,6 +28,8 @@ class Remote:
     service: str
     foreign: tuple[type[Exception], ...] = ()
     refusal: Callable[[Exception], str | None] | None = None
+    code: str | None = None
+    """Of its Temporary errors, when they have one of their own."""
 
 
 @contextmanager
@@ -61,7 +63,7 @@ def _classify(remote: Remote, progress: Progress, error: Exception) -> TdtError:
         return Temporary(f"{remote.service} : demande refusée", details=details | {"reply": refusal})
     if progress.sent:
         return Uncertain(f"{remote.service} : liaison perdue après le début de l'envoi, sans réponse", details=details)
-    return Temporary(f"{remote.service} : liaison impossible ou interrompue", details=details)
+    return Temporary(f"{remote.service} : liaison impossible ou interrompue", code=remote.code, details=details)
 
 
 def describe(error: Exception) -> str:

@@ -101,6 +101,8 @@ def write_config(layout: Layout, settings: Settings, dsns: Dsns) -> None:
             "known_hosts": str(layout.secret("known_hosts")),
         },
     }
+    if clamd := os.environ.get("TDT_ANTIVIRUS", ""):
+        sections["antivirus"] = {"address": clamd}
     if broker := os.environ.get("TDT_QUEUE_URL", ""):
         sections["queue"] = {"url": broker, "name": f"tdt.jobs.{ports.web}"}
     (layout.directory / "spool").mkdir(mode=0o700, exist_ok=True)

@@ -33,7 +33,9 @@ ARCHIVE_LANE = [JobKind.CONTENT_ARCHIVE]
 """Archiving large bodies has a lane of its own, one at a time: it must not delay what leaves for the State."""
 MAIL_LANE = [JobKind.NOTICE_SEND, JobKind.ACTE_NOTIFY]
 """So has the mail: a server that hangs holds one loop, and thousands of notices delay nothing else."""
-MAIN_LANE = [kind for kind in JobKind if kind not in (*ARCHIVE_LANE, *MAIL_LANE)]
+CHECK_LANE = [JobKind.ACTES_ANALYSE]
+"""So have the checks of documents: an antivirus that hangs, documents that are slow to read, delay each other only."""
+MAIN_LANE = [kind for kind in JobKind if kind not in (*ARCHIVE_LANE, *MAIL_LANE, *CHECK_LANE)]
 TO_THE_STATE = (JobKind.ACTES_TRANSMIT, JobKind.HELIOS_TRANSMIT)
 """A destination that hangs holds each try for minutes: these never take all the loops, alone or together."""
 OVERDUE_SECONDS = 0.5
@@ -82,7 +84,14 @@ class Worker:
         self._deps = deps
         self._stopping = asyncio.Event()
         self._reschedule = asyncio.Event()
-        self._main, self._archive, self._mail = Lane(MAIN_LANE), Lane(ARCHIVE_LANE), Lane(MAIL_LANE)
+        self._main = Lane(MAIN_LANE)
+        self._lanes = {
+            self._main: max(deps.config.worker.concurrency, 1),
+            Lane(ARCHIVE_LANE): 1,
+            Lane(MAIL_LANE): 1,
+            Lane(CHECK_LANE): deps.config.documents.concurrency,
+        }
+        """How many loops work on each."""
         self._in_hand: dict[JobId, JobKind] = {}
 
     def stop(self) -> None:
@@ -91,7 +100,6 @@ class Worker:
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Work until stop(). What is still running after `shutdown_seconds` is cut, and claimed again by others."""
-        config = self._deps.config.worker
         wakeups = open_wakeups(self._deps)
         await self._say_alive()
         async with AsyncExitStack() as stack:
@@ -109,8 +117,11 @@ class Worker:
                 asyncio.create_task(watch_certificates(self._deps, self._metrics), name="certificates"),
                 asyncio.create_task(watch_digests(self._deps), name="digests"),
             ]
-            loops = [asyncio.create_task(self._work(self._main, wakeups)) for _ in range(max(config.concurrency, 1))]
-            loops += [asyncio.create_task(self._work(lane, wakeups)) for lane in (self._archive, self._mail)]
+            loops = [
+                asyncio.create_task(self._work(lane, wakeups))
+                for lane, many in self._lanes.items()
+                for _ in range(many)
+            ]
             on_ready()
             stopped = asyncio.create_task(self._stopping.wait())
             # a task that ends by itself is a fault of ours: the process ends too, and is started again
@@ -122,10 +133,9 @@ class Worker:
                     raise fault
 
     async def _finish(self, loops: list[asyncio.Task[None]], helpers: list[asyncio.Task[None]]) -> None:
-        self._archive.end()
-        self._mail.end()
-        for _ in loops:
-            self._main.end()
+        for lane, many in self._lanes.items():
+            for _ in range(many):
+                lane.end()
         state = next(task for task in helpers if task.get_name() == "state")
         state.cancel()
         _, late = await asyncio.wait(loops, timeout=self._deps.config.worker.shutdown_seconds)
@@ -138,9 +148,8 @@ class Worker:
 
     async def _dispatch(self, rings: AsyncIterator[Ring]) -> None:
         async for ring in rings:
-            self._main.ring(ring)
-            self._archive.ring(Ring())
-            self._mail.ring(Ring())
+            for lane in self._lanes:
+                lane.ring(ring if lane is self._main else Ring())
             self._reschedule.set()
 
     async def _work(self, lane: Lane, wakeups: Wakeups) -> None:
@@ -261,8 +270,7 @@ class Worker:
                 async with asyncio.timeout(wait):
                     await self._reschedule.wait()
             except TimeoutError:
-                self._main.ring(Ring())
-                self._archive.ring(Ring())
-                self._mail.ring(Ring())
+                for lane in self._lanes:
+                    lane.ring(Ring())
             else:
                 await asyncio.sleep(0.02)

@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from tdt.config import Antivirus as AntivirusSection
 from tdt.config import Config, Mail
 from tdt.config import Content as ContentSection
 from tdt.db.content import (
@@ -32,6 +33,7 @@ from tdt.domain.errors import NotFound, Permanent
 from tdt.domain.ids import AuthorityId, ContentId
 from tdt.domain.jobs import JobKind
 from tdt.flows import contents
+from tdt.remote.antivirus import Antivirus
 from tdt.remote.mailer import Mailer
 from tdt.remote.routes import Remotes
 from tests.postgres import TestDatabase
@@ -278,6 +280,7 @@ async def test_ok_may_wait_until_every_byte_is_in_the_database(pool: Pool, spool
         spool=spool,
         remotes=Remotes({}),
         mailer=Mailer(Mail()),
+        antivirus=Antivirus(AntivirusSection()),
         children=Children(1, Limits(memory_bytes=1 << 28, seconds=10)),
         now=utc_now,
     )

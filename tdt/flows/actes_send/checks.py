@@ -7,6 +7,7 @@ from tdt.domain.actes.classification import parse_classification
 from tdt.domain.actes.model import MessageCode
 from tdt.domain.actes.rules import AnalysedFile, check_analysis
 from tdt.domain.errors import Permanent, Refused
+from tdt.flows.actes_send.antivirus import check_viruses
 from tdt.flows.actes_send.budget import check_budgets
 from tdt.flows.actes_send.findings import Check, Findings, Posted
 
@@ -28,7 +29,11 @@ async def check_typologies(deps: Deps, posted: Posted) -> Findings:
     return Findings()
 
 
-CHECKS: tuple[Check, ...] = (check_typologies, check_budgets)
+CHECKS: tuple[Check, ...] = (
+    check_viruses,
+    check_typologies,
+    check_budgets,
+)
 
 
 async def run_checks(deps: Deps, posted: Posted) -> Findings:
