@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from tdt.admin.door import CONFIG, JSON, Row, operator, refused, run, show, show_one
+from tdt.admin.notify import notify, refused_addresses
 from tdt.certificates.account import read_certificate
 from tdt.db.account_admin import AccountFilter, Administered, get_administered, list_accounts, list_sharing
 from tdt.deps import Deps
@@ -30,6 +31,10 @@ Command = Callable[..., Any]
 @click.group("users")
 def users() -> None:
     """Comptes : personnes et logiciels."""
+
+
+users.add_command(notify)
+users.add_command(refused_addresses)
 
 
 def profile_options(command: Command) -> Command:

@@ -11,6 +11,7 @@ from tdt.web import (
     admin_services,
     admin_sirets,
     admin_users,
+    api_notifications,
     api_onboarding,
     connection_pages,
     helios,
@@ -346,6 +347,14 @@ ROUTES = (
         api_onboarding.authority_onboarding,
         Access.ADMINISTER,
         Shape.JSON,
+        force_api=True,
+    ),
+    Route(
+        "/api/v1/me/notifications",
+        api_notifications.my_notifications,
+        Access.ACCOUNT,
+        Shape.JSON,
+        admins=True,
         force_api=True,
     ),
 )
