@@ -117,7 +117,18 @@ class Documents(Section, frozen=True):
 
     concurrency: int = 2
     memory_bytes: int = 268_435_456
-    seconds: float = 60.0
+    seconds: float = 30.0
+
+
+class Stamp(Section, frozen=True):
+    """How the stamp of an act is put on its PDFs."""
+
+    position: Literal["top-left", "top-right", "bottom-left", "bottom-right"] = "top-right"
+    x: float = 10.0
+    y: float = 10.0
+    pages: Literal["all", "first"] = "all"
+    logo: str = ""
+    opacity: float = 0.8
 
 
 class Antivirus(Section, frozen=True):
@@ -203,6 +214,7 @@ class Config(Section, frozen=True):
     helios: Helios = Helios()
     documents: Documents = Documents()
     antivirus: Antivirus = Antivirus()
+    stamp: Stamp = Stamp()
     revocation: Revocation = Revocation()
     conventions: Conventions = Conventions()
     mail: Mail = Mail()
@@ -328,6 +340,7 @@ def _inconsistencies(config: Config) -> Iterator[str]:
     for key in ("concurrency", "memory_bytes", "seconds"):
         if getattr(config.documents, key) <= 0:
             yield f"[documents] {key}: must be positive"
+    yield from _stamp_inconsistencies(config.stamp)
     yield from _state_inconsistencies(config)
     yield from _mail_inconsistencies(config.mail)
 
@@ -339,6 +352,20 @@ def _state_inconsistencies(config: Config) -> Iterator[str]:
     if not -1 <= config.actes.daily_classification_hour <= 23:
         yield "[actes] daily_classification_hour: an hour from 0 to 23, or -1 for never"
     yield from _antivirus_inconsistencies(config.antivirus)
+
+
+def _stamp_inconsistencies(stamp: Stamp) -> Iterator[str]:
+    for key in ("x", "y"):
+        if not 0 <= getattr(stamp, key) <= FARTHEST:
+            yield f"[stamp] {key}: must be between 0 and {FARTHEST} points"
+    if not 0 < stamp.opacity <= 1:
+        yield "[stamp] opacity: must be above 0 and at most 1"
+    if stamp.logo and not Path(stamp.logo).is_file():
+        yield f"[stamp] logo: no file {stamp.logo}"
+
+
+FARTHEST = 200
+"""Points from an edge: farther in, a stamp lies on the text of any page."""
 
 
 def _server_inconsistencies(server: Server) -> Iterator[str]:

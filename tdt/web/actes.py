@@ -9,7 +9,7 @@ from tdt.domain.actes.model import ActeStatus
 from tdt.domain.actes.status import STATUS_LABELS
 from tdt.domain.authorities import Module, Owner, Right, may
 from tdt.domain.errors import Forbidden, Refused
-from tdt.domain.ids import AccountId, ActeFileId, ActeId, AuthorityId, ContentId, EnvelopeId
+from tdt.domain.ids import AccountId, ActeId, AuthorityId, ContentId
 from tdt.domain.text import to_latin1
 from tdt.flows import actes_submit
 from tdt.web.acte_form import NO_POST, acte_plan, read_submission
@@ -19,7 +19,6 @@ from tdt.web.s2low import attachment, created, json_answer, text
 HOME = "/modules/actes/"
 INDEX = "/modules/actes/index.php"
 NOT_RGS = "La télétransmission nécessite un certificat RGS<br/>Erreur : {}"
-NO_ARCHIVE = "Erreur d'envoi du fichier : Le fichier archive n'est pas/plus disponible."
 ON_THE_WAY = frozenset({ActeStatus.POSTE, ActeStatus.EN_ATTENTE_DE_TRANSMISSION, ActeStatus.TRANSMIS})
 
 
@@ -56,7 +55,7 @@ async def transac_create(call: Call) -> web.StreamResponse:
 async def get_status(call: Call) -> web.StreamResponse:
     """The status number, then what came with it: the AR, the anomaly, the reason of the error."""
     async with call.transaction() as connection:
-        acte = await _followed(call, connection)
+        acte = await get_followed(call, connection)
         workflow = await db.list_workflow(connection, acte.id)
     steps = [step for step in workflow if step.status == acte.status]
     if not steps:
@@ -72,22 +71,12 @@ async def get_status(call: Call) -> web.StreamResponse:
 async def get_files_list(call: Call) -> web.StreamResponse:
     """The files of a transaction: the message, the act, the annexes, in this order."""
     async with call.transaction() as connection:
-        acte = await _followed(call, connection)
+        acte = await get_followed(call, connection)
         workflow = await db.list_workflow(connection, acte.id)
         files = await db.list_files(connection, acte.id)
     if all(step.status in ON_THE_WAY for step in workflow):
         raise Refused("Pas d'acquittement recu")
     return json_answer([_file_entry(file) for file in files])
-
-
-async def download_file(call: Call) -> web.StreamResponse:
-    """One file (`file`) or the archive of an envelope (`env`), as they were sent."""
-    file_id, envelope_id = call.query.text("file"), call.query.text("env")
-    if file_id.isdecimal():
-        return await _send_file(call, ActeFileId(php_int(file_id)))
-    if envelope_id.isdecimal():
-        return await _send_envelope(call, EnvelopeId(php_int(envelope_id)))
-    raise refused("Paramètre manquant.", "")
 
 
 async def get_ar_acte(call: Call) -> web.StreamResponse:
@@ -96,7 +85,7 @@ async def get_ar_acte(call: Call) -> web.StreamResponse:
         acte = await db.get_transaction(connection, ActeId(php_int(call.query.text("id"))))
         if acte is None:
             raise refused("Erreur d'initialisation de la transaction.", INDEX)
-        await _check_view(call, connection, (acte.account_id, acte.authority_id))
+        await check_view(call, connection, (acte.account_id, acte.authority_id))
         workflow = await db.list_workflow(connection, acte.id)
     content: ContentId | None = None
     for step in workflow:
@@ -111,7 +100,8 @@ async def actes_status(_call: Call) -> web.StreamResponse:
     return json_answer({str(int(status)): label for status, label in STATUS_LABELS.items()})
 
 
-async def _followed(call: Call, connection: Connection) -> db.Acte:
+async def get_followed(call: Call, connection: Connection) -> db.Acte:
+    """The transaction that the query names, if the caller may follow it."""
     unique_id, number = call.query.text("unique_id"), php_int(call.query.text("transaction"))
     acte = None
     if unique_id:
@@ -125,28 +115,8 @@ async def _followed(call: Call, connection: Connection) -> db.Acte:
     return acte
 
 
-async def _send_file(call: Call, file_id: ActeFileId) -> web.StreamResponse:
-    async with call.transaction() as connection:
-        file = await db.get_file(connection, file_id)
-        envelope = await db.get_envelope(connection, file.envelope_id) if file is not None else None
-        if file is None or envelope is None:
-            raise Forbidden("Accès refusé", details={"page": INDEX})
-        await _check_view(call, connection, (envelope.account_id, envelope.authority_id))
-    return await call.send(file.content_id, file.mimetype, file.posted_filename or file.name)
-
-
-async def _send_envelope(call: Call, envelope_id: EnvelopeId) -> web.StreamResponse:
-    async with call.transaction() as connection:
-        envelope = await db.get_envelope(connection, envelope_id)
-        if envelope is None:
-            raise Forbidden("Accès refusé", details={"page": INDEX})
-        await _check_view(call, connection, (envelope.account_id, envelope.authority_id))
-    if envelope.content_id is None:
-        raise refused(NO_ARCHIVE, "")
-    return await call.send(envelope.content_id, "application/x-gzip", envelope.archive_name)
-
-
-async def _check_view(call: Call, connection: Connection, owner: tuple[AccountId | None, AuthorityId]) -> None:
+async def check_view(call: Call, connection: Connection, owner: tuple[AccountId | None, AuthorityId]) -> None:
+    """Raise Forbidden unless the caller may see what this account of this collectivité deposited."""
     account, authority = owner
     seen = await get_owner(connection, call.who.user.id, account, authority)
     if not may(call.who, Right.VIEW, Module.ACTES, seen):

@@ -1,6 +1,6 @@
 """One request as a handler sees it: who calls, what the query and the form say, and what is behind."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -116,16 +116,23 @@ class Call:
         return b"".join([chunk async for chunk in self.deps.stream(self.scope, content)])
 
     async def send(self, content: ContentId, content_type: str, filename: str) -> web.StreamResponse:
-        """Stream a body as an attachment. Nothing is sent before its first bytes are there."""
+        """Stream a body as an attachment."""
+        return await self.send_as(content, {"Content-Type": content_type, **attachment(filename)})
+
+    async def send_as(self, content: ContentId, headers: Mapping[str, str]) -> web.StreamResponse:
+        """Stream a body under these headers."""
         async with self.transaction() as connection:
             found = await get_content(connection, content)
         if found is None:
             raise Refused("Ce contenu n'existe pas.")
-        chunks = self.deps.stream(self.scope, content)
+        return await self.stream(self.deps.stream(self.scope, content), found.size, headers)
+
+    async def stream(self, chunks: AsyncIterator[bytes], size: int, headers: Mapping[str, str]) -> web.StreamResponse:
+        """Stream bytes of this total size. Nothing is sent before the first of them are there."""
         first = await anext(chunks, b"")
-        response = web.StreamResponse(headers={"Content-Type": content_type, **attachment(filename)})
+        response = web.StreamResponse(headers=headers)
         # with its length a client can tell a file cut short from a whole one
-        response.content_length = found.size
+        response.content_length = size
         await response.prepare(self.request)
         await response.write(first)
         async for chunk in chunks:

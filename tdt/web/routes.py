@@ -4,6 +4,7 @@ from tdt.domain.authorities import Module
 from tdt.web import (
     account,
     acte_confirm,
+    acte_documents,
     acte_envelopes,
     actes,
     admin_authorities,
@@ -96,12 +97,19 @@ ROUTES = (
     ),
     Route(
         "/modules/actes/actes_download_file.php",
-        actes.download_file,
+        acte_documents.download_file,
         Access.VIEW,
         Shape.BROWSER,
         Module.ACTES,
         page=ACTES_INDEX,
         admins=True,
+    ),
+    Route(
+        "/modules/actes/actes_transac_get_tampon.php",
+        acte_documents.get_tampon,
+        Access.EDIT,
+        Shape.PRINTED,
+        Module.ACTES,
     ),
     Route(
         "/modules/actes/actes_transac_get_ARActe.php",

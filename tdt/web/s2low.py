@@ -153,5 +153,9 @@ def status_answer(number: int, status: int | None, message: str) -> web.Response
 
 def attachment(filename: str) -> dict[str, str]:
     """The headers of a file sent to the client; a name cannot break out of its quotes nor of its line."""
-    safe = "".join(character for character in filename if character >= " " and character not in '"\x7f')
-    return {"Content-Disposition": f'attachment; filename="{safe}"', **FILE_HEADERS}
+    return {"Content-Disposition": f'attachment; filename="{safe_filename(filename)}"', **FILE_HEADERS}
+
+
+def safe_filename(filename: str) -> str:
+    """The name without what would end its quotes or its line."""
+    return "".join(character for character in filename if character >= " " and character not in '"\x7f')

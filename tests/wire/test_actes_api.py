@@ -176,7 +176,7 @@ async def test_the_files_list_opens_with_the_acknowledgement(ready: Stack) -> No
     assert [entry["posted_filename"] for entry in files] == ["", "délib.pdf", "an nexe0.pdf", "an nexe1.pdf"]
     assert [entry["mimetype"] for entry in files[:2]] == ["text/xml", "application/pdf"]
     assert set(files[0]) == {"id", "name", "posted_filename", "mimetype", "size", "sign", "code_pj"}
-    given = await ready.client().get(f"{DOWNLOAD}?file={files[3]['id']}&tampon=true")
+    given = await ready.client().get(f"{DOWNLOAD}?file={files[3]['id']}")
     assert given.body == PDF + b"1" * 300_000
     assert given.headers["content-type"] == "application/pdf"
     assert given.headers["content-disposition"] == 'attachment; filename="an nexe1.pdf"'

@@ -149,6 +149,7 @@ READS = {
     "/modules/actes/actes_transac_get_status.php",
     "/modules/actes/actes_transac_get_files_list.php",
     "/modules/actes/actes_download_file.php",
+    "/modules/actes/actes_transac_get_tampon.php",
     "/modules/actes/actes_transac_get_ARActe.php",
     "/modules/actes/api/actes_status.php",
     "/modules/helios/api/helios_transac_get_status.php",
