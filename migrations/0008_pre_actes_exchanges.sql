@@ -134,3 +134,19 @@ create policy tenant on acte_classification_announced
 
 -- The last civil day for which the daily request 7-1 was planned: whoever sets it plans it, once.
 alter table authority add column classification_planned_on date;
+
+-- The operator's box: whom a reception that nobody could be given is probably for, and what an operator decided.
+alter table received
+    add column proposed_authority_id bigint references authority on delete set null,
+    add column proposed_siren text not null default '',
+    -- IDActe
+    add column proposed_act text not null default '',
+    -- given by an operator to `authority_id`, and when it said so to the act of this IDActe
+    add column assigned boolean not null default false,
+    add column assigned_act text not null default '',
+    -- the operator who answers for a mail that looked forged
+    add column vouched_by text,
+    drop constraint received_state_check,
+    add constraint received_state_check check (state in ('new', 'handled', 'ignored', 'set_aside', 'dismissed'));
+create index received_set_aside on received (id) where state = 'set_aside';
+create index received_proposed on received (proposed_authority_id) where proposed_authority_id is not null;

@@ -774,15 +774,24 @@ create table received (
     detail text default ''::text not null,
     received_at timestamp with time zone default now() not null,
     handled_at timestamp with time zone,
+    proposed_authority_id bigint,
+    proposed_siren text default ''::text not null,
+    proposed_act text default ''::text not null,
+    assigned boolean default false not null,
+    assigned_act text default ''::text not null,
+    vouched_by text,
     constraint received_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES authority(id),
     constraint received_content_id_fkey FOREIGN KEY (content_id) REFERENCES content(id),
     constraint received_pkey PRIMARY KEY (id),
+    constraint received_proposed_authority_id_fkey FOREIGN KEY (proposed_authority_id) REFERENCES authority(id) ON DELETE SET NULL,
     constraint received_route_id_fkey FOREIGN KEY (route_id) REFERENCES route(id),
     constraint received_route_id_remote_key_key UNIQUE (route_id, remote_key),
-    constraint received_state_check CHECK ((state = ANY (ARRAY['new'::text, 'handled'::text, 'ignored'::text, 'set_aside'::text])))
+    constraint received_state_check CHECK ((state = ANY (ARRAY['new'::text, 'handled'::text, 'ignored'::text, 'set_aside'::text, 'dismissed'::text])))
 );
 CREATE INDEX received_authority ON public.received USING btree (authority_id, id);
 CREATE INDEX received_content ON public.received USING btree (content_id);
+CREATE INDEX received_proposed ON public.received USING btree (proposed_authority_id) WHERE (proposed_authority_id IS NOT NULL);
+CREATE INDEX received_set_aside ON public.received USING btree (id) WHERE (state = 'set_aside'::text);
 alter table received enable row level security;
 create policy tenant on received as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on received to tdt_app;

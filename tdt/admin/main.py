@@ -13,6 +13,7 @@ MODULES = {
     "routes": "tdt.admin.routes",
     "conventions": "tdt.admin.conventions",
     "onboarding": "tdt.admin.onboarding",
+    "received": "tdt.admin.received",
 }
 
 

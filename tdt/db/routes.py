@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from tdt.db.pool import Connection, Record, affected
+from tdt.db.pool import Connection, Record, Scope, affected
 from tdt.domain.ids import AttemptId, AuthorityId, ContentId, ReceivedId, RouteId
 from tdt.domain.routes import Attempt, Outcome, Route, RouteKind, Transport
 
@@ -252,7 +252,11 @@ async def move_attempts_to_settled(connection: Connection, object_kind: str, obj
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A raw thing received from the State, stored before it was looked at."""
+    """A raw thing received from the State, stored before it was looked at.
+
+    `assigned`: an operator gave it to `authority_id`, and to `assigned_act` (an IDActe) unless that is empty;
+    `vouched_by`: the operator who answers for it although it looked forged.
+    """
 
     id: ReceivedId
     authority_id: AuthorityId | None
@@ -260,6 +264,14 @@ class Received:
     name: str
     content_id: ContentId
     state: str
+    assigned: bool = False
+    assigned_act: str = ""
+    vouched_by: str | None = None
+
+    @property
+    def scope(self) -> Scope:
+        """In whose name it is read: what an operator gave to a collectivité sees nothing of the others."""
+        return self.authority_id if self.assigned and self.authority_id is not None else "system"
 
 
 INSERT_RECEIVED = """
@@ -281,7 +293,9 @@ async def find_received(connection: Connection, route: RouteId, remote_key: str)
     return ReceivedId(found) if found is not None else None
 
 
-GET_RECEIVED = "select id, authority_id, route_id, name, content_id, state from received where id = $1"
+GET_RECEIVED = """
+    select id, authority_id, route_id, name, content_id, state, assigned, assigned_act, vouched_by
+    from received where id = $1"""
 
 
 async def get_received(connection: Connection, received: ReceivedId) -> Received | None:

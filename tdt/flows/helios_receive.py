@@ -1,6 +1,9 @@
 """Take in what the DGFiP deposits: store each file first, understand it after."""
 
 import asyncio
+from dataclasses import replace
+
+import structlog
 
 from tdt.db import helios as db
 from tdt.db import routes as routes_db
@@ -19,6 +22,8 @@ from tdt.domain.helios.returns import Candidate, ReturnReader, acquit_matches, r
 from tdt.domain.ids import HeliosId, ReceivedId
 from tdt.domain.jobs import JobKind
 from tdt.domain.routes import Route
+
+log = structlog.get_logger()
 
 TRANSMITTED = (HeliosStatus.EN_ATTENTE_DE_TRANSMISSION, HeliosStatus.TRANSMIS)
 
@@ -88,10 +93,15 @@ async def ingest(deps: Deps, received_id: ReceivedId) -> None:
     if received is None or received.state != "new":
         return
     answer = await _read(deps, received)
-    async with deps.transaction("system") as connection:
+    async with deps.transaction(received.scope) as connection:
         handling = await _apply(connection, received, answer)
+        if received.assigned or handling.authority_id is None:
+            # what an operator gave to somebody stays theirs
+            handling = replace(handling, authority_id=received.authority_id)
         if await routes_db.move_received(connection, received_id, handling) and handling.authority_id is not None:
             await move_to_authority(connection, received.content_id, handling.authority_id)
+    if handling.state == "set_aside":
+        log.warning("received.set_aside", received=received.id, kind=handling.kind, authority=handling.authority_id)
 
 
 async def _read(deps: Deps, received: routes_db.Received) -> DgfipReturn:
@@ -109,6 +119,8 @@ async def _apply(connection: Connection, received: routes_db.Received, answer: D
         return await _acknowledge(connection, received, answer)
     if answer.kind is ReturnKind.RETOUR:
         owner = await db.find_siret_holder(connection, answer.id_coll) if answer.id_coll else None
+        if received.assigned:
+            owner = received.authority_id
         if owner is None:
             return Handling("set_aside", answer.kind, f"SIRET {answer.id_coll} inconnu, partagé ou bloqué.")
         return Handling("handled", answer.kind, answer.id_coll or "", owner)

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from tdt.domain.expiry import THRESHOLDS, Ending, Kind
 from tdt.domain.jobs import JobKind
+from tdt.domain.routes import RouteKind
 
 SECONDS = (0.005, 0.025, 0.1, 0.5, 1, 5, 30, 120, 600)
 
@@ -40,6 +41,13 @@ class WorkerMetrics:
             "tdt_held_flows", "Flows that wait for a convention or a suspension", ["kind"], registry=self._registry
         )
 
+        self._waiting = Gauge(
+            "tdt_received_waiting",
+            "Mails and files of the State that wait for an operator",
+            ["kind", "reason"],
+            registry=self._registry,
+        )
+
         self._revocation = Counter(
             "tdt_revocation_fetches_total", "Lists and OCSP answers fetched", ["outcome"], registry=self._registry
         )
@@ -53,6 +61,12 @@ class WorkerMetrics:
         """Replace how many flows wait for a convention, by kind of job."""
         for kind in (JobKind.ACTES_TRANSMIT, JobKind.HELIOS_TRANSMIT):
             self._held.labels(kind).set(held.get(kind, 0))
+
+    def show_waiting(self, waiting: Mapping[tuple[str, str], int]) -> None:
+        """Replace how much waits in the operator's box, by kind of route and reason."""
+        for kind in RouteKind:
+            for reason in ("forged", "unattributed", "attributed"):
+                self._waiting.labels(kind, reason).set(waiting.get((kind, reason), 0))
 
     def show_certificates(self, certificates: Sequence[Ending], now: datetime) -> None:
         """Replace what is shown of the calendar; nothing personal goes into a label."""

@@ -28,6 +28,7 @@ from tdt.flows import (
     logins,
     notices,
     purge,
+    received,
     revocation,
 )
 from tdt.workers.metrics import WorkerMetrics
@@ -156,10 +157,11 @@ async def ask_for_classifications(deps: Deps) -> None:
 
 
 async def watch_held(deps: Deps, metrics: WorkerMetrics) -> None:
-    """Every half minute: show in the metrics how many flows wait for a convention."""
+    """Every half minute: show in the metrics how many flows wait for a convention, and what waits for an operator."""
     while True:
         try:
             metrics.show_held(await conventions.count_held(deps))
+            metrics.show_waiting(await received.count_waiting(deps))
         except TdtError as error:
             log.warning("held.count_failed", code=error.code, reason=error.message)
         await asyncio.sleep(HELD_SECONDS)

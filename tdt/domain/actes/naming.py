@@ -139,6 +139,11 @@ def read_document_name(name: str) -> DocumentName | None:
     return DocumentName(match["code_pj"] or "", act, match["code"], int(match["serial"]), match["extension"])
 
 
+def unique_id_of(name: MessageName) -> str:
+    """The IDActe that the name of a message about an act begins with."""
+    return f"{name.department}-{name.siren}-{name.date}-{name.number}-{name.nature}"
+
+
 def read_envelope_name(name: str) -> EnvelopeName | None:
     """The parts of the name of an envelope sent by a collectivité, None if it does not follow the norm."""
     match = _ENVELOPE.fullmatch(name)

@@ -1,0 +1,122 @@
+"""`tdt admin received`: the operator's box, where what the State sent and nobody could be given waits."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from tdt.admin.door import CONFIG, JSON, Row, operator, run, show, show_one
+from tdt.db.received import BoxLine, list_received
+from tdt.deps import Deps
+from tdt.domain.ids import AuthorityId, ReceivedId
+from tdt.flows import received as flow
+from tdt.flows import received_reading as reading
+
+RECEIVED = click.argument("received", type=int)
+STATES = ("new", "handled", "ignored", "set_aside", "dismissed")
+
+
+@click.group("received")
+def received() -> None:
+    """Boîte de l'exploitant : courriels et fichiers de l'État sans destinataire sûr, ou douteux."""
+
+
+@received.command("list")
+@click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Ces états (par défaut : set_aside).")
+@click.option("--all", "everything", is_flag=True, help="Tous les états.")
+@click.option("--before", type=int, default=None, help="Seulement ceux d'un numéro plus petit.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Nombre de lignes.")
+@CONFIG
+@JSON
+def list_all(path: Path, states: tuple[str, ...], everything: bool, as_json: bool, **given: int | None) -> None:
+    """Ce qui attend une décision, le plus récent d'abord, et pour qui c'est sans doute."""
+    wanted = STATES if everything else states or ("set_aside",)
+
+    async def work(deps: Deps) -> list[Row]:
+        async with deps.transaction("system") as connection:
+            found = await list_received(connection, wanted, given["before"], given["limit"] or 100)
+        return [_row(one) for one in found]
+
+    show(run(path, work), as_json)
+
+
+def _row(one: BoxLine) -> Row:
+    return {
+        "id": one.id,
+        "received_at": one.received_at.isoformat(timespec="seconds"),
+        "route": one.route,
+        "state": one.state,
+        "kind": one.kind,
+        "authority": one.authority_id,
+        "proposed": one.proposed_authority_id,
+        "proposed_siren": one.proposed_siren,
+        "proposed_act": one.proposed_act,
+        "detail": one.detail,
+    }
+
+
+@received.command("show")
+@RECEIVED
+@CONFIG
+@JSON
+def show_received(received: int, path: Path, as_json: bool) -> None:
+    """Une réception : ce qu'elle est, ce qu'elle contient, ce qui en a été fait."""
+
+    async def work(deps: Deps) -> Row:
+        line = await flow.get(deps, ReceivedId(received))
+        return {**asdict(line), **await reading.describe(deps, line)}
+
+    show_one(run(path, work), as_json)
+
+
+@received.command("save")
+@RECEIVED
+@click.option("--to", "target", type=click.Path(path_type=Path), required=True, help="Le fichier à créer (.eml).")
+@CONFIG
+def save(received: int, target: Path, path: Path) -> None:
+    """Enregistrer les octets reçus, tels quels."""
+
+    async def work(deps: Deps) -> int:
+        await flow.get(deps, ReceivedId(received))
+        size = 0
+        with target.open("xb") as file:
+            async for chunk in flow.stream(deps, ReceivedId(received)):
+                size += file.write(chunk)
+        return size
+
+    try:
+        size = run(path, work)
+    except FileExistsError as error:
+        raise click.ClickException(f"{target} existe déjà.") from error
+    click.echo(f"{size} octets enregistrés dans {target}.")
+
+
+@received.command("assign")
+@RECEIVED
+@click.option("--authority", type=int, required=True, help="La collectivité.")
+@click.option("--act", default="", metavar="IDACTE", help="L'identifiant de l'acte dont il s'agit.")
+@CONFIG
+def assign(received: int, authority: int, act: str, path: Path) -> None:
+    """Donner une réception à une collectivité, ou à l'un de ses actes ; elle est relue aussitôt."""
+    run(path, lambda deps: flow.assign(deps, operator(), ReceivedId(received), AuthorityId(authority), act))
+    click.echo("La réception est attribuée ; elle va être relue.")
+
+
+@received.command("retry")
+@RECEIVED
+@click.option("--authentic", is_flag=True, help="Vous répondez de l'authenticité de ce courriel écarté comme douteux.")
+@CONFIG
+def retry(received: int, authentic: bool, path: Path) -> None:
+    """Relire une réception : la cause qui l'avait écartée a disparu."""
+    run(path, lambda deps: flow.retry(deps, operator(), ReceivedId(received), authentic=authentic))
+    click.echo("La réception va être relue.")
+
+
+@received.command("dismiss")
+@RECEIVED
+@click.option("--reason", required=True, help="Pourquoi il n'y a rien à faire.")
+@CONFIG
+def dismiss(received: int, reason: str, path: Path) -> None:
+    """Sortir une réception de la boîte : vue, rien à faire. Elle reste conservée."""
+    run(path, lambda deps: flow.dismiss(deps, operator(), ReceivedId(received), reason))
+    click.echo("La réception est classée ; elle reste conservée.")

@@ -1,0 +1,97 @@
+"""`tdt admin received`: what an operator sees of its box, saves, gives, has read again, dismisses."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from tdt.db.content import insert_small
+from tdt.db.pool import transaction
+from tdt.db.received import move_proposal
+from tdt.db.routes import Handling, NewRoute, insert_received, insert_route, move_received
+from tdt.domain.ids import AuthorityId, ReceivedId
+from tdt.domain.routes import RouteKind, Transport
+from tests.commands import Terminal, open_terminal
+from tests.postgres import TestDatabase
+from tests.tenants import add_authority, application
+from tests.unit.actes.mails import sample
+
+ROOT = ("admin", "received")
+RAW = sample("1-2-ar.eml")
+
+
+@pytest.fixture
+def terminal(database: TestDatabase, tmp_path: Path) -> Terminal:
+    return open_terminal(database, tmp_path)
+
+
+async def fill(database: TestDatabase) -> tuple[AuthorityId, list[ReceivedId]]:
+    """Three mails: one in the box with a proposed owner, one in the box of a known owner, one handled."""
+    async with application(database.app_dsn) as pool:
+        authority = await add_authority(pool)
+        async with transaction(pool, "system") as connection:
+            route = await insert_route(connection, NewRoute(RouteKind.ACTES, Transport.HTTPS, "ministère", {}))
+            numbers = []
+            for number, (state, owner) in enumerate(
+                [("set_aside", None), ("set_aside", authority), ("handled", authority)]
+            ):
+                content = await insert_small(connection, owner, RAW)
+                received = await insert_received(connection, route, f"7/{number}", f"7/{number}", content)
+                await move_received(connection, received, Handling(state, "1-2", "Aucun acte.", owner))
+                numbers.append(received)
+            await move_proposal(connection, numbers[0], authority, "123456782", "034-123456782-20260309-2026_017-DE")
+    return authority, numbers
+
+
+def test_the_box(terminal: Terminal, database: TestDatabase, tmp_path: Path) -> None:
+    assert terminal.run(*ROOT, "list") == "Rien.\n"
+    authority, (first, second, third) = asyncio.run(fill(database))
+    rows = terminal.rows(*ROOT, "list")
+    assert [(one["id"], one["authority"], one["proposed"]) for one in rows] == [
+        (second, authority, None),
+        (first, None, authority),
+    ]
+    assert rows[1]["proposed_act"] == "034-123456782-20260309-2026_017-DE"
+    assert [one["id"] for one in terminal.rows(*ROOT, "list", "--all")] == [third, second, first]
+    assert [one["id"] for one in terminal.rows(*ROOT, "list", "--all", "--before", third, "--limit", 1)] == [second]
+    assert [one["id"] for one in terminal.rows(*ROOT, "list", "--state", "handled")] == [third]
+    assert "2026_017" in terminal.run(*ROOT, "list")
+
+    shown = terminal.rows(*ROOT, "show", first)
+    assert (shown["route"], shown["kind"], shown["size"]) == ("ministère", "1-2", len(RAW))
+    assert shown["says"][0].startswith("ArActe unique_id=034-123456782-20260309-2026_017-DE")
+    assert "n'existe pas" in terminal.run(*ROOT, "show", 99, code=1)
+
+    target = tmp_path / "ar.eml"
+    assert str(len(RAW)) in terminal.run(*ROOT, "save", first, "--to", target)
+    assert target.read_bytes() == RAW
+    assert "existe déjà" in terminal.run(*ROOT, "save", first, "--to", target, code=1)
+    assert "n'existe pas" in terminal.run(*ROOT, "save", 99, "--to", tmp_path / "rien.eml", code=1)
+    assert not (tmp_path / "rien.eml").exists()
+
+
+def test_what_an_operator_decides(terminal: Terminal, database: TestDatabase) -> None:
+    authority, (first, second, third) = asyncio.run(fill(database))
+    assert "handled" in terminal.run(*ROOT, "retry", third, code=1)
+    assert "douteuse" in terminal.run(*ROOT, "retry", second, "--authentic", code=1)
+    assert "pas d'acte" in terminal.run(*ROOT, "assign", first, "--authority", authority, "--act", "X", code=1)
+    terminal.run(*ROOT, "assign", first, "--authority", authority)
+    terminal.run(*ROOT, "retry", second)
+    assert terminal.rows(*ROOT, "list") == []
+    jobs = asyncio.run(
+        terminal.query("select object_id, authority_id from job where kind = 'actes.ingest' order by id")
+    )
+    assert [(one["object_id"], one["authority_id"]) for one in jobs] == [(first, authority), (second, authority)]
+    tags = [row["tag"] for row in asyncio.run(terminal.query("select tag from audit order by id"))]
+    assert tags == ["cli:received:assign", "cli:received:retry"]
+
+
+def test_dismissed_with_a_reason(terminal: Terminal, database: TestDatabase) -> None:
+    _, (first, _, _) = asyncio.run(fill(database))
+    terminal.run(*ROOT, "dismiss", first, code=2)
+    assert "obligatoire" in terminal.run(*ROOT, "dismiss", first, "--reason", " ", code=1)
+    terminal.run(*ROOT, "dismiss", first, "--reason", "publicité")
+    assert [one["id"] for one in terminal.rows(*ROOT, "list", "--state", "dismissed")] == [first]
+    (row,) = asyncio.run(terminal.query("select data from audit"))
+    assert json.loads(row["data"])["after"] == {"reason": "publicité", "state": "dismissed"}
