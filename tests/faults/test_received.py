@@ -6,6 +6,7 @@ import json
 import pytest
 
 from tdt.db import received as db
+from tdt.domain.actes.mail import parse_mail
 from tdt.domain.audit import Actor, Source
 from tdt.domain.errors import Refused
 from tdt.domain.ids import ActeId, AuthorityId, ReceivedId
@@ -96,8 +97,8 @@ async def test_every_kind_of_answer_can_be_given_to_an_act(works: Plant) -> None
     await received.assign(works.deps, BY, anomaly.id, mine, ACT)
     await actes_receive.ingest(works.deps, anomaly.id)
     assert await works.acte_life(acte) == [1, 2, 3, -1]
-    name, day = "034-999999999----7-2_1.xml", "<actes:DateClassification>2026-03-01</actes:DateClassification>"
-    files = [("EACT--SPREF0343.xml", envelope(name, siren="999999999")), (name, xml("RetourClassification", "", day))]
+    name, data = "034-999999999----7-2_1.xml", parse_mail(sample("7-2-classification.eml")).attachments[1].data
+    files = [("EACT--SPREF0343.xml", envelope(name, siren="999999999")), (name, data)]
     unknown = await boxed(works, raw_mail(*files))
     assert (unknown.state, unknown.authority_id) == ("set_aside", None)
     await received.assign(works.deps, BY, unknown.id, mine)
