@@ -102,8 +102,8 @@ def read_ways(name: str = "requests.tsv") -> list[Way]:
 
 
 def module_of(path: str) -> Module | None:
-    """The module of an endpoint, by its folder."""
-    found = re.match(r"/modules/(\w+)/", path)
+    """The module of an endpoint, by its address."""
+    found = re.match(r"/(?:modules|api/v1)/(actes|helios|mail)/", path)
     return Module(found[1]) if found else None
 
 

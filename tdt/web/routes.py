@@ -12,6 +12,7 @@ from tdt.web import (
     admin_services,
     admin_sirets,
     admin_users,
+    api_actes,
     api_notifications,
     api_onboarding,
     connection_pages,
@@ -349,6 +350,15 @@ ROUTES = (
         Shape.JSON,
         page=GROUPS,
         changes=True,
+    ),
+    Route(
+        "/api/v1/actes/{acte}",
+        api_actes.acte_life,
+        Access.VIEW,
+        Shape.JSON,
+        Module.ACTES,
+        admins=True,
+        force_api=True,
     ),
     Route(
         "/api/v1/authorities/{authority}/onboarding",

@@ -1,0 +1,216 @@
+"""The whole life of a transaction, as shown: who did each step, files, tries, what hangs on it, what is to come."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from tdt.db.pool import Connection
+from tdt.domain.actes.model import ActeStatus
+from tdt.domain.ids import AccountId, ActeFileId, ActeId, ContentId, EnvelopeId, RouteId
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the workflow. `account` is who caused it, None when nobody of the collectivité did.
+
+    `flux_size` is of the bytes of the State that caused it.
+    """
+
+    status: ActeStatus
+    at: datetime
+    message: str
+    account_id: AccountId | None
+    account: str | None
+    flux_size: int | None
+
+
+STEPS = """
+    select w.status, w.at, w.message, a.account_id, trim(u.givenname || ' ' || u.name) as account, c.size as flux_size
+    from acte_workflow w
+    left join lateral (
+        -- of the same database transaction, so of the same instant
+        select account_id from audit
+        where authority_id = w.authority_id and at = w.at and object_id = w.transaction_id
+            and account_id is not null limit 1) a on true
+    left join account u on u.id = a.account_id
+    left join content c on c.id = w.flux_content_id
+    where w.transaction_id = $1 order by w.id"""
+
+
+async def list_steps(connection: Connection, acte: ActeId) -> list[Step]:
+    """The life of a transaction, oldest first."""
+    rows = await connection.fetch(STEPS, acte)
+    return [Step(**{**dict(row), "status": ActeStatus(row["status"])}) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFile:
+    """A file and the digest of its bytes."""
+
+    id: ActeFileId
+    position: int
+    name: str
+    posted_filename: str
+    mimetype: str
+    size: int
+    code_pj: str
+    signed: bool
+    sha256: bytes
+
+
+FILES = """
+    select f.id, f.position, f.name, f.posted_filename, f.mimetype, f.size, f.code_pj, f.signature <> '' as signed,
+        c.sha256
+    from acte_file f join content c on c.id = f.content_id where f.transaction_id = $1 order by f.position"""
+
+
+async def list_shown_files(connection: Connection, acte: ActeId) -> list[ShownFile]:
+    """Message, act, annexes."""
+    return [ShownFile(**row) for row in await connection.fetch(FILES, acte)]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownEnvelope:
+    """An envelope, its archive once it is built, and the way that it takes."""
+
+    id: EnvelopeId
+    name: str
+    archive_name: str
+    submitted_at: datetime
+    received: bool
+    content_id: ContentId | None
+    size: int | None
+    sha256: bytes | None
+    route_id: RouteId
+    route: str
+    transport: str
+    test: bool
+
+
+ENVELOPE = """
+    select e.id, e.name, e.archive_name, e.submitted_at, e.received, e.content_id, c.size, c.sha256, e.route_id,
+        r.name as route, r.transport, r.test
+    from acte_envelope e join route r on r.id = e.route_id left join content c on c.id = e.content_id where e.id = $1"""
+
+
+async def find_shown_envelope(connection: Connection, envelope: EnvelopeId) -> ShownEnvelope | None:
+    """An envelope visible to the scope."""
+    row = await connection.fetchrow(ENVELOPE, envelope)
+    return ShownEnvelope(**row) if row is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class ShownAttempt:
+    """One try to hand bytes to the State, and what became of it."""
+
+    name: str
+    size: int
+    sha256: bytes
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+    detail: str
+    clause: str
+
+
+ATTEMPTS = """
+    select name, size, sha256, started_at, ended_at, outcome, detail, clause from attempt
+    where object_kind = $1 and object_id = $2 order by started_at, id"""
+
+
+async def list_shown_attempts(connection: Connection, object_kind: str, object_id: int) -> list[ShownAttempt]:
+    """Every try for this object, oldest first."""
+    return [ShownAttempt(**row) for row in await connection.fetch(ATTEMPTS, object_kind, object_id)]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownJob:
+    """Work that is to come, or that was set aside (`dead`) for an operator."""
+
+    kind: str
+    state: str
+    run_at: datetime
+    attempts: int
+    last_error: str | None
+
+
+JOBS = """
+    select kind, state, run_at, attempts, last_error from job
+    where (kind = any($1) and object_id = $2) or (kind = any($3) and object_id = $4) order by id"""
+
+
+async def list_shown_jobs(
+    connection: Connection, mine: tuple[Sequence[str], int], envelopes: tuple[Sequence[str], int]
+) -> list[ShownJob]:
+    """The jobs of these kinds on the transaction, and on its envelope."""
+    return [ShownJob(**row) for row in await connection.fetch(JOBS, *mine, *envelopes)]
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """A transaction that hangs on the one shown, or on which it hangs: letter, answer, annulation, act."""
+
+    id: ActeId
+    related_id: ActeId | None
+    type: int
+    type_reponse: int | None
+    status: ActeStatus
+    submitted_at: datetime
+    received_on: date | None
+    letter_date: date | None
+    letter_text: str
+    read_at: datetime | None
+
+
+RELATIVES = """
+    select id, related_id, type, type_reponse, status, submitted_at, received_on, letter_date, letter_text, read_at
+    from acte_transaction
+    where related_id = $1 or related_id in (select id from acte_transaction where related_id = $1)
+        or id = (select related_id from acte_transaction where id = $1)
+    order by id"""
+
+
+async def list_relatives(connection: Connection, acte: ActeId) -> list[Relative]:
+    """What the transaction hangs on, what hangs on it, and what hangs on that."""
+    rows = await connection.fetch(RELATIVES, acte)
+    return [Relative(**{**dict(row), "status": ActeStatus(row["status"])}) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Depositor:
+    """Who deposited, for which collectivité; the day of the AR."""
+
+    authority: str
+    siren: str
+    account: str | None
+    received_on: date | None
+    origin: str
+
+
+DEPOSITOR = """
+    select a.name as authority, a.siren, trim(u.givenname || ' ' || u.name) as account, t.received_on, t.origin
+    from acte_transaction t join authority a on a.id = t.authority_id left join account u on u.id = t.account_id
+    where t.id = $1"""
+
+
+async def find_depositor(connection: Connection, acte: ActeId) -> Depositor | None:
+    """Whose a transaction is."""
+    row = await connection.fetchrow(DEPOSITOR, acte)
+    return Depositor(**row) if row is not None else None
+
+
+NAMED = """
+    select t.id from acte_transaction t where t.unique_id = $1 and t.type = 1
+    union
+    select t.id from acte_envelope e join acte_transaction t on t.envelope_id = e.id or t.id = e.acknowledges_id
+    where (e.name = $1 and e.authority_id in (select id from authority where siren = any($2)))
+        or (e.archive_name = $1 and e.route_id in (select id from route where kind = 'actes'))
+    order by id"""
+
+
+async def list_ids_named(connection: Connection, name: str, sirens: Sequence[str]) -> list[ActeId]:
+    """The transactions of this IDActe, of the envelope (of one of these SIREN) or of the archive of this name.
+
+    In scope `system`.
+    """
+    return [ActeId(row["id"]) for row in await connection.fetch(NAMED, name, list(sirens))]

@@ -1,0 +1,94 @@
+"""Gather what is known of a transaction, once the viewer's right is checked."""
+
+import re
+from collections.abc import Sequence
+
+from tdt.db import acte_views as db
+from tdt.db.accounts import get_owner
+from tdt.db.acte_reports import list_reports
+from tdt.db.actes import Acte, get_transaction
+from tdt.db.pool import Connection
+from tdt.deps import Deps
+from tdt.domain.actes.deadlines import Deadline, Exchange, list_deadlines
+from tdt.domain.actes.model import ActeStatus, MessageCode
+from tdt.domain.audit import Actor
+from tdt.domain.authorities import Module, Right, may
+from tdt.domain.calendar import paris_date
+from tdt.domain.errors import Forbidden, Refused
+from tdt.domain.ids import ActeId
+from tdt.domain.jobs import JobKind
+from tdt.flows.actes_view.told import Life, tell
+
+UNKNOWN = "Numéro de transaction invalide."
+MINE = (JobKind.ACTES_ANALYSE, JobKind.ACTES_ACKNOWLEDGE)
+OF_THE_ENVELOPE = (JobKind.ACTES_PACKAGE, JobKind.ACTES_TRANSMIT)
+ENVELOPE = "acte_envelope"
+_SIREN = re.compile(r"(?<![0-9])[0-9]{9}(?![0-9])")
+
+
+async def view(deps: Deps, by: Actor, acte_id: ActeId) -> dict[str, object]:
+    """All that is known of a transaction, as plain data; the operator also reads why work was put off.
+
+    Raises Refused when it does not exist or is another collectivité's: the same for both; Forbidden inside one's own.
+    """
+    async with deps.acting(by) as connection:
+        acte = await get_transaction(connection, acte_id)
+        if acte is None:
+            raise Refused(UNKNOWN)
+        await _check_view(connection, by, acte)
+        life = await _gather(connection, acte)
+    return tell(life, operator=by.who is None)
+
+
+async def list_named(deps: Deps, by: Actor, name: str) -> list[ActeId]:
+    """The transactions that an IDActe, the name of an envelope or of an archive designates."""
+    async with deps.acting(by) as connection:
+        return await db.list_ids_named(connection, name, _SIREN.findall(name))
+
+
+async def _check_view(connection: Connection, by: Actor, acte: Acte) -> None:
+    if by.who is None:
+        return
+    owner = await get_owner(connection, by.who.user.id, acte.account_id, acte.authority_id)
+    if not may(by.who, Right.VIEW, Module.ACTES, owner):
+        raise Forbidden("Accès refusé")
+
+
+async def _gather(connection: Connection, acte: Acte) -> Life:
+    envelope = await db.find_shown_envelope(connection, acte.envelope_id)
+    depositor = await db.find_depositor(connection, acte.id)
+    if envelope is None or depositor is None:
+        raise Refused(UNKNOWN)
+    relatives = await db.list_relatives(connection, acte.id)
+    return Life(
+        acte=acte,
+        depositor=depositor,
+        steps=await db.list_steps(connection, acte.id),
+        files=await db.list_shown_files(connection, acte.id),
+        envelope=envelope,
+        attempts=await db.list_shown_attempts(connection, ENVELOPE, acte.envelope_id),
+        jobs=await db.list_shown_jobs(connection, (MINE, acte.id), (OF_THE_ENVELOPE, acte.envelope_id)),
+        reports=await list_reports(connection, acte.id),
+        relatives=relatives,
+        deadlines=_deadlines(acte, depositor, relatives),
+    )
+
+
+def _deadlines(acte: Acte, depositor: db.Depositor, relatives: Sequence[db.Relative]) -> list[Deadline]:
+    """The delays of the law: of an act that was received and is not cancelled."""
+    received_on = depositor.received_on
+    if acte.type != MessageCode.ACTE or received_on is None or acte.status is ActeStatus.ANNULE:
+        return []
+    return list_deadlines(received_on, acte.nature_code, _exchanges(acte, relatives))
+
+
+def _exchanges(acte: Acte, relatives: Sequence[db.Relative]) -> list[Exchange]:
+    """The letters that want an answer, each with the day on which the préfecture had it."""
+    found = []
+    for letter in relatives:
+        asks = letter.type in (MessageCode.PIECES_COMPLEMENTAIRES, MessageCode.LETTRE_OBSERVATIONS)
+        if not asks or letter.type_reponse is not None or letter.related_id != acte.id:
+            continue
+        answers = [one.received_on for one in relatives if one.related_id == letter.id and one.received_on is not None]
+        found.append(Exchange(letter.id, letter.type, paris_date(letter.submitted_at), max(answers, default=None)))
+    return found

@@ -1,0 +1,249 @@
+"""The life of a transaction as plain data: what the JSON endpoint gives and what `tdt flow` prints."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from tdt.db.acte_reports import Report
+from tdt.db.acte_views import Depositor, Relative, ShownAttempt, ShownEnvelope, ShownFile, ShownJob, Step
+from tdt.db.actes import Acte
+from tdt.domain.actes.deadlines import Deadline
+from tdt.domain.actes.explain import expected, explain
+from tdt.domain.actes.model import ActeStatus, MessageCode
+from tdt.domain.actes.rules import DEFAULT_NATURES
+from tdt.domain.actes.status import STATUS_LABELS
+
+DOWNLOAD = "/modules/actes/actes_download_file.php"
+TYPES: Mapping[int, str] = {
+    MessageCode.ACTE: "Transmission d'un acte",
+    MessageCode.COURRIER_SIMPLE: "Courrier simple",
+    MessageCode.PIECES_COMPLEMENTAIRES: "Demande de pièces complémentaires",
+    MessageCode.LETTRE_OBSERVATIONS: "Lettre d'observations",
+    MessageCode.DEFERE_TA: "Déféré au tribunal administratif",
+    MessageCode.ANNULATION: "Annulation",
+    MessageCode.CLASSIFICATION: "Demande de classification",
+}
+ANSWERS: Mapping[tuple[int, int], str] = {
+    (2, 2): "Réponse à un courrier simple",
+    (3, 3): "Refus d'envoyer les pièces demandées",
+    (3, 4): "Envoi des pièces demandées",
+    (4, 3): "Rejet de la lettre d'observations",
+    (4, 4): "Réponse à la lettre d'observations",
+}
+FROM_THE_STATE = (ActeStatus.DOCUMENT_RECU, ActeStatus.DOCUMENT_RECU_SANS_AR)
+ROLES = ("message", "acte")
+"""By position of the file; what stands after is an annexe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """All that was gathered of a transaction."""
+
+    acte: Acte
+    depositor: Depositor
+    steps: Sequence[Step]
+    files: Sequence[ShownFile]
+    envelope: ShownEnvelope
+    attempts: Sequence[ShownAttempt]
+    jobs: Sequence[ShownJob]
+    reports: Sequence[Report]
+    relatives: Sequence[Relative]
+    deadlines: Sequence[Deadline]
+
+
+def tell(life: Life, operator: bool) -> dict[str, object]:
+    """Plain data, in the order in which people read it. Instants are in UTC."""
+    acte = life.acte
+    return {
+        "id": acte.id,
+        **_act(life),
+        "status": _status(life),
+        "problem": _problem(life),
+        "expected": _expected(life),
+        "deposited": {
+            "at": _instant(acte.submitted_at),
+            "authority_id": acte.authority_id,
+            "authority": life.depositor.authority,
+            "siren": life.depositor.siren,
+            "account_id": acte.account_id,
+            "account": life.depositor.account,
+            "origin": life.depositor.origin,
+        },
+        "received_on": _day(life.depositor.received_on),
+        "workflow": [_step(life, number, step) for number, step in enumerate(life.steps)],
+        "files": [_file(file) for file in life.files],
+        "envelope": _envelope(life.envelope),
+        "attempts": [_attempt(attempt) for attempt in life.attempts],
+        "pending": [_job(job, operator) for job in life.jobs],
+        "reports": [_report(report) for report in life.reports],
+        "deadlines": [_deadline(deadline) for deadline in life.deadlines],
+        "about": next((_relative(one) for one in life.relatives if one.id == acte.related_id), None),
+        "related": [_relative(one) for one in life.relatives if one.id != acte.related_id],
+    }
+
+
+def _act(life: Life) -> dict[str, object]:
+    acte = life.acte
+    nature = next((nature for nature in DEFAULT_NATURES if nature.code == acte.nature_code), None)
+    return {
+        "type": acte.type,
+        "message": message_code(acte.type, acte.type_reponse),
+        "label": label(acte.type, acte.type_reponse),
+        "unique_id": acte.unique_id,
+        "number": acte.number,
+        "subject": acte.subject,
+        "decision_date": _day(acte.decision_date),
+        "nature": {"code": acte.nature_code, "label": nature.label if nature else ""} if acte.nature_code else None,
+        "classif": ".".join(map(str, acte.classif)),
+        "classification_date": _day(acte.classification_date),
+        "document_papier": acte.document_papier,
+    }
+
+
+def message_code(kind: int, answer: int | None) -> str:
+    """The code T-M of the message: 1-1 of an act, 3-4 of an answer."""
+    return f"{kind}-{answer or 1}"
+
+
+def label(kind: int, answer: int | None) -> str:
+    """What a person calls it."""
+    return ANSWERS.get((kind, answer or 0)) or TYPES.get(kind, "")
+
+
+def _status(life: Life) -> dict[str, object]:
+    status, steps = life.acte.status, life.steps
+    since = next((step for step in reversed(steps) if step.status == status), None)
+    return {
+        "code": int(status),
+        "label": STATUS_LABELS[status],
+        "since": _instant(since.at if since else None),
+        "message": steps[-1].message if steps else "",
+    }
+
+
+def _problem(life: Life) -> dict[str, object] | None:
+    if life.acte.status is not ActeStatus.ERREUR:
+        return None
+    message = life.steps[-1].message if life.steps else ""
+    told = explain(message)
+    return {"code": told.code, "message": message, "cause": told.cause, "who": told.who, "remedy": told.remedy}
+
+
+def _expected(life: Life) -> dict[str, object] | None:
+    if any(job.state == "dead" for job in life.jobs):
+        return {"who": "l'exploitant de la plate-forme", "what": "reprendre ce traitement, mis de côté"}
+    awaited = expected(life.acte.status)
+    return {"who": awaited.who, "what": awaited.what} if awaited is not None else None
+
+
+def _step(life: Life, number: int, step: Step) -> dict[str, object]:
+    return {
+        "status": int(step.status),
+        "label": STATUS_LABELS[step.status],
+        "at": _instant(step.at),
+        "message": step.message,
+        "by": _by(life, number, step),
+        "state_bytes": step.flux_size,
+    }
+
+
+def _by(life: Life, number: int, step: Step) -> dict[str, object]:
+    if step.account_id is not None:
+        return {"kind": "account", "account_id": step.account_id, "name": step.account}
+    if step.flux_size is not None or step.status in FROM_THE_STATE:
+        return {"kind": "state"}
+    if number == 0 and life.acte.account_id is not None:
+        return {"kind": "account", "account_id": life.acte.account_id, "name": life.depositor.account}
+    return {"kind": "tdt"}
+
+
+def _file(file: ShownFile) -> dict[str, object]:
+    return {
+        "id": file.id,
+        "position": file.position,
+        "role": ROLES[file.position] if file.position < len(ROLES) else "annexe",
+        "name": file.name,
+        "posted_filename": file.posted_filename,
+        "mimetype": file.mimetype,
+        "size": file.size,
+        "sha256": file.sha256.hex(),
+        "code_pj": file.code_pj,
+        "detached_signature": file.signed,
+        "download": f"{DOWNLOAD}?file={file.id}",
+    }
+
+
+def _envelope(envelope: ShownEnvelope) -> dict[str, object]:
+    built = envelope.content_id is not None and envelope.sha256 is not None
+    return {
+        "id": envelope.id,
+        "name": envelope.name,
+        "archive_name": envelope.archive_name,
+        "received": envelope.received,
+        "size": envelope.size,
+        "sha256": envelope.sha256.hex() if envelope.sha256 is not None else None,
+        "download": f"{DOWNLOAD}?env={envelope.id}" if built else None,
+        "route": {"id": envelope.route_id, "name": envelope.route, "test": envelope.test},
+    }
+
+
+def _attempt(attempt: ShownAttempt) -> dict[str, object]:
+    return {
+        "name": attempt.name,
+        "size": attempt.size,
+        "sha256": attempt.sha256.hex(),
+        "started_at": _instant(attempt.started_at),
+        "ended_at": _instant(attempt.ended_at),
+        "outcome": attempt.outcome or "uncertain",
+        "detail": attempt.detail,
+        "clause": attempt.clause,
+    }
+
+
+def _job(job: ShownJob, operator: bool) -> dict[str, object]:
+    """For whom the platform is not, only what and when: the reason may name machines."""
+    told: dict[str, object] = {"kind": job.kind, "state": job.state, "run_at": _instant(job.run_at)}
+    return {**told, "attempts": job.attempts, "last_error": job.last_error} if operator else told
+
+
+def _report(report: Report) -> dict[str, object]:
+    return {
+        "position": report.position,
+        "aspect": report.aspect,
+        "verdict": report.verdict,
+        "at": _instant(report.at),
+        "data": dict(report.data),
+    }
+
+
+def _deadline(deadline: Deadline) -> dict[str, object]:
+    return {
+        "kind": str(deadline.kind),
+        "on": _day(deadline.on),
+        "since": _day(deadline.since),
+        "reason": deadline.reason,
+        "letter": deadline.letter,
+    }
+
+
+def _relative(one: Relative) -> dict[str, object]:
+    return {
+        "id": one.id,
+        "about": one.related_id,
+        "message": message_code(one.type, one.type_reponse),
+        "label": label(one.type, one.type_reponse),
+        "status": {"code": int(one.status), "label": STATUS_LABELS[one.status]},
+        "at": _instant(one.submitted_at),
+        "received_on": _day(one.received_on),
+        "letter_date": _day(one.letter_date),
+        "letter_text": one.letter_text,
+        "read_at": _instant(one.read_at),
+    }
+
+
+def _instant(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat(timespec="seconds") if at is not None else None
+
+
+def _day(day: date | None) -> str | None:
+    return day.isoformat() if day is not None else None
