@@ -130,6 +130,16 @@ async def list_replies(connection: Connection, unique_id: str, kind: int) -> lis
     return [as_acte(row) for row in await connection.fetch(REPLIES, unique_id, kind)]
 
 
+IS_BEING_CANCELLED = """
+    select exists (
+        select from acte_transaction where related_id = $1 and type = 6 and status in (1, 2, 3)) as pending"""
+
+
+async def is_being_cancelled(connection: Connection, acte: ActeId) -> bool:
+    """Whether an annulation of this act waits for its AR."""
+    return bool(as_record(await connection.fetchrow(IS_BEING_CANCELLED, acte))["pending"])
+
+
 CANCELLATIONS = f"select {COLUMNS} from acte_transaction where unique_id = $1 and type = 6 order by id"
 
 
@@ -163,12 +173,13 @@ class Linked:
 LINKED = """
     select t.id, t.type, t.status, r.id as reply_id, r.status as reply_status
     from acte_transaction t left join lateral (
-        select id, status from acte_transaction where related_id = t.id order by id desc limit 1) r on true
+        select id, status from acte_transaction where related_id = t.id and status <> -1 order by id desc limit 1
+    ) r on true
     where t.related_id = $1 order by t.id"""
 
 
 async def list_linked(connection: Connection, acte: ActeId) -> list[Linked]:
-    """What hangs on an act, oldest first; a reply hangs on its letter."""
+    """What hangs on an act, oldest first; a reply hangs on its letter. One in error answers nothing."""
     return [
         Linked(
             ActeId(row["id"]),

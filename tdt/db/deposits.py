@@ -79,6 +79,10 @@ class NewActe:
     unique_id: str | None = None
     broadcast_emails: str = ""
     send_sources: bool = False
+    related_id: ActeId | None = None
+    """The act that is cancelled, the letter that is answered."""
+    type_reponse: int | None = None
+    letter_date: date | None = None
     evidence: Mapping[str, object] = field(default_factory=dict)
     """Of the certificate that deposited, for the audit (tdt.domain.identity.Identity)."""
 
@@ -91,8 +95,8 @@ INSERT = f"""
     made as (
         insert into acte_transaction (authority_id, account_id, envelope_id, type, status, number, decision_date,
             nature_code, classif, classification_date, subject, document_papier, unique_id, broadcast_emails,
-            send_sources)
-        select $1, $2, id, $7, $8, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21 from opened
+            send_sources, related_id, type_reponse, letter_date)
+        select $1, $2, id, $7, $8, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $31, $32, $33 from opened
         returning id, envelope_id),
     filed as (
         insert into acte_file (authority_id, envelope_id, transaction_id, position, name, posted_filename, mimetype,
@@ -145,6 +149,9 @@ async def insert_deposit(
         new.send_sources,
         *columns,
         dict(new.evidence),
+        new.related_id,
+        new.type_reponse,
+        new.letter_date,
     )
     return ActeId(acte) if acte is not None else None
 

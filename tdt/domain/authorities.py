@@ -45,7 +45,7 @@ class Right(StrEnum):
     """What somebody may want to do.
 
     ACCESS, EDIT, CS (prepare) and TT (télétransmettre) are asked of a module; VIEW (canView: its files) and FOLLOW
-    (its status) of what somebody deposited; ADMINISTER of a collectivité, an account, a service.
+    (its status) and MANAGE (its fate) of what somebody deposited; ADMINISTER of a collectivité, an account, a service.
     """
 
     ACCESS = "access"
@@ -54,6 +54,7 @@ class Right(StrEnum):
     TT = "TT"
     VIEW = "view"
     FOLLOW = "follow"
+    MANAGE = "manage"
     ADMINISTER = "administer"
 
 
@@ -180,7 +181,7 @@ IN_A_MODULE: Mapping[Right, frozenset[Permission]] = {
 def may(who: Principal, right: Right, module: Module | None = None, owner: Owner | None = None) -> bool:
     """Every question about rights, S2LOW's rules without exception: may `who` do this, in this module, to this?
 
-    `module` is needed for all but FOLLOW and ADMINISTER, `owner` for VIEW, FOLLOW and ADMINISTER.
+    `module` is needed for all but FOLLOW, MANAGE and ADMINISTER, `owner` for VIEW, FOLLOW, MANAGE and ADMINISTER.
     """
     if right in IN_A_MODULE:
         return module is not None and _permitted(who, module, IN_A_MODULE[right])
@@ -191,6 +192,8 @@ def may(who: Principal, right: Right, module: Module | None = None, owner: Owner
             return module is not None and _can_view(who, module, owner)
         case Right.FOLLOW:
             return who.user.id == owner.account_id or _is_of_the_house(who, (Role.ADM, Role.ARCH), owner)
+        case Right.MANAGE:
+            return who.user.id == owner.account_id or _is_of_the_house(who, (Role.ADM,), owner)
     return _administers(who, owner)
 
 

@@ -47,9 +47,9 @@ def read_submission(form: Form) -> tuple[Submission, SubmittedBodies | None]:
         # files of a lot are prepared in the browser pages of S2LOW: none can exist here
         raise Refused(NO_BATCH if batch.isdecimal() else NOT_A_BATCH)
     acte = form.files.scalar("acte_pdf_file")
-    if acte is not None and not _is_file(acte):
+    if acte is not None and not is_file(acte):
         acte = None
-    annexes = {key: upload for key, upload in form.files.array("acte_attachments").items() if _is_file(upload)}
+    annexes = annexes_of(form)
     wide = fields.text("show_broadcast_email") == "on"
     submission = Submission(
         nature_code=fields.text("nature_code"),
@@ -58,11 +58,11 @@ def read_submission(form: Form) -> tuple[Submission, SubmittedBodies | None]:
         subject=fields.text("subject"),
         classif=tuple(fields.text(level) for level in LEVELS),
         type_acte=fields.text("type_acte"),
-        acte=_posted(acte) if acte is not None else None,
-        attachments=tuple(_posted(upload) for upload in annexes.values()),
+        acte=posted(acte) if acte is not None else None,
+        attachments=tuple(posted(upload) for upload in annexes.values()),
         type_pj=tuple(fields.array("type_pj").get(key, "") for key in annexes),
-        acte_signature=_signature(form.files.scalar("acte_pdf_file_sign")),
-        attachment_signatures=_signatures(form, annexes),
+        acte_signature=signature(form.files.scalar("acte_pdf_file_sign")),
+        attachment_signatures=signatures(form, annexes),
         document_papier=fields.is_true("document_papier"),
         en_attente=fields.is_true("en_attente"),
         broadcast_emails=tuple(fields.array("broadcast_email").values()) if wide else (),
@@ -70,30 +70,39 @@ def read_submission(form: Form) -> tuple[Submission, SubmittedBodies | None]:
     )
     if acte is None:
         return submission, None
-    return submission, SubmittedBodies(_body(acte), tuple(_body(upload) for upload in annexes.values()))
+    return submission, SubmittedBodies(body_of(acte), tuple(body_of(upload) for upload in annexes.values()))
 
 
-def _is_file(upload: Upload) -> bool:
+def annexes_of(form: Form) -> dict[str, Upload]:
+    """The annexes that were really posted, by their key in the form."""
+    return {key: upload for key, upload in form.files.array("acte_attachments").items() if is_file(upload)}
+
+
+def is_file(upload: Upload) -> bool:
+    """Whether a file was chosen."""
     # a file input left empty by a browser is a part without a name and without bytes
     return bool(upload.filename or upload.size)
 
 
-def _posted(upload: Upload) -> PostedFile:
-    return PostedFile(upload.filename, upload.size, _body(upload).head)
+def posted(upload: Upload) -> PostedFile:
+    """A file as the rules judge it."""
+    return PostedFile(upload.filename, upload.size, body_of(upload).head)
 
 
-def _body(upload: Upload) -> Body:
+def body_of(upload: Upload) -> Body:
+    """The bytes of a file of the plan."""
     if upload.body is None:
         raise RuntimeError("a file of the plan was not spooled")
     return upload.body
 
 
-def _signatures(form: Form, annexes: Mapping[str, Upload]) -> tuple[str, ...]:
+def signatures(form: Form, annexes: Mapping[str, Upload]) -> tuple[str, ...]:
+    """The detached signatures of these annexes, in their order; empty where there is none."""
     given = form.files.array("acte_attachments_sign")
-    return tuple(_signature(given.get(key)) for key in annexes)
+    return tuple(signature(given.get(key)) for key in annexes)
 
 
-def _signature(upload: Upload | None) -> str:
+def signature(upload: Upload | None) -> str:
     """A detached signature is PEM text: it is written as it is in the XML message."""
     if upload is None:
         return ""

@@ -103,10 +103,13 @@ async def _refusal(request: web.Request, route: Route, error: TdtError) -> Refus
         page = "" if isinstance(error, Forbidden) else route.page
     query = read_query(request)
     shape = _shape(route, error, query)
+    api = route.force_api or await _wants_api(request, shape)
+    form = request.get(FORM) or Form()
     return Refusal(
         message=error.message,
         location=_back(request, shape, error) or root if shape in RETURNS else f"{root}{page}",
-        api=route.force_api or await _wants_api(request, shape),
+        api=api,
+        spoken=query.is_true("api") and form.fields.text("api") != "1" and "reply" not in error.details,
         subject=php_int(query.text("transaction")),
     )
 
@@ -124,11 +127,12 @@ def _back(request: web.Request, shape: Shape, error: TdtError) -> str:
 async def _wants_api(request: web.Request, shape: Shape) -> bool:
     """`api` of the form, else of the URL: exactly 1 for the text reply, anything true for JSON."""
     form = request.get(FORM)
-    if form is None and shape in (Shape.REPLY, Shape.JSON) and not read_query(request).is_true("api"):
+    if form is None and shape in (Shape.REPLY, Shape.SPOKEN, Shape.JSON) and not read_query(request).is_true("api"):
         # refused before the body was read, but the body says how the client wants to hear it
         form = await _read_quietly(request)
     form, query = form or Form(), read_query(request)
-    return wants_text(form, query) if shape is Shape.REPLY else form.fields.is_true("api") or query.is_true("api")
+    spoken = shape in (Shape.REPLY, Shape.SPOKEN)
+    return wants_text(form, query) if spoken else form.fields.is_true("api") or query.is_true("api")
 
 
 async def _read_quietly(request: web.Request) -> Form:

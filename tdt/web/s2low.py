@@ -24,6 +24,8 @@ class Shape(StrEnum):
 
     REPLY = "reply"
     """S2LOW's returnAndExit: `KO` and the escaped message with api=1, else a redirection."""
+    SPOKEN = "spoken"
+    """The same, but `KO : ` and the message, in UTF-8, when `api` is in the URL and not in the form."""
     PRINTED = "printed"
     """`KO` and the message as it is, without a final newline, whatever `api` says."""
     BROWSER = "browser"
@@ -47,6 +49,8 @@ class Refusal:
     message: str
     location: str
     api: bool
+    spoken: bool = False
+    """Whether `api` is in the URL alone."""
     subject: int = 0
     """The transaction asked for, repeated in the XML of a PES status."""
 
@@ -62,7 +66,9 @@ def refuse(shape: Shape, refusal: Refusal) -> web.Response:
             return status_answer(refusal.subject, None, refusal.message)
         case Shape.JSON if refusal.api:
             return json_answer({"status": "error", "error-message": refusal.message}, "text/plain")
-        case Shape.REPLY if refusal.api:
+        case Shape.SPOKEN if refusal.spoken:
+            return spoken(f"KO : {refusal.message}")
+        case Shape.REPLY | Shape.SPOKEN if refusal.api:
             return text(b"KO\n" + to_latin1(escape_html(refusal.message)) + b"\n")
     return redirect(refusal.location)
 
@@ -93,6 +99,11 @@ def printed(message: str) -> web.Response:
     ISO-8859-1: clients decode every text answer from it, whatever the version of S2LOW that they know.
     """
     return text(b"KO\n" + to_latin1(message))
+
+
+def spoken(message: str) -> web.Response:
+    """An answer of reponse_create.php to whoever says `api` in the URL: one line of plain text, in UTF-8."""
+    return web.Response(body=message.encode("utf-8"), headers={"Content-Type": "text/plain; charset=utf-8"})
 
 
 def created(number: int, api: bool, location: str) -> web.Response:

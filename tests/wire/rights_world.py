@@ -37,7 +37,9 @@ HELD = ("colleague", "child", "parent", "house", "group", "foreign")
 """What accounts other than the callers have."""
 
 UNKNOWN: Mapping[str, str] = {
-    **dict.fromkeys(("acte", "file", "env", "pes", "account", "authority", "service", "group", "siret"), "999999999"),
+    **dict.fromkeys(
+        ("acte", "letter", "file", "env", "pes", "account", "authority", "service", "group", "siret"), "999999999"
+    ),
     "unique_id": "034-999999999-20200131-RIEN-DE",
     "siren": "999999999",
     "number": "99999999999999",
@@ -381,9 +383,37 @@ async def _deposits(world: World, name: str, account: int, place: Mapping[str, s
         acte,
         ar,
     )
+    letter = await _letter(world, (account, acte, route), authority, unique_id)
     pes = await _pes(world, name, account, place, route)
-    found = {"acte": acte, "unique_id": unique_id, "env": envelope, "file": file, "pes": pes}
+    found = {"acte": acte, "letter": letter, "unique_id": unique_id, "env": envelope, "file": file, "pes": pes}
     return {key: str(value) for key, value in found.items()}
+
+
+async def _letter(world: World, about: tuple[int, int, int], authority: int, unique_id: str) -> int:
+    """A demande de pièces that nobody has read, with its archive; `about`: account, acte, route."""
+    account, acte, route = about
+    archive = await _content(world, authority, b"courrier")
+    envelope = await _id(
+        world,
+        """insert into acte_envelope (authority_id, account_id, route_id, name, archive_name, content_id, received)
+        values ($1, $2, $3, $4, $4, $5, true) returning id""",
+        authority,
+        account,
+        route,
+        f"courrier-{acte}.tar.gz",
+        archive,
+    )
+    return await _id(
+        world,
+        """insert into acte_transaction
+            (authority_id, account_id, envelope_id, related_id, type, number, unique_id, status, letter_date)
+        values ($1, $2, $3, $4, 3, 'N', $5, 7, '2020-03-01') returning id""",
+        authority,
+        account,
+        envelope,
+        acte,
+        unique_id,
+    )
 
 
 async def _pes(world: World, name: str, account: int, place: Mapping[str, str], route: int) -> int:
