@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from tdt.db.pool import Connection
-from tdt.domain.ids import ActeId, ContentId
+from tdt.domain.actes.bordereau import ExchangeFacts, Facts, FileFacts, StepFacts
+from tdt.domain.actes.classification import read_data
+from tdt.domain.actes.model import ActeStatus, Classification
+from tdt.domain.ids import ActeId, AuthorityId, ContentId
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +34,59 @@ async def get_stamp_facts(connection: Connection, acte: ActeId) -> StampFacts | 
     """Of a transaction visible to the scope."""
     row = await connection.fetchrow(STAMP_FACTS, acte)
     return StampFacts(**row) if row is not None else None
+
+
+SHEET = """
+    select t.id, t.authority_id, t.type, t.type_reponse, t.status, a.name as authority_name, a.siren, t.number,
+        t.subject, t.nature_code, t.classif, t.decision_date, t.classification_date, t.document_papier, t.unique_id,
+        t.submitted_at, t.received_on, e.received as came_in, e.name as envelope_name, e.archive_name
+    from acte_transaction t join authority a on a.id = t.authority_id join acte_envelope e on e.id = t.envelope_id
+    where t.id = $1"""
+
+FILES = """
+    select f.name, f.posted_filename, f.mimetype, f.size, f.code_pj, c.sha256, f.signature <> '' as signed
+    from acte_file f join content c on c.id = f.content_id where f.transaction_id = $1 order by f.position"""
+
+LIFE = "select status, at, message from acte_workflow where transaction_id = $1 order by id"
+
+EXCHANGES = """
+    select t.type, t.type_reponse, t.status, t.submitted_at, t.letter_date, t.letter_text,
+        (select count(*) from acte_file f where f.transaction_id = t.id and f.position > 0) as files
+    from acte_transaction t where t.related_id = $1 order by t.id"""
+
+
+async def get_bordereau_facts(connection: Connection, acte: ActeId) -> Facts | None:
+    """Everything that a bordereau says of a transaction visible to the scope."""
+    row = await connection.fetchrow(SHEET, acte)
+    if row is None:
+        return None
+    values = dict(row)
+    authority = AuthorityId(values.pop("authority_id"))
+    values["classif"] = tuple(values["classif"])
+    values["status"] = ActeStatus(values["status"])
+    life = [
+        StepFacts(ActeStatus(one["status"]), one["at"], one["message"]) for one in await connection.fetch(LIFE, acte)
+    ]
+    exchanges = [
+        ExchangeFacts(**{**dict(one), "status": ActeStatus(one["status"])})
+        for one in await connection.fetch(EXCHANGES, acte)
+    ]
+    return Facts(
+        **values,
+        classification=await _classification(connection, authority, values["classification_date"]),
+        files=[FileFacts(**one) for one in await connection.fetch(FILES, acte)],
+        life=life,
+        exchanges=exchanges,
+    )
+
+
+CLASSIFICATION = """
+    select date, natures, matieres from acte_classification
+    where authority_id = $1 and natures is not null and unusable is null
+    order by date is not distinct from $2 desc, date desc, id desc limit 1"""
+
+
+async def _classification(connection: Connection, authority: AuthorityId, day: date | None) -> Classification | None:
+    """The one by which the act was filed, else the newest: for the labels of its codes."""
+    row = await connection.fetchrow(CLASSIFICATION, authority, day)
+    return read_data(row["date"], row["natures"], row["matieres"]) if row is not None else None

@@ -1,22 +1,25 @@
-"""What is made of an act when it is asked for: its files with a stamp."""
+"""What is made of an act when it is asked for: its files with a stamp, its bordereau."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import structlog
 
-from tdt.db.acte_documents import StampFacts, get_stamp_facts
+from tdt.db.acte_documents import StampFacts, get_bordereau_facts, get_stamp_facts
 from tdt.db.actes import ActeFile
 from tdt.db.pool import Scope
 from tdt.deps import Deps
+from tdt.documents.bordereau import LAY_OUT
 from tdt.documents.child import Cause, ChildBug, ChildFailed
 from tdt.documents.scratch import Scratch
 from tdt.documents.stamp import STAMP, StampOrder
+from tdt.domain.actes.bordereau import describe
 from tdt.domain.actes.stamp import APPLIED, UNSTAMPED, date_of_reception, stamp_lines
 from tdt.domain.calendar import paris_date
-from tdt.domain.errors import Refused, Temporary
+from tdt.domain.errors import NotFound, Permanent, Refused, Temporary
+from tdt.domain.ids import ActeId
 
 log = structlog.get_logger()
 
@@ -95,3 +98,23 @@ async def _received_on(deps: Deps, scope: Scope, facts: StampFacts) -> date | No
 def _without(file: ActeFile, code: str, detail: str = "") -> StampedFile:
     log.warning("unstamped", file_id=file.id, code=code, reason=UNSTAMPED.get(code, ""), detail=detail)
     return StampedFile(None, code)
+
+
+@asynccontextmanager
+async def write_bordereau(deps: Deps, scope: Scope, acte: ActeId) -> AsyncIterator[Scratch]:
+    """The bordereau of a transaction as a PDF, for as long as the block. Raises NotFound, Permanent."""
+    async with deps.transaction(scope) as connection:
+        facts = await get_bordereau_facts(connection, acte)
+        stamp_facts = await get_stamp_facts(connection, acte)
+    if facts is None or stamp_facts is None:
+        raise NotFound("Erreur d'initialisation de la transaction.")
+    facts = replace(facts, received_on=await _received_on(deps, scope, stamp_facts))
+    with deps.scratch() as target:
+        try:
+            await deps.children.run(LAY_OUT, describe(facts), (target.descriptor,))
+        except (ChildFailed, ChildBug) as failure:
+            details = {"acte_id": acte, "error": str(failure)}
+            raise Permanent(
+                "Le bordereau ne peut pas être écrit.", code="BORDEREAU_ECHEC", details=details
+            ) from failure
+        yield target

@@ -6,7 +6,7 @@ from tdt.db import actes as db
 from tdt.domain.actes.model import ActeStatus
 from tdt.domain.calendar import parse_civil_date
 from tdt.domain.errors import Forbidden, Refused
-from tdt.domain.ids import ActeFileId, EnvelopeId
+from tdt.domain.ids import ActeFileId, ActeId, EnvelopeId
 from tdt.flows import actes_documents
 from tdt.web.actes import INDEX, check_view, get_followed
 from tdt.web.call import Call, php_int, refused
@@ -82,3 +82,24 @@ async def _send_envelope(call: Call, envelope_id: EnvelopeId) -> web.StreamRespo
     if envelope.content_id is None:
         raise refused(NO_ARCHIVE, "")
     return await call.send(envelope.content_id, "application/x-gzip", envelope.archive_name)
+
+
+BORDEREAU_HEADERS = {
+    "Content-Type": PDF,
+    "Content-Disposition": 'inline; filename="acquittement.pdf"',
+    "Cache-Control": "private, max-age=0, must-revalidate",
+    "Pragma": "public",
+}
+
+
+async def create_pdf(call: Call) -> web.StreamResponse:
+    """The bordereau d'acquittement of a transaction, whatever its state; shown by a browser rather than kept."""
+    if not (number := call.query.text("trans_id")):
+        raise refused("Pas d'identifiant de transaction spécifié", INDEX)
+    async with call.transaction() as connection:
+        acte = await db.get_transaction(connection, ActeId(php_int(number)))
+        if acte is None:
+            raise refused("Erreur d'initialisation de la transaction.", INDEX)
+        await check_view(call, connection, (acte.account_id, acte.authority_id))
+    async with actes_documents.write_bordereau(call.deps, call.scope, acte.id) as body:
+        return await call.stream(body.read(), body.size, BORDEREAU_HEADERS)

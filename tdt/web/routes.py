@@ -114,6 +114,15 @@ ROUTES = (
         Module.ACTES,
     ),
     Route(
+        "/modules/actes/actes_create_pdf.php",
+        acte_documents.create_pdf,
+        Access.VIEW,
+        Shape.BROWSER,
+        Module.ACTES,
+        page=ACTES_INDEX,
+        admins=True,
+    ),
+    Route(
         "/modules/actes/actes_transac_get_ARActe.php",
         actes.get_ar_acte,
         Access.VIEW,

@@ -1,5 +1,6 @@
-"""Stamped PDFs over the wire: exact headers, dates and identifier; unstamped with the reason when it cannot be."""
+"""Stamped PDFs and bordereaux over the wire: exact headers, what is written; unstamped, and why, when it must be."""
 
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.wire.stack import Stack, changed, run_stack
 from tests.wire.test_actes_api import DOWNLOAD, FILES, PDF, create, fetchval, form, latin1, move
 
 ready = actes.ready
+BORDEREAU = "/modules/actes/actes_create_pdf.php"
 TAMPON = "/modules/actes/actes_transac_get_tampon.php"
 AR = (
     '<?xml version="1.0" encoding="ISO-8859-1"?>\n<actes:ARActe xmlns:actes="http://www.interieur.gouv.fr/ACTES#v1.1-'
@@ -210,3 +212,29 @@ async def test_the_old_way_to_the_stamped_act(ready: Stack) -> None:
     await fetchval(ready, "delete from acte_file where position > 0 returning id")
     empty = await ready.client().get(f"{TAMPON}?transaction={number}")
     assert (empty.status, empty.body) == (200, b"")
+
+
+async def test_the_bordereau_of_a_transaction(ready: Stack, tmp_path: Path) -> None:
+    number = await deposit(ready, pdfs.make(A4))
+    answer = await ready.client().get(f"{BORDEREAU}?trans_id={number}")
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/pdf"
+    assert answer.headers["content-disposition"] == 'inline; filename="acquittement.pdf"'
+    assert answer.headers["content-length"] == str(len(answer.body))
+    path = tmp_path / "bordereau.pdf"
+    path.write_bytes(answer.body)
+    text = " ".join(word.text for page in pdfs.see(path) for word in page.words)
+    digest = hashlib.sha256(pdfs.make(A4)).hexdigest()
+    for part in (UNIQUE_ID, "Délibération sur l'été", digest, "12/07/2026 à 23:30:00", "13/07/2026", "Dépôt initial"):
+        assert part in text
+    again = await ready.client().post(f"{BORDEREAU}?trans_id={number}", [])
+    assert again.body == answer.body
+
+
+async def test_a_bordereau_whatever_the_state_and_what_is_refused(ready: Stack) -> None:
+    number = await deposit(ready, pdfs.make(A4), acknowledged=False)
+    early = await ready.client().get(f"{BORDEREAU}?trans_id={number}")
+    assert early.body.startswith(b"%PDF-")
+    for query in ("", "?trans_id=", "?trans_id=999999", "?trans_id=abc"):
+        refused = await ready.client().get(f"{BORDEREAU}{query}")
+        assert (refused.status, refused.body, refused.headers["location"]) == (302, b"", actes.INDEX)

@@ -151,6 +151,7 @@ READS = {
     "/modules/actes/actes_transac_get_files_list.php",
     "/modules/actes/actes_download_file.php",
     "/modules/actes/actes_transac_get_tampon.php",
+    "/modules/actes/actes_create_pdf.php",
     "/modules/actes/actes_transac_get_ARActe.php",
     "/modules/actes/actes_transac_get_document.php",
     "/modules/actes/api/list_document_prefecture.php",

@@ -36,7 +36,7 @@ def draw_stamp(lines: Sequence[str], logo: str, opacity: float) -> tuple[bytes, 
     """A PDF of one page, and whether the logo that was asked for is on it."""
     register_fonts()
     output = io.BytesIO()
-    canvas = Canvas(output, (WIDTH, HEIGHT), invariant=1)
+    canvas = Canvas(output, (WIDTH, HEIGHT), invariant=1, initialFontName=REGULAR)
     if opacity < 1:
         canvas.setFillAlpha(opacity)
         canvas.setStrokeAlpha(opacity)
