@@ -238,7 +238,7 @@ create table acte_report (
     constraint acte_report_pkey PRIMARY KEY (id),
     constraint acte_report_transaction_id_fkey FOREIGN KEY (transaction_id) REFERENCES acte_transaction(id),
     constraint acte_report_transaction_id_position_aspect_key UNIQUE (transaction_id, "position", aspect),
-    constraint acte_report_verdict_check CHECK ((verdict = ANY (ARRAY['passed'::text, 'refused'::text, 'not_applicable'::text])))
+    constraint acte_report_verdict_check CHECK ((verdict = ANY (ARRAY['passed'::text, 'refused'::text, 'not_applicable'::text, 'pending'::text])))
 );
 alter table acte_report enable row level security;
 create policy tenant on acte_report as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));

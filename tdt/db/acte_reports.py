@@ -9,7 +9,8 @@ from tdt.db.pool import Connection
 from tdt.domain.ids import ActeId, AuthorityId
 
 Aspect = Literal["antivirus", "pdf", "signature", "budget"]
-Verdict = Literal["passed", "refused", "not_applicable"]
+Verdict = Literal["passed", "refused", "not_applicable", "pending"]
+"""`pending`: the check was tried, did not come to its end, and will be tried again."""
 
 
 @dataclass(frozen=True, slots=True)

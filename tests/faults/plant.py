@@ -36,14 +36,14 @@ from tdt.domain.jobs import JobKind
 from tdt.domain.routes import Route, RouteKind, Transport
 from tdt.flows import actes_receive, actes_send, actes_submit, helios_receive, helios_send, helios_submit
 from tests.certificates import Files, TestAuthority
+from tests.pdf_files import PDF, small_pdf
 from tests.postgres import TestDatabase
 from tests.servers import LOGIN, PASSWORD, Behaviour, Played, ftp_server
 from tests.unit.actes import mails
 from tests.unit.actes.mails import raw_mail, sample, xml
 
 SIREN, OTHER_SIREN = "123456782", "987654324"
-PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
-BIG_PDF = b"%PDF-1.4\n" + random.Random(1).randbytes(1_000_000)
+BIG_PDF = small_pdf(random.Random(1).randbytes(1_000_000))
 """Too large for a row, and it cannot be compressed: act and archive go through the spool."""
 WINDOW = timedelta(seconds=900)
 SECONDS = 20.0

@@ -13,8 +13,9 @@ from tdt.domain.errors import Temporary
 from tdt.domain.ids import ActeId
 from tdt.flows import actes_send, actes_submit
 from tests.clamd import EICAR, FOUND_MARK, MARK, Clamd
-from tests.faults.plant import BIG_PDF, PDF, Plant, plant, until
+from tests.faults.plant import BIG_PDF, Plant, plant, until
 from tests.faults.test_workers import working
+from tests.pdf_files import PDF, small_pdf
 from tests.postgres import TestDatabase
 
 
@@ -107,7 +108,7 @@ async def test_an_act_turned_to_an_error_while_it_is_looked_at_stays_one(works: 
 
 
 async def test_limits_of_the_antivirus_are_for_the_operator_not_for_the_client(works: Plant) -> None:
-    acte = await works.submit_acte(pdf=BIG_PDF * 6)
+    acte = await works.submit_acte(pdf=small_pdf(bytes(6 << 20)))
     with pytest.raises(Temporary) as caught:
         await actes_send.analyse(works.deps, acte)
     assert caught.value.code == "ANTIVIRUS_LIMITE"

@@ -19,7 +19,8 @@ from tdt.domain.actes.model import PostedFile, Submission
 from tdt.domain.ids import ActeId
 from tdt.flows import actes_send, actes_submit
 from tests.budgets import budget, minified, official_schema, sealed
-from tests.faults.plant import PDF, Plant
+from tests.faults.plant import Plant
+from tests.pdf_files import PDF
 from tests.unit.actes.mails import xml
 from tests.xsd import record_xsd_check
 

@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 import psutil
 
 from tdt.sandbox.client import Client, Upload
+from tests.pdf_files import PDF
 from tests.ports import free_port
 
 START_SECONDS = 90.0
-PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 PDF_NAME = "deliberation.pdf"
 
 T = TypeVar("T")

@@ -3,7 +3,8 @@
 import os
 
 from tests.clamd import FOUND_MARK, MARK, Clamd
-from tests.journeys.running import PDF, acte_status, fresh, post_acte, until
+from tests.journeys.running import acte_status, fresh, post_acte, until
+from tests.pdf_files import PDF
 
 
 def test_an_infected_act_does_not_leave(clamd: Clamd) -> None:

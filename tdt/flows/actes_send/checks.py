@@ -9,6 +9,7 @@ from tdt.domain.actes.rules import AnalysedFile, check_analysis
 from tdt.domain.errors import Permanent, Refused
 from tdt.flows.actes_send.antivirus import check_viruses
 from tdt.flows.actes_send.budget import check_budgets
+from tdt.flows.actes_send.documents import check_pdfs
 from tdt.flows.actes_send.findings import Check, Findings, Posted
 
 
@@ -32,6 +33,7 @@ async def check_typologies(deps: Deps, posted: Posted) -> Findings:
 CHECKS: tuple[Check, ...] = (
     check_viruses,
     check_typologies,
+    check_pdfs,
     check_budgets,
 )
 

@@ -1,0 +1,34 @@
+"""The words for documents that cannot be sent as they are, for whoever posted them."""
+
+from tdt.domain.actes.status import INVALID_ENVELOPE
+
+FAULTS = {
+    "password": "est un PDF protégé par un mot de passe : le ministère ne pourrait pas l'ouvrir. "
+    "Enregistrez-le sans mot de passe, puis déposez-le à nouveau.",
+    "restricted": "est un PDF verrouillé (impression, copie ou modification restreinte) : le ministère le refuse. "
+    "Enregistrez-le sans restriction, puis déposez-le à nouveau.",
+    "damaged": "est un PDF endommagé ou incomplet : il ne peut pas être lu jusqu'au bout. "
+    "Enregistrez-le à nouveau depuis le logiciel qui l'a produit, puis déposez-le.",
+    "no_page": "est un PDF sans aucune page. Vérifiez le document, puis déposez-le à nouveau.",
+}
+"""By the fault that the inspection tells."""
+
+CAUSES = {
+    "memory": "trop de mémoire",
+    "time": "trop de temps",
+    "size": "trop de place",
+}
+
+
+def unreadable_pdf(file: str, fault: str) -> str:
+    """The refusal of a PDF for this fault."""
+    return f"{INVALID_ENVELOPE}Le fichier {file} {FAULTS[fault]}"
+
+
+def too_much(file: str, cause: str, tries: int) -> str:
+    """The refusal of a document that no check survives."""
+    reason = f"il demande {CAUSES[cause]}" if cause in CAUSES else "sa lecture échoue brutalement"
+    return (
+        f"{INVALID_ENVELOPE}Le fichier {file} n'a pas pu être contrôlé après {tries} essais : {reason}. "
+        "Enregistrez-le plus simplement (nouvelle impression en PDF, images allégées), puis déposez-le à nouveau."
+    )
