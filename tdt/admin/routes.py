@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from tdt.admin.door import CONFIG, JSON, Row, operator, run, show, show_one
+from tdt.admin.windows import windows
 from tdt.db.routes import NewRoute, list_routes
 from tdt.deps import Deps
 from tdt.domain.errors import Refused
@@ -26,6 +27,9 @@ SETTING = click.option(
 @click.group("routes")
 def routes() -> None:
     """Routes vers l'État : préfecture (ACTES), DGFiP (HELIOS)."""
+
+
+routes.add_command(windows)
 
 
 @routes.command("list")

@@ -212,13 +212,15 @@ async def insert_attempt(connection: Connection, sending: Sending) -> AttemptId:
 
 
 END_ATTEMPT = """
-    update attempt set outcome = $2, detail = $3, ended_at = now()
+    update attempt set outcome = $2, detail = $3, ended_at = now(), reached = $4
     where id = $1 and (outcome is null or outcome = 'uncertain')"""
 
 
-async def move_attempt(connection: Connection, attempt: AttemptId, outcome: Outcome, detail: str = "") -> bool:
-    """Say what became of an attempt; a known outcome is never changed."""
-    return affected(await connection.execute(END_ATTEMPT, attempt, outcome, detail)) == 1
+async def move_attempt(
+    connection: Connection, attempt: AttemptId, outcome: Outcome, detail: str = "", reached: bool = True
+) -> bool:
+    """Say what became of an attempt; a known outcome is never changed. Not `reached`: surely no byte of it left."""
+    return affected(await connection.execute(END_ATTEMPT, attempt, outcome, detail, reached)) == 1
 
 
 ATTEMPTS = """

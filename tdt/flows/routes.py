@@ -15,6 +15,7 @@ from tdt.db.routes import (
     lock_route,
     move_route,
 )
+from tdt.db.windows import wake_postponed
 from tdt.deps import Deps
 from tdt.domain.audit import Actor
 from tdt.domain.authority_sheet import NOT_FOUND
@@ -72,6 +73,7 @@ async def modify(
         is_active = found.active if active is None else active
         merged = {**found.settings, **(settings or {})}
         await move_route(connection, route, is_active, merged)
+        await wake_postponed(connection, route)
         before = {"active": found.active, **_flat(found.settings)}
         await insert_change(
             connection, by, ("route:modify", route, None), before, {"active": is_active, **_flat(merged)}

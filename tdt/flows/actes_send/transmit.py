@@ -14,9 +14,11 @@ from tdt.domain.actes.status import ACQUITTEMENT_ENVOYE, transmitted
 from tdt.domain.authorities import Module
 from tdt.domain.calendar import paris_date
 from tdt.domain.conventions import Verdict, hold, judge
-from tdt.domain.errors import Permanent, Temporary, Uncertain
+from tdt.domain.errors import Held, Permanent, TdtError, Temporary, Uncertain
 from tdt.domain.ids import AttemptId, ContentId, EnvelopeId
 from tdt.domain.routes import Outcome, Route
+from tdt.domain.transmission import HOUR, POSTPONED, Forecast
+from tdt.flows.actes_send.windows import postpone
 
 OBJECT = "acte_envelope"
 
@@ -31,6 +33,9 @@ async def transmit(deps: Deps, envelope_id: EnvelopeId) -> None:
         return
     if isinstance(started, Verdict):
         raise hold(started, deps.now())
+    if isinstance(started, Forecast):
+        retry_at = started.at or deps.now() + HOUR
+        raise Held(started.reason, code=POSTPONED, details={"retry_at": retry_at})
     attempt, sent, route, content = started
     try:
         async with deps.transaction("system") as connection:
@@ -41,10 +46,10 @@ async def transmit(deps: Deps, envelope_id: EnvelopeId) -> None:
             route, sent.archive_name, stored.size, lambda: deps.stream(sent.authority_id, content)
         )
     except (Temporary, Permanent) as error:
-        await _end(deps, attempt, Outcome.FAILED, error.message)
+        await _end(deps, attempt, Outcome.FAILED, error)
         raise
     except Uncertain as error:
-        await _end(deps, attempt, Outcome.UNCERTAIN, error.message)
+        await _end(deps, attempt, Outcome.UNCERTAIN, error)
         error.details["retry_at"] = deps.now() + timedelta(seconds=deps.config.actes.uncertain_seconds)
         raise
     await _record_sent(deps, sent, attempt, detail)
@@ -53,10 +58,10 @@ async def transmit(deps: Deps, envelope_id: EnvelopeId) -> None:
 Started = tuple[AttemptId, db.Envelope, Route, ContentId]
 
 
-async def _start(deps: Deps, envelope_id: EnvelopeId) -> Started | Verdict | None:
-    """Transaction 1: apply the crash rule and the convention, then say that we are about to send.
+async def _start(deps: Deps, envelope_id: EnvelopeId) -> Started | Verdict | Forecast | None:
+    """Transaction 1: apply the crash rule, the convention and the windows, then say that we are about to send.
 
-    None when there is nothing to send, a verdict when the convention holds it.
+    None when there is nothing to send, a verdict when the convention holds it, a forecast when its hour has not come.
     """
     async with deps.transaction("system") as connection:
         # a worker that was taken for dead may wake up at this very point: one of the two decides, the other sees it
@@ -85,6 +90,11 @@ async def _start(deps: Deps, envelope_id: EnvelopeId) -> Started | Verdict | Non
             for acte in actes:
                 await db.insert_note(connection, acte, verdict.clause)
             return verdict
+        postponed = await postpone(deps, connection, sent, stored.size)
+        if postponed is not None:
+            for acte in actes:
+                await db.insert_note(connection, acte, postponed.reason)
+            return postponed
         attempt = await routes_db.insert_attempt(
             connection,
             routes_db.Sending(
@@ -117,9 +127,10 @@ async def _judge(deps: Deps, connection: Connection, sent: db.Envelope, actes: l
     return judge(dossier, natures, paris_date(deps.now()), deps.config.conventions.policy)
 
 
-async def _end(deps: Deps, attempt: AttemptId, outcome: Outcome, detail: str) -> None:
+async def _end(deps: Deps, attempt: AttemptId, outcome: Outcome, error: TdtError) -> None:
+    reached = not error.details.get("unreached", False)
     async with deps.transaction("system") as connection:
-        await routes_db.move_attempt(connection, attempt, outcome, detail)
+        await routes_db.move_attempt(connection, attempt, outcome, error.message, reached)
 
 
 async def _record_sent(deps: Deps, sent: db.Envelope, attempt: AttemptId, detail: str) -> None:
