@@ -12,7 +12,15 @@ from tdt.domain.ids import AuthorityId, GroupId
 from tests.postgres import TestDatabase
 from tests.tenants import application
 
-SHARED = {"authority_group", "authority_group_siren", "route", "worker", "helios_daily_number", "migration"}
+SHARED = {
+    "authority_group",
+    "authority_group_siren",
+    "route",
+    "route_window",
+    "worker",
+    "helios_daily_number",
+    "migration",
+}
 """Tables that hold nothing of a collectivité. A new one is added here only when that is true of it."""
 
 MINE, OTHER = AuthorityId(101), AuthorityId(102)
