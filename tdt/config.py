@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from tdt.domain.actes.authenticity import MailRules
 from tdt.domain.conventions import Policy
 from tdt.domain.text import is_email
 
@@ -105,11 +106,29 @@ class Actes(Section, frozen=True):
     ministry_acronym: str = "MI"
     return_hosts: list[str] = []
     poll_seconds: float = 60.0
+    mail_servers: list[str] = []
+    mail_networks: list[str] = []
+    mail_relays: list[str] = []
+    authentication_results: str = ""
+    authentication_domains: list[str] = []
+    authentication_below_received: bool = False
     uncertain_seconds: float = 900.0
     on_uncertain: Literal["resend", "hold"] = "resend"
     retry_seconds: float = 60.0
     one_classification_request_a_day: bool = False
     daily_classification_hour: int = 4
+
+    @property
+    def mail_rules(self) -> MailRules:
+        """What is asked of the ministry's mails, as the rules read it."""
+        return MailRules(
+            servers=frozenset(name.lower().rstrip(".") for name in self.mail_servers),
+            networks=tuple(ip_network(one, strict=False) for one in self.mail_networks),
+            relays=tuple(self.mail_relays),
+            authority=self.authentication_results,
+            domains=tuple(self.authentication_domains),
+            below_received=self.authentication_below_received,
+        )
 
 
 class Documents(Section, frozen=True):
@@ -342,6 +361,7 @@ def _inconsistencies(config: Config) -> Iterator[str]:
             yield f"[documents] {key}: must be positive"
     yield from _stamp_inconsistencies(config.stamp)
     yield from _state_inconsistencies(config)
+    yield from _authenticity_inconsistencies(config.actes)
     yield from _mail_inconsistencies(config.mail)
 
 
@@ -401,6 +421,22 @@ def _is_network(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _authenticity_inconsistencies(actes: Actes) -> Iterator[str]:
+    for network in actes.mail_networks:
+        if not _is_network(network):
+            yield f"[actes] mail_networks: {network!r} is not an address nor a network"
+    for relay in actes.mail_relays:
+        # something like an address that is none would be a name that nothing bears
+        if not _is_network(relay) and not re.fullmatch(r"\.?([A-Za-z0-9_-]+\.)+[A-Za-z][A-Za-z0-9-]*", relay):
+            yield f"[actes] mail_relays: {relay!r} is not an address, a network nor a domain"
+    if (actes.mail_relays or actes.authentication_results) and not actes.mail_servers:
+        yield "[actes] mail_servers: missing; without the names of our own mail servers no trace header can be believed"
+    if actes.authentication_results and not actes.authentication_domains:
+        yield "[actes] authentication_domains: missing, as there is authentication_results"
+    if actes.authentication_domains and not actes.authentication_results:
+        yield "[actes] authentication_results: missing, as there are authentication_domains"
 
 
 def _mail_inconsistencies(mail: Mail) -> Iterator[str]:

@@ -208,3 +208,22 @@ def test_a_limit_of_wrong_passwords_is_positive(tmp_path: Path) -> None:
         "[login] failures: must be positive",
         "[login] window_seconds: must be positive",
     ]
+
+
+def test_the_settings_against_forged_mails_hold_together(path: Path) -> None:
+    base = '[database]\ndsn = "x"\n[actes]\n'
+    assert faults(path, base + 'mail_networks = ["10.0.0.0/40"]\nmail_relays = ["smtp", "192.0.2.300"]\n') == [
+        "[actes] mail_networks: '10.0.0.0/40' is not an address nor a network",
+        "[actes] mail_relays: 'smtp' is not an address, a network nor a domain",
+        "[actes] mail_relays: '192.0.2.300' is not an address, a network nor a domain",
+        "[actes] mail_servers: missing; without the names of our own mail servers no trace header can be believed",
+    ]
+    assert [one.partition(":")[0] for one in faults(path, base + 'authentication_results = "mx"\n')] == [
+        "[actes] mail_servers",
+        "[actes] authentication_domains",
+    ]
+    assert faults(path, base + 'authentication_domains = ["etat.test"]\n')[0].startswith(
+        "[actes] authentication_results: missing"
+    )
+    good = 'mail_servers = ["mx"]\nmail_relays = ["192.0.2.0/24", "2001:db8::1", ".etat.test", "smtp.etat.test"]\n'
+    assert loaded(path, base + good).actes.mail_rules.ask_something

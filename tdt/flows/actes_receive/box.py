@@ -48,9 +48,16 @@ def keep_owner(received: Received, handling: Handling) -> Handling:
     return handling
 
 
+def set_apart(doubt: str) -> Handling:
+    """What does not prove that it comes from the ministry: nothing of it is applied."""
+    return Handling("set_aside", db.FORGED, f"Courriel douteux : {doubt}.")
+
+
 def tell(received: Received, handling: Handling) -> None:
     """Tell the log of what waits for an operator."""
-    if handling.state == "set_aside":
+    if handling.kind == db.FORGED:
+        log.warning("received.forged", received=received.id, reason=handling.detail)
+    elif handling.state == "set_aside":
         log.warning("received.set_aside", received=received.id, kind=handling.kind, authority=handling.authority_id)
 
 

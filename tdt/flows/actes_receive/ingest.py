@@ -10,13 +10,15 @@ from tdt.db.pool import Connection
 from tdt.db.routes import Handling
 from tdt.deps import Deps
 from tdt.domain.actes import returns as r
+from tdt.domain.actes.authenticity import MailRules, find_doubt
 from tdt.domain.actes.clues import find_clues
 from tdt.domain.actes.grammar import check_message
+from tdt.domain.actes.headers import read_headers
 from tdt.domain.actes.mail import MinistryMail, parse_mail
 from tdt.domain.ids import ReceivedId
 from tdt.flows.actes_receive.acts import acknowledge, refuse_acte, refuse_envelope
 from tdt.flows.actes_receive.answers import acknowledge_cancellation, acknowledge_reply
-from tdt.flows.actes_receive.box import aim, keep_owner, propose, tell
+from tdt.flows.actes_receive.box import aim, keep_owner, propose, set_apart, tell
 from tdt.flows.actes_receive.classification import confirm_classification, renew_classification
 from tdt.flows.actes_receive.letters import pack, receive_letter
 
@@ -28,7 +30,9 @@ async def ingest(deps: Deps, received_id: ReceivedId) -> None:
     if received is None or received.state != "new":
         return
     raw = b"".join([chunk async for chunk in deps.stream("system", received.content_id)])
-    mail, answers = await asyncio.to_thread(_read, raw)
+    rules = MailRules() if received.vouched_by else deps.config.actes.mail_rules
+    mail, said, doubt = await asyncio.to_thread(_read, raw, rules)
+    answers = () if doubt else said
     packed = {number: await pack(deps, one) for number, one in enumerate(answers) if isinstance(one, r.Letter)}
     unused = dict(packed)
     with ExitStack() as stack:
@@ -45,18 +49,19 @@ async def ingest(deps: Deps, received_id: ReceivedId) -> None:
                 else:
                     handling = await _apply(deps, connection, answer)
                 handlings.append(_with_report(handling, answer))
-            handling = keep_owner(received, _summary(handlings))
+            handling = keep_owner(received, set_apart(doubt) if doubt else _summary(handlings))
             if await routes_db.move_received(connection, received_id, handling) and handling.authority_id is not None:
                 await move_to_authority(connection, received.content_id, handling.authority_id)
-            await propose(connection, received, handling, find_clues(mail, answers))
+            await propose(connection, received, handling, find_clues(mail, said))
     for writer in (writer for one in unused.values() for writer in one.writers):
         writer.discard()
     tell(received, handling)
 
 
-def _read(raw: bytes) -> tuple[MinistryMail, tuple[r.Return, ...]]:
+def _read(raw: bytes, rules: MailRules) -> tuple[MinistryMail, tuple[r.Return, ...], str]:
+    """What a mail holds and says, and why it may not be the ministry's."""
     mail = parse_mail(raw)
-    return mail, r.read_mail(mail)
+    return mail, r.read_mail(mail), find_doubt(read_headers(raw), rules)
 
 
 def _with_report(handling: Handling, answer: r.Return) -> Handling:
