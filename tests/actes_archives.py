@@ -80,6 +80,7 @@ class Parcel:
     documents: Mapping[str, bytes] = field(default_factory=dict)
     changes: Mapping[str, bytes | None] = field(default_factory=dict)
     prefix: str = "TDT-TACT"
+    address: str = "actes@tdt.test"
 
     @property
     def envelope_name(self) -> str:
@@ -97,7 +98,7 @@ class Parcel:
             f'<actes:IDCL actes:Nature="{idcl.nature}" insee:SIREN="{idcl.siren}" '
             f'actes:Departement="{idcl.department}" actes:Arrondissement="{idcl.district}"/>'
             "<actes:Referent><actes:Nom>Zoé</actes:Nom></actes:Referent>"
-            "</actes:Emetteur><actes:AdressesRetour><actes:Email>actes@tdt.test</actes:Email></actes:AdressesRetour>"
+            "</actes:Emetteur><actes:AdressesRetour><actes:Email>{self.address}</actes:Email></actes:AdressesRetour>"
             f"<actes:FormulairesEnvoyes>{forms}</actes:FormulairesEnvoyes></actes:EnveloppeCLMISILL>"
         )
 

@@ -84,14 +84,27 @@ def received_routes(prefix: str, journal: Journal) -> list[web.RouteDef]:
     return [web.get(f"{prefix}/received", listing), web.get(f"{prefix}/received/{{number}}", body)]
 
 
+Changed = Callable[[], Awaitable[None]]
+"""What a simulator does once its behaviour has changed."""
+
+
+async def nothing_more() -> None:
+    """For a simulator that looks at its behaviour when it needs it."""
+
+
 def behaviour_route(
-    prefix: str, journal: Journal, defaults: Mapping[str, Any], checks: Mapping[str, Check]
+    prefix: str,
+    journal: Journal,
+    defaults: Mapping[str, Any],
+    checks: Mapping[str, Check],
+    changed: Changed = nothing_more,
 ) -> web.RouteDef:
     """`POST prefix/behaviour`: change what is given, keep the rest, answer the whole."""
 
     async def behave(request: web.Request) -> web.Response:
         changes = await read_object(request, checks)
         journal.set_behaviour(**changes)
+        await changed()
         return web.json_response(journal.behaviour(defaults))
 
     return web.post(f"{prefix}/behaviour", behave)
@@ -101,12 +114,13 @@ class Resettable(Protocol):
     def reset(self) -> None: ...
 
 
-def reset_route(parts: Sequence[Resettable]) -> web.RouteDef:
+def reset_route(parts: Sequence[Resettable], changed: Changed = nothing_more) -> web.RouteDef:
     """`POST /reset`: default behaviours, empty lists, no answer due, in every simulator."""
 
     async def reset(_request: web.Request) -> web.Response:
         for part in parts:
             part.reset()
+        await changed()
         return web.json_response({"reset": True})
 
     return web.post("/reset", reset)

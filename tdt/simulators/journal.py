@@ -226,6 +226,11 @@ class Journal:
         with self.transaction():
             self._database.execute("delete from state where key = ?", (key,))
 
+    def all_under(self, prefix: str) -> dict[str, Any]:
+        """The state whose keys begin so, by key without that beginning."""
+        rows = self._all("select key, value from state where substr(key, 1, ?) = ? order by key", len(prefix), prefix)
+        return {key[len(prefix) :]: json.loads(value) for key, value in rows}
+
     def next_serial(self, name: str) -> int:
         """1, 2, 3 … never the same twice, across restarts and resets."""
         with self.transaction():

@@ -35,9 +35,10 @@ async def run(config_path: Path) -> None:
         loop.add_signal_handler(number, stopping.set)
     journals = [Journal(state / "prefecture"), Journal(state / "dgfip")]
     dgfip = Dgfip(config["dgfip"], journals[1])
-    simulators: list[Simulator] = [Prefecture(config["prefecture"], journals[0]), dgfip]
+    prefecture = Prefecture(config["prefecture"], journals[0])
+    simulators: list[Simulator] = [prefecture, dgfip]
     routes = [route for simulator in simulators for route in simulator.routes()]
-    control = ControlServer(config["control"], [*routes, reset_route([journals[0], dgfip])])
+    control = ControlServer(config["control"], [*routes, reset_route([journals[0], dgfip], prefecture.match_door)])
     async with contextlib.AsyncExitStack() as stack:
         for journal in journals:
             stack.callback(journal.close)

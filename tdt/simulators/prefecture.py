@@ -7,15 +7,14 @@ import re
 import ssl
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import multipart
 from aiohttp import web
-from cryptography import x509
 
+from tdt.simulators import prefecture_variants as variants
 from tdt.simulators.control import (
     Check,
     ControlError,
@@ -28,22 +27,32 @@ from tdt.simulators.control import (
     received_routes,
 )
 from tdt.simulators.delivery import deliver
-from tdt.simulators.journal import BodyWriter, Journal
+from tdt.simulators.journal import Journal
 from tdt.simulators.letters import KINDS
-from tdt.simulators.prefecture_desk import ANSWER, DEFAULTS, Desk, UnknownActe
+from tdt.simulators.prefecture_desk import ANSWER, DEFAULTS, Desk
+from tdt.simulators.prefecture_door import is_let_in, is_out, origin, outage, read_file_part, stranger
+from tdt.simulators.prefecture_register import UnknownActe
 
 log = logging.getLogger(__name__)
 
-BODY_LIMIT = 512 * 1024 * 1024
-FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,149}")
 RETRY_SECONDS = 1.0
+NOTICES = ("multi-canal", "junk")
+ORDERS = ("first", "last")
 
 BEHAVIOUR_CHECKS: dict[str, Check] = {
     "answer": lambda value: is_text(value) and ANSWER.fullmatch(value) is not None,
     "delay": is_seconds,
     "http_status": is_integer(200, 599),
-    "outage": is_boolean,
+    "outage": lambda value: is_boolean(value) or (is_text(value) and value.startswith("/")),
     "duplicate_mail": is_boolean,
+    "closed": is_boolean,
+    "hang": is_seconds,
+    "credentials": lambda value: value is None or (is_text(value) and ":" in value),
+    "mail_shape": lambda value: value in variants.MAIL_SHAPES,
+    "encoding": lambda value: value in variants.ENCODINGS,
+    "echo_papier": is_boolean,
+    "serial_offset": is_integer(0, 10**9),
+    "hold": lambda value: value in variants.HOLDS,
 }
 
 
@@ -63,6 +72,7 @@ class Prefecture:
         self._delivering = asyncio.Lock()
         self._stopping = False
         self._deliverer: asyncio.Task[None] | None = None
+        self._site: web.TCPSite | None = None
         if journal.get("instance") is None:
             journal.put("instance", uuid.uuid4().hex[:12])
         self._instance = str(journal.get("instance"))
@@ -71,9 +81,8 @@ class Prefecture:
         for folder in ("tmp", "new", "cur"):
             (self._maildir / folder).mkdir(parents=True, exist_ok=True)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, str(self._config["host"]), self.port, ssl_context=self._tls())
-        await site.start()
-        self.port = self._runner.addresses[0][1]
+        await self._open()
+        await self.match_door()
         self._deliverer = asyncio.create_task(self._deliver_always(), name="prefecture mails")
 
     async def stop(self) -> None:
@@ -84,11 +93,29 @@ class Prefecture:
         if self._deliverer is not None:
             await self._deliverer
 
+    async def match_door(self) -> None:
+        """Listen, or refuse connections, as the behaviour says now."""
+        closed = bool(self._desk.behaviour()["closed"])
+        if closed and self._site is not None:
+            site, self._site = self._site, None
+            await site.stop()
+        elif not closed and self._site is None:
+            await self._open()
+
+    async def _open(self) -> None:
+        self._site = web.TCPSite(self._runner, str(self._config["host"]), self.port, ssl_context=self._tls())
+        await self._site.start()
+        self.port = self._runner.addresses[0][1]
+
     def routes(self) -> list[web.RouteDef]:
         return [
             *received_routes("/prefecture", self._journal),
-            behaviour_route("/prefecture", self._journal, DEFAULTS, BEHAVIOUR_CHECKS),
+            behaviour_route("/prefecture", self._journal, DEFAULTS, BEHAVIOUR_CHECKS, self.match_door),
+            web.get("/prefecture/acts", self._list_acts),
+            web.get("/prefecture/acts/{id_acte}/letters", self._list_letters),
             web.post("/prefecture/letters", self._send_letters),
+            web.post("/prefecture/notice", self._send_notice),
+            web.post("/prefecture/release", self._release),
             web.post("/prefecture/classification", self._publish),
             web.post("/prefecture/mail", self._send_mail),
         ]
@@ -103,29 +130,37 @@ class Prefecture:
     # --- reception
 
     async def _expect(self, request: web.Request) -> web.Response | None:
-        """Answer an outage before the client has sent anything; else tell it to go on."""
-        if self._desk.behaviour()["outage"]:
-            return _outage()
+        """Answer an outage or a stranger before the client has sent anything; else tell it to go on."""
+        refused = self._refuse(request, self._desk.behaviour())
+        if refused is not None:
+            return refused
         if request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return None
 
     async def _receive(self, request: web.Request) -> web.Response:
         behaviour = self._desk.behaviour()
-        if behaviour["outage"]:
-            return _outage()
+        refused = self._refuse(request, behaviour)
+        if refused is not None:
+            return refused
         writer = self._journal.writer()
         try:
-            name = await _read_file_part(request, writer)
+            name = await read_file_part(request, writer)
             status = int(behaviour["http_status"])
             if status >= 300:  # "no" is said for the whole: nothing was received
                 return web.Response(status=status, text="refus demandé au simulateur\n")
             stored = await asyncio.to_thread(writer.finish)
         finally:
             writer.discard()  # without effect once finished
-        await asyncio.to_thread(self._desk.receive, stored, name, _origin(request))
+        await asyncio.to_thread(self._desk.receive, stored, name, origin(request))
         self._wake.set()
+        await asyncio.sleep(behaviour["hang"])
         return web.Response(status=status, text="OK\n")
+
+    def _refuse(self, request: web.Request, behaviour: Mapping[str, Any]) -> web.Response | None:
+        if is_out(request, behaviour["outage"]):
+            return outage()
+        return None if is_let_in(request, behaviour["credentials"]) else stranger()
 
     # --- mails
 
@@ -152,14 +187,41 @@ class Prefecture:
     # --- control API
 
     async def _send_letters(self, request: web.Request) -> web.Response:
-        checks: dict[str, Check] = {"id_acte": is_text, "messages": _is_letters}
+        checks: dict[str, Check] = {"id_acte": is_text, "messages": _is_letters, "date": _is_date}
         asked = await read_object(request, checks, required=("id_acte", "messages"))
-        try:
-            sent = await asyncio.to_thread(self._desk.send_letters, asked["id_acte"], asked["messages"])
-        except UnknownActe as error:
-            raise ControlError(f"no act acknowledged under {error}", status=404) from error
+        day = date.fromisoformat(asked["date"]) if "date" in asked else None
+        with _known():
+            sent = await asyncio.to_thread(self._desk.send_letters, asked["id_acte"], asked["messages"], day)
         await self._deliver_due()
         return web.json_response({"messages": sent})
+
+    async def _list_acts(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._desk.register.acts())
+
+    async def _list_letters(self, request: web.Request) -> web.Response:
+        id_acte = request.match_info["id_acte"]
+        with _known():
+            self._desk.register.find(id_acte)
+        return web.json_response(self._desk.register.letters(id_acte))
+
+    async def _send_notice(self, request: web.Request) -> web.Response:
+        checks: dict[str, Check] = {"kind": lambda value: value in NOTICES, "id_acte": is_text}
+        asked = await read_object(request, checks, required=("kind",))
+        if asked["kind"] == "junk":
+            self._desk.send_raw(variants.JUNK)
+        elif "id_acte" not in asked:
+            raise ControlError("missing key: id_acte")
+        else:
+            with _known():
+                self._desk.remind(asked["id_acte"])
+        await self._deliver_due()
+        return web.json_response({"sent": asked["kind"]})
+
+    async def _release(self, request: web.Request) -> web.Response:
+        asked = await read_object(request, {"order": lambda value: value in ORDERS})
+        count = await asyncio.to_thread(self._desk.release, asked.get("order", "first") == "last")
+        await self._deliver_due()
+        return web.json_response({"released": count})
 
     async def _publish(self, request: web.Request) -> web.Response:
         asked = await read_object(request, {"date": _is_date}, required=("date",))
@@ -175,43 +237,13 @@ class Prefecture:
         return web.json_response({"size": len(raw)})
 
 
-async def _read_file_part(request: web.Request, writer: BodyWriter) -> str:
-    """Stream the first part that has a file name, and give that name; fields and further files are ignored."""
-    kind, options = multipart.parse_options_header(request.headers.get("Content-Type", ""))
-    if kind != "multipart/form-data" or not options.get("boundary"):
-        raise web.HTTPBadRequest(text="multipart/form-data attendu\n")
-    name: str | None = None
-    writing = False
+@contextlib.contextmanager
+def _known() -> Iterator[None]:
+    """An act that was not acknowledged here is a 404."""
     try:
-        with multipart.PushMultipartParser(options["boundary"], max_segment_count=20) as parser:
-            async for chunk in request.content.iter_any():
-                for event in parser.parse(chunk):
-                    if isinstance(event, multipart.MultipartSegment):
-                        writing = name is None and event.filename is not None
-                        name = event.filename if writing else name
-                    elif event and writing:
-                        writer.write(event)
-                if writer.size > BODY_LIMIT:
-                    raise web.HTTPRequestEntityTooLarge(BODY_LIMIT, writer.size)
-    except multipart.MultipartError as error:
-        raise web.HTTPBadRequest(text=f"corps illisible : {error}\n") from error
-    if name is None or not FILE_NAME.fullmatch(name):
-        raise web.HTTPBadRequest(text="nom de fichier absent ou refusé\n")
-    return name
-
-
-def _origin(request: web.Request) -> dict[str, str]:
-    ssl_object = request.transport.get_extra_info("ssl_object") if request.transport else None
-    der = ssl_object.getpeercert(binary_form=True) if ssl_object else None
-    subject = x509.load_der_x509_certificate(der).subject.rfc4514_string() if der else ""
-    return {"remote_address": request.remote or "", "client_subject": subject}
-
-
-def _outage() -> web.Response:
-    """503 before a byte of the body is read: the sender knows that nothing was taken."""
-    response = web.Response(status=503, text="panne demandée au simulateur\n")
-    response.force_close()
-    return response
+        yield
+    except UnknownActe as error:
+        raise ControlError(f"no act acknowledged under {error}", status=404) from error
 
 
 def _is_letters(value: Any) -> bool:

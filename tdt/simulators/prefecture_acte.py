@@ -18,6 +18,7 @@ from tdt.simulators.prefecture_checks import (
 )
 from tdt.simulators.prefecture_grammar import ACTES, attribute, child_text
 
+STALE = "ODT-VERIF-01 : Votre acte a été transmis avec une date de classification qui n'est pas à jour"
 BUDGET = "{http://www.minefi.gouv.fr/cp/demat/docbudgetaire}"
 
 Check = Callable[[Message, Reading, Rules], Anomaly | None]
@@ -81,7 +82,7 @@ def _classification_date(message: Message, _reading: Reading, rules: Rules) -> A
     used = child_text(message.root, "ClassificationDateVersion")
     if used == rules.classification:
         return None
-    return Anomaly("002", f"ODT-VERIF-01 : classification du {used}, celle du {rules.classification} est en vigueur")
+    return Anomaly("002", f"{STALE} (celle du {used} ; en vigueur : {rules.classification})")
 
 
 def _matieres(message: Message, _reading: Reading, _rules: Rules) -> Anomaly | None:

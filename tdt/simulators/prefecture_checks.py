@@ -20,7 +20,11 @@ DOCUMENT_NAME = re.compile(
     r"-[1-7]-[1-5]_[0-9]+\.(?P<extension>pdf|xml|jpg|jpeg|png)"
 )
 MAGIC = {"pdf": b"%PDF-", "png": b"\x89PNG\r\n\x1a\n", "jpg": b"\xff\xd8\xff", "jpeg": b"\xff\xd8\xff"}
-UNKNOWN_TRANSACTION = "ODT-VERIF-17 : la transaction envoyée n'est pas reconnue"
+UNKNOWN_TRANSACTION = (
+    "ODT-VERIF-17 : La transaction que vous avez envoyé n'est pas reconnu dans l'application ACTES."  # its spelling
+)
+UNKNOWN_SIREN = "PREF-VERIF-02 : Votre numéro de SIREN n'est pas encore enregistré dans l'application ACTES."
+OTHER_PARTICULARS = "PREF-VERIF-02 : {key} de la collectivité différent du registre"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class Rules:
     archive_limit: int
     strict: bool
     is_registered: Callable[[str], bool]
+    was_written: Callable[[str, str, str], bool]
+    """IDActe, code of the letter, its date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +152,11 @@ def _check_registry(reading: Reading, rules: Rules) -> Anomaly | None:
     assert idcl is not None
     party = rules.registry.get(attribute(idcl, "SIREN"))
     if party is None:
-        return Anomaly("005", f"{reading.name} -> PREF-VERIF-02 : SIREN non enregistré dans l'application ACTES")
+        return Anomaly("005", f"{reading.name} -> {UNKNOWN_SIREN}")
     known = {"Departement": party.department, "Arrondissement": party.district, "Nature": party.nature}
     for key, value in known.items():
         if attribute(idcl, key) != value:
-            return Anomaly("005", f"{reading.name} -> PREF-VERIF-02 : {key} de la collectivité différent du registre")
+            return Anomaly("005", f"{reading.name} -> {OTHER_PARTICULARS.format(key=key)}")
     if f"--{party.siren}--" not in reading.name:
         return Anomaly("005", f"{reading.name} : le SIREN du nom n'est pas celui de l'émetteur")
     reading.party = party
@@ -166,7 +172,7 @@ def _read_messages(reading: Reading) -> Anomaly | None:
     for name in forms:
         match = MESSAGE_NAME.fullmatch(name)
         if match is None or match["code"] not in ROOTS:
-            return Anomaly("100", f"{UNKNOWN_TRANSACTION} : {name}")
+            return Anomaly("999", f"{UNKNOWN_TRANSACTION} ({name})")
         try:
             root = read_shaped(reading.archive.xml.get(name, b""), ROOTS[match["code"]])
         except Malformed as error:
@@ -187,8 +193,17 @@ def _check_answers(reading: Reading, rules: Rules) -> Anomaly | None:
             if not DOCUMENT_NAME.fullmatch(name) or (rules.strict and not sound_format(members[name])):
                 return Anomaly("002", f"{message.name} : pièce jointe non conforme : {name}")
         if rules.strict and message.id_acte and not rules.is_registered(message.id_acte):
-            return Anomaly("100", f"{UNKNOWN_TRANSACTION} : {message.id_acte}")
+            return Anomaly("100", f"Acte inconnu : {message.id_acte}")
+        if rules.strict and not _answers_a_letter(message, rules):
+            return Anomaly("100", f"{message.name} : aucun courrier de cette date sur cet acte")
     return None
+
+
+def _answers_a_letter(message: Message, rules: Rules) -> bool:
+    """Whether the préfecture wrote what this answers: a letter of that kind, of that date, about that act."""
+    if message.code in ("6-1", "7-1") or message.id_acte is None:
+        return True
+    return rules.was_written(message.id_acte, f"{message.code[0]}-1", attribute(message.root, "DateCourrierPref"))
 
 
 def _check_orphans(reading: Reading) -> Anomaly | None:

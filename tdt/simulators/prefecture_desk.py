@@ -1,14 +1,16 @@
 """Decides what the préfecture answers to each reception: mails due, in one transaction with the reception itself."""
 
+import math
 import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from tdt.simulators import prefecture_answers as answers
+from tdt.simulators import prefecture_variants as variants
 from tdt.simulators.journal import Journal, Stored
 from tdt.simulators.letters import KINDS, letter_message, letter_pdf
 from tdt.simulators.prefecture_acte import check_acte
@@ -17,11 +19,22 @@ from tdt.simulators.prefecture_archive import Archive, ArchiveError, read_archiv
 from tdt.simulators.prefecture_checks import MESSAGE_NAME, Message, Reading, Rules, read_envelope
 from tdt.simulators.prefecture_grammar import attribute, child_text
 from tdt.simulators.prefecture_mail import Mail, build_mail
+from tdt.simulators.prefecture_register import Register
 
 PARIS = ZoneInfo("Europe/Paris")
 ARCHIVE_LIMIT = 150 * 1024 * 1024
-DEFAULTS: dict[str, Any] = {"answer": "ar", "delay": 0.5, "http_status": 201, "outage": False, "duplicate_mail": False}
-ANSWER = re.compile("ar|auto|silence|anomaly:[0-9]{3}|envelope-anomaly:(?:00[1-5]|100|999)")
+DEFAULTS: dict[str, Any] = {
+    "answer": "ar",
+    "delay": 0.5,
+    "http_status": 201,
+    "outage": False,
+    "closed": False,
+    "hang": 0,
+    "credentials": None,
+    "duplicate_mail": False,
+    **variants.DEFAULTS,
+}
+ANSWER = re.compile("ar|auto|silence|anomaly:(?:[0-9]{3}|ERREUR[0-9])|envelope-anomaly:(?:00[1-5]|100|999)")
 # The letters that the préfecture acknowledges: code of the answer received → code and root of its own.
 ACKNOWLEDGED = {
     "3-3": ("3-5", "ARPieceComplementaire"),
@@ -29,10 +42,6 @@ ACKNOWLEDGED = {
     "4-3": ("4-5", "ARReponseRejetLettreObservations"),
     "4-4": ("4-5", "ARReponseRejetLettreObservations"),
 }
-
-
-class UnknownActe(Exception):
-    """No act of this identifier has been acknowledged here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,7 @@ class Desk:
         self._quadrigramme = str(config["quadrigramme"])
         self._first_classification = str(config["classification_date"])
         self._registry = {entry["siren"]: _party(entry) for entry in config["registry"]}
+        self.register = Register(journal, self._registry)
 
     # --- what the control API changes
 
@@ -71,22 +81,37 @@ class Desk:
         """A mail as it is, now."""
         self._journal.add_due(time.time(), {"mail": "raw"}, raw)
 
-    def send_letters(self, id_acte: str, codes: Sequence[str]) -> list[str]:
-        """One mail for each, now; gives the names of the messages. Raises UnknownActe."""
-        acte = self._journal.get(f"act/{id_acte}")
-        party = self._registry.get(acte["siren"]) if acte else None
-        if party is None:
-            raise UnknownActe(id_acte)
+    def remind(self, id_acte: str) -> None:
+        """The reminder of an act sent on paper too: a mail without any XML. Raises UnknownActe."""
+        addresses, _ = self.register.find(id_acte)
+        rows = {"Identifiant Acte": id_acte, "Rappel": variants.MULTI_CANAL}
+        self._post(Mail(addresses, "ACTES - rappel multi canal", rows, []), datetime.now(PARIS), 0)
+
+    def release(self, last_first: bool) -> int:
+        """Have every mail that is held leave now, in their order or the last one first; gives how many."""
+        with self._journal.transaction():
+            held = [one for one in self._journal.due(math.inf) if one.payload.get("held") and not one.started]
+            for one in reversed(held) if last_first else held:
+                content = self._journal.due_content(one.id) or b""
+                self._journal.complete(one.id)
+                self._journal.add_due(time.time(), {"mail": one.payload["mail"]}, content)
+        return len(held)
+
+    def send_letters(self, id_acte: str, codes: Sequence[str], day: date | None = None) -> list[str]:
+        """One mail for each, now, dated today unless said; gives the names of the messages. Raises UnknownActe."""
+        addresses, party = self.register.find(id_acte)
         now = datetime.now(PARIS)
+        dated = day or now.date()
         sent = []
         with self._journal.transaction():
             for code in codes:
                 document = f"{id_acte}-{code}_{self._journal.next_serial('envelope')}.pdf"
-                message = letter_message(code, id_acte, now.date(), document)
+                message = letter_message(code, id_acte, dated, document)
                 files = self._pack(party, code, message, id_acte)
-                files.append(File(document, letter_pdf(code, id_acte, now.date())))
+                files.append(File(document, letter_pdf(code, id_acte, dated)))
                 rows = {"Nature transaction": KINDS[code].title, "Identifiant Acte": id_acte}
-                self._post(Mail(acte["addresses"], f"ACTES - {KINDS[code].title}", rows, files), now, 0)
+                self._post(Mail(addresses, f"ACTES - {KINDS[code].title}", rows, files), now, 0)
+                self.register.add_letter(id_acte, code, dated, files[1].name)
                 sent.append(files[1].name)
         return sent
 
@@ -115,7 +140,8 @@ class Desk:
             classification=self.classification(),
             archive_limit=ARCHIVE_LIMIT,
             strict=answer == "auto",
-            is_registered=lambda id_acte: self._journal.get(f"act/{id_acte}") is not None,
+            is_registered=self.register.has,
+            was_written=self.register.was_written,
         )
         kind, _, nature = answer.partition(":")
         forced = (kind, nature) if nature else None
@@ -152,9 +178,10 @@ class Desk:
         if message.id_acte is None:
             return None
         if message.code == "6-1":
-            self._journal.remove(f"act/{message.id_acte}")  # its number may be used again
+            self.register.free(message.id_acte)  # its number may be used again
             data = answers.ar_annulation(message.id_acte, case.now.date())
             return self._mail(case, message, "6-2", data, "AR d'annulation")
+        self.register.add_answer(message)
         if message.code in ACKNOWLEDGED:
             code, root = ACKNOWLEDGED[message.code]
             letter_day = attribute(message.root, "DateCourrierPref")
@@ -182,13 +209,15 @@ class Desk:
             anomaly = check_acte(message, case.reading, case.rules)
         if anomaly or message.id_acte is None:
             anomaly = anomaly or Anomaly("005", "Numéro ou nature de l'acte incorrects")
-            data = answers.anomalie_acte(message.root, anomaly, case.now.date(), case.rules.classification)
+            echoed = variants.as_echoed(message.root, self.behaviour())
+            data = answers.anomalie_acte(echoed, anomaly, case.now.date(), case.rules.classification)
             return self._mail(case, message, "1-3", data, "anomalie sur un acte")
-        data = answers.ar_acte(message.root, message.id_acte, case.now.date(), case.rules.classification)
+        echoed = variants.as_echoed(message.root, self.behaviour())
+        data = answers.ar_acte(echoed, message.id_acte, case.now.date(), case.rules.classification)
         mail = self._mail(case, message, "1-2", data, "AR de transmission d'acte")
         self._journal.put(key, [(file.name, file.data.decode("latin-1")) for file in mail.files])
         siren = case.reading.party.siren if case.reading.party else ""
-        self._journal.put(f"act/{message.id_acte}", {"siren": siren, "addresses": case.reading.addresses})
+        self.register.add_acte(message.id_acte, siren, case.reading.addresses)
         return mail
 
     # --- mails
@@ -202,15 +231,23 @@ class Desk:
 
     def _pack(self, party: Party, code: str, data: bytes, id_acte: str | None) -> list[File]:
         """Envelope and message under their names; the documents come after them."""
-        serial = self._journal.next_serial("envelope")
+        behaviour = self.behaviour()
+        serial = self._journal.next_serial("envelope") + behaviour["serial_offset"]
         name = answers.message_name(party, code, serial, id_acte)
         envelope_name = answers.envelope_name(self._quadrigramme, party, datetime.now(PARIS).date(), serial)
-        return [File(envelope_name, answers.envelope(party, [name])), File(name, data)]
+        envelope = answers.envelope(party, [name])
+        return [
+            File(envelope_name, variants.as_sent(envelope, behaviour)),
+            File(name, variants.as_sent(data, behaviour)),
+        ]
 
     def _post(self, mail: Mail, now: datetime, delay: float) -> None:
-        raw = build_mail(mail, now)
-        for _ in range(2 if self.behaviour()["duplicate_mail"] else 1):  # as when two addresses lead to one mailbox
-            self._journal.add_due(now.timestamp() + delay, {"mail": mail.subject}, raw)
+        behaviour = self.behaviour()
+        raw = build_mail(mail, now, behaviour["mail_shape"])
+        at = variants.leaving_at(now, delay, behaviour["hold"])
+        payload = {"mail": mail.subject, "held": behaviour["hold"] != "never"}
+        for _ in range(2 if behaviour["duplicate_mail"] else 1):  # as when two addresses lead to one mailbox
+            self._journal.add_due(at, payload, raw)
 
 
 def _party(entry: Mapping[str, Any]) -> Party:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import md5, sha1, sha256
 from pathlib import Path
 
@@ -10,9 +10,6 @@ import aiohttp
 import pytest
 from lxml import etree
 
-from tdt.simulators.control import ControlServer, reset_route
-from tdt.simulators.journal import Journal
-from tdt.simulators.prefecture import Prefecture
 from tests.actes_archives import (
     PDF,
     PNG,
@@ -25,32 +22,7 @@ from tests.actes_archives import (
     with_changes,
 )
 from tests.certificates import TestAuthority
-from tests.integration.prefecture_stand import Stand, client_tls, settings
-
-
-@dataclass(slots=True)
-class Bench:
-    """The running simulator, to restart it in the middle of a test."""
-
-    directory: Path
-    authority: TestAuthority
-    journal: Journal
-    prefecture: Prefecture
-    control: ControlServer
-
-    async def stop(self) -> None:
-        await self.control.stop()
-        await self.prefecture.stop()
-        self.journal.close()
-
-
-async def start(directory: Path, authority: TestAuthority) -> Bench:
-    journal = Journal(directory / "journal")
-    prefecture = Prefecture(settings(directory, authority), journal)
-    await prefecture.start()
-    control = ControlServer({"host": "127.0.0.1", "port": 0}, [*prefecture.routes(), reset_route([journal])])
-    await control.start()
-    return Bench(directory, authority, journal, prefecture, control)
+from tests.integration.prefecture_stand import Bench, Stand, client_tls, open_stand, start
 
 
 @pytest.fixture
@@ -62,11 +34,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 @pytest.fixture
 async def stand(bench: Bench) -> AsyncIterator[Stand]:
-    tls = client_tls(bench.authority, bench.authority.client("tdt de test"))
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as session:
-        url = f"https://localhost:{bench.prefecture.port}/actes/upload"
-        stand = Stand(session, url, f"http://127.0.0.1:{bench.control.port}", bench.directory / "mail")
-        await stand.command("/prefecture/behaviour", {"delay": 0})
+    async with open_stand(bench) as stand:
         yield stand
 
 
@@ -138,8 +106,8 @@ ENVELOPE_FAULTS = [
     pytest.param("ar", acte_parcel(ACTE, idcl=Idcl(department="030")), "005", id="another département"),
     pytest.param("ar", acte_parcel(ACTE, idcl=Idcl(nature="44")), "005", id="another nature"),
     pytest.param("ar", with_changes(GOOD, {FORM: None}), "001", id="form absent"),
-    pytest.param("ar", replace(GOOD, messages={"034-x-DE-4365-DE_0.xml": b"<a/>"}), "100", id="form of no known code"),
-    pytest.param("ar", acte_parcel(Acte(number="A-1")), "100", id="hyphen in the number of a name"),
+    pytest.param("ar", replace(GOOD, messages={"034-x-DE-4365-DE_0.xml": b"<a/>"}), "999", id="form of no known code"),
+    pytest.param("ar", acte_parcel(Acte(number="A-1")), "999", id="hyphen in the number of a name"),
     pytest.param("ar", with_changes(GOOD, {"orphan.pdf": PDF}), "002", id="orphan"),
     pytest.param(
         "ar",
@@ -365,8 +333,8 @@ async def test_reset_forgets_lists_and_behaviours_and_what_was_due(stand: Stand)
     assert await stand.post(GOOD) == 200
     await stand.command("/reset")
     assert await stand.received() == []
-    defaults = {"answer": "ar", "delay": 0.5, "http_status": 201, "outage": False, "duplicate_mail": False}
-    assert await stand.command("/prefecture/behaviour", {}) == defaults
+    behaviour = await stand.command("/prefecture/behaviour", {})
+    assert behaviour == behaviour | {"answer": "ar", "delay": 0.5, "http_status": 201, "outage": False}
     assert await stand.post(acte_parcel(Acte(number="LATER"), 2)) == 201
     (mail,) = await stand.wait_mails(1)
     assert "LATER" in mail.html and (await stand.received())[0]["metadata"]["acts"] == ["LATER"]
@@ -382,6 +350,12 @@ async def test_reset_forgets_lists_and_behaviours_and_what_was_due(stand: Stand)
         ("/prefecture/behaviour", {"delay": "0.5"}, 400),
         ("/prefecture/behaviour", {"http_status": 99}, 400),
         ("/prefecture/behaviour", {"outage": 1}, 400),
+        ("/prefecture/behaviour", {"outage": "secours"}, 400),
+        ("/prefecture/behaviour", {"credentials": "sans-mot-de-passe"}, 400),
+        ("/prefecture/behaviour", {"mail_shape": "round"}, 400),
+        ("/prefecture/behaviour", {"encoding": "utf-8"}, 400),
+        ("/prefecture/behaviour", {"hold": True}, 400),
+        ("/prefecture/behaviour", {"serial_offset": -1}, 400),
         ("/prefecture/behaviour", {"speed": 1}, 400),
         ("/prefecture/behaviour", [1], 400),
         ("/prefecture/behaviour", b"{", 400),
@@ -391,6 +365,11 @@ async def test_reset_forgets_lists_and_behaviours_and_what_was_due(stand: Stand)
         ("/prefecture/letters", {"id_acte": ACTE.id_acte}, 400),
         ("/prefecture/classification", {"date": "01/02/2026"}, 400),
         ("/prefecture/classification", {}, 400),
+        ("/prefecture/letters", {"id_acte": ACTE.id_acte, "messages": ["2-1"], "date": "hier"}, 400),
+        ("/prefecture/notice", {"kind": "multi-canal"}, 400),
+        ("/prefecture/notice", {"kind": "multi-canal", "id_acte": ACTE.id_acte}, 404),
+        ("/prefecture/notice", {"kind": "other"}, 400),
+        ("/prefecture/release", {"order": "random"}, 400),
         ("/prefecture/mail", b"", 400),
         ("/prefecture/nothing", {}, 404),
     ],
