@@ -98,7 +98,7 @@ class Parcel:
             f'<actes:IDCL actes:Nature="{idcl.nature}" insee:SIREN="{idcl.siren}" '
             f'actes:Departement="{idcl.department}" actes:Arrondissement="{idcl.district}"/>'
             "<actes:Referent><actes:Nom>Zoé</actes:Nom></actes:Referent>"
-            "</actes:Emetteur><actes:AdressesRetour><actes:Email>{self.address}</actes:Email></actes:AdressesRetour>"
+            f"</actes:Emetteur><actes:AdressesRetour><actes:Email>{self.address}</actes:Email></actes:AdressesRetour>"
             f"<actes:FormulairesEnvoyes>{forms}</actes:FormulairesEnvoyes></actes:EnveloppeCLMISILL>"
         )
 
