@@ -176,3 +176,5 @@ alter table attempt
     -- false: surely no byte of the document left, so none counts against the hour
     add column reached boolean not null default true;
 create index attempt_route on attempt (route_id, started_at);
+-- Where the collectivité's archive keeps a transaction, as its software said (actes_transac_set_archive_url.php).
+alter table acte_transaction add column archive_url text not null default '';

@@ -269,6 +269,7 @@ create table acte_transaction (
     letter_text text default ''::text not null,
     received_on date,
     read_at timestamp with time zone,
+    archive_url text default ''::text not null,
     constraint acte_transaction_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
     constraint acte_transaction_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES authority(id),
     constraint acte_transaction_envelope_id_fkey FOREIGN KEY (envelope_id) REFERENCES acte_envelope(id),

@@ -105,6 +105,7 @@ class Actes(Section, frozen=True):
     return_addresses: list[str] = []
     ministry_acronym: str = "MI"
     return_hosts: list[str] = []
+    always_can_validate: bool = False
     poll_seconds: float = 60.0
     mail_servers: list[str] = []
     mail_networks: list[str] = []

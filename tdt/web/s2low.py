@@ -36,6 +36,8 @@ class Shape(StrEnum):
     """The XML document `import` of a PES deposit."""
     STATUS = "status"
     """The XML document `transaction` of a PES status."""
+    SYMFONY = "symfony"
+    """A JSON object with the key `error`, HTTP 400."""
     RETURN = "return"
     """A redirection to `url_return` of the URL, its placeholders filled with the refusal."""
     RETURN_AS_IS = "return as is"
@@ -64,6 +66,8 @@ def refuse(shape: Shape, refusal: Refusal) -> web.Response:
             return import_answer(None, refusal.message)
         case Shape.STATUS:
             return status_answer(refusal.subject, None, refusal.message)
+        case Shape.SYMFONY:
+            return symfony_json({"error": refusal.message}, 400)
         case Shape.JSON if refusal.api:
             return json_answer({"status": "error", "error-message": refusal.message}, "text/plain")
         case Shape.SPOKEN if refusal.spoken:
@@ -82,6 +86,8 @@ def failure(shape: Shape, message: str, status: int, subject: int = 0) -> web.Re
             response = status_answer(subject, None, message)
         case Shape.JSON:
             response = json_answer({"status": "error", "error-message": message}, "text/plain")
+        case Shape.SYMFONY:
+            response = symfony_json({"error": message})
         case _:
             response = text(b"KO\n" + to_latin1(message) + b"\n")
     response.set_status(status)
@@ -134,6 +140,15 @@ def json_answer(value: object, content_type: str = HTML, pretty: bool = False) -
     encoded = json.dumps(value, indent=4) if pretty else json.dumps(value, separators=(",", ":"))
     # a slash can only stand inside a string
     return web.Response(body=encoded.replace("/", "\\/").encode("ascii"), headers={"Content-Type": content_type})
+
+
+SYMFONY_ESCAPES = {ord(character): f"\\u{ord(character):04X}" for character in "<>'&"} | {ord("/"): "\\/"}
+
+
+def symfony_json(value: object, status: int = 200) -> web.Response:
+    """JSON as Symfony's JsonResponse writes it: ASCII, what HTML knows escaped, `application/json`."""
+    encoded = json.dumps(value, separators=(",", ":")).replace('\\"', "\\u0022").translate(SYMFONY_ESCAPES)
+    return web.Response(body=encoded.encode("ascii"), status=status, headers={"Content-Type": "application/json"})
 
 
 def import_answer(number: int | None, message: str) -> web.Response:

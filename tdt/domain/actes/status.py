@@ -70,6 +70,9 @@ MOVES: Mapping[S, frozenset[S]] = {
     ),
     S.ERREUR_ENVOI_SAE: frozenset({S.ANNULE, S.EN_ATTENTE_SAE, S.ARCHIVE_PAR_LE_SAE, S.VALIDE, S.REFUSE}),
     S.ARCHIVE_PAR_LE_SAE: frozenset({S.ANNULE, S.DETRUITE}),
+    # What S2LOW never does. To 3: the answer to a transaction that we had given up (thirty days, or by hand) is not
+    # lost, it passes by 3 to where the answer leads. To 1 and 2: by hand, what surely is not with the ministry.
+    S.ERREUR: frozenset({S.TRANSMIS, S.POSTE, S.EN_ATTENTE_DE_TRANSMISSION}),
 }
 """Every allowed move of a transaction; a status that is not a key is final."""
 
@@ -83,7 +86,11 @@ ACQUITTEMENT_ENVOYE = "Acquittement envoyé"
 INVALID_ENVELOPE = "Enveloppe invalide : "
 """What stands before the reason when an act that was answered OK turns to -1 in the analysis."""
 
-"""S2LOW's column; clients show the text as it is."""
+FERMETURE_AUTOMATIQUE = "Fermeture automatique de la transaction de plus de 30 jours"
+ERREUR_MANUELLE = "Transaction passée manuellement en erreur"
+REPONSE_TARDIVE = "Une réponse du ministère est arrivée après la fermeture : la transaction est de nouveau transmise"
+GIVEN_UP = frozenset({FERMETURE_AUTOMATIQUE, ERREUR_MANUELLE})
+"""The words of a -1 that is ours, not the ministry's: an answer may still come."""
 
 
 def may_move(origin: S, target: S) -> bool:
