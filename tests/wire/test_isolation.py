@@ -45,9 +45,8 @@ PLAIN = """
     acte_pdf_file acte_pdf_file_sign api auth_method authority_type_id batchfile certificat_status confirm
     convention_actes count date_affichage decision_date department district email enveloppe givenname hash
     helios_do_not_verify_nom_fic_unicity helios_ftp_dest login name nature_code nounce number page password password2
-    role send_sources show_broadcast_email siren_file status subject telephone type type_acte type_envoie url_return"""
-    role send_sources show_broadcast_email siren_file status status_id subject telephone type type_acte
-    url url_return"""
+    role send_sources show_broadcast_email siren_file status subject telephone type type_acte type_envoie url_return
+    status_id url"""
 """Parameters that name nothing that a collectivité holds; login, hash and nounce are crossed apart."""
 
 
