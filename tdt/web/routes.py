@@ -165,6 +165,12 @@ ROUTES = (
         "/modules/actes/actes_transac_cancel.php",
         acte_exchanges.cancel,
         Access.TRANSMIT,
+        Shape.REPLY,
+        Module.ACTES,
+        page=ACTES_INDEX,
+        changes=True,
+    ),
+    Route(
         "/modules/actes/actes_transac_close.php",
         acte_closing.transac_close,
         Access.PREPARE,
