@@ -177,7 +177,7 @@ async def list_uses(connection: Connection, authority: AuthorityId) -> list[Use]
 @dataclass(frozen=True, slots=True)
 class Sending:
     """What an attempt is about: the object, the route, the exact bytes under their exact name, and the clause of the
-    convention that lets them leave."""
+    convention that lets them leave; `address`: main or rescue."""
 
     authority_id: AuthorityId
     route_id: RouteId
@@ -187,11 +187,12 @@ class Sending:
     sha256: bytes
     size: int
     clause: str
+    address: str = "main"
 
 
 INSERT_ATTEMPT = """
-    insert into attempt (authority_id, route_id, object_kind, object_id, name, sha256, size, clause)
-    values ($1, $2, $3, $4, $5, $6, $7, $8) returning id"""
+    insert into attempt (authority_id, route_id, object_kind, object_id, name, sha256, size, clause, address)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning id"""
 
 
 async def insert_attempt(connection: Connection, sending: Sending) -> AttemptId:
@@ -207,6 +208,7 @@ async def insert_attempt(connection: Connection, sending: Sending) -> AttemptId:
             sending.sha256,
             sending.size,
             sending.clause,
+            sending.address,
         )
     )
 

@@ -1,17 +1,21 @@
 """From a route to a client of it: address from its row, secrets from the files that the configuration names."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 from tdt.config import Credentials
-from tdt.domain.errors import Permanent
+from tdt.domain.errors import Permanent, Temporary
 from tdt.domain.routes import Route, Transport
 from tdt.remote.dgfip import DgfipClient, DgfipTarget, open_dgfip
 from tdt.remote.mailbox import Mailbox, MailboxTarget, open_mailbox
-from tdt.remote.prefecture import PrefectureTarget, send_archive
+from tdt.remote.pins import read_pins
+from tdt.remote.prefecture import ANSWER_SECONDS, CONNECT_SECONDS, PrefectureTarget, send_archive
 from tdt.remote.revocation import fetch
+
+SUCCESS = {"legacy": 200, "dgcl": 201}
+"""What a server of the ministry answers to an archive that it takes: the older ones, those of the DGCL since 2025."""
 
 
 class Remotes:
@@ -22,10 +26,16 @@ class Remotes:
         self._revocation_seconds = revocation_seconds
 
     async def send_archive(
-        self, route: Route, name: str, size: int, open_chunks: Callable[[], AsyncIterator[bytes]]
+        self,
+        route: Route,
+        archive: tuple[str, int, Callable[[], AsyncIterator[bytes]]],
+        on_rescue: Callable[[Temporary], Awaitable[None]],
     ) -> str:
-        """POST an archive to the ministry; gives what it answered. Raises Temporary or Uncertain."""
-        return await send_archive(self._prefecture(route), name, size, open_chunks)
+        """POST an archive (name, size, bytes) to the ministry; gives what it answered. Raises Temporary or Uncertain.
+
+        `on_rescue` is told before the rescue address of the route is tried.
+        """
+        return await send_archive(self._prefecture(route), *archive, on_rescue)
 
     async def fetch_revocation(self, url: str, request: bytes | None = None) -> bytes:
         """A revocation list, or the answer to an OCSP request. Raises Temporary."""
@@ -44,13 +54,17 @@ class Remotes:
         return PrefectureTarget(
             url=settings.text("url"),
             rescue_url=settings.text("rescue_url", ""),
-            accepted_status=frozenset(settings.value("accepted_status", [200])),
+            accepted_status=frozenset(settings.value("accepted_status", [settings.choice("server", SUCCESS)])),
             certificate=secrets.certificate,
             key=secrets.key,
             authorities=secrets.authorities,
             login=secrets.login,
             password=_read(secrets.password_file),
             authentication=settings.value("authentication", "basic"),
+            pins=read_pins(f"Route « {route.name} »", settings.texts("server_certificates")),
+            ciphers=settings.text("ciphers", ""),
+            connect_seconds=settings.value("connect_seconds", CONNECT_SECONDS),
+            answer_seconds=settings.value("answer_seconds", ANSWER_SECONDS),
         )
 
     def _mailbox(self, route: Route) -> MailboxTarget:
@@ -105,6 +119,18 @@ class _Settings:
 
     def text(self, key: str, default: str | None = None) -> str:
         return str(self.value(key, default))
+
+    def texts(self, key: str) -> list[str]:
+        """One value or several."""
+        found = self.value(key, [])
+        return [found] if isinstance(found, str) else [str(one) for one in found]
+
+    def choice(self, key: str, choices: Mapping[str, Any]) -> Any:
+        """What one of the names stands for; the first when nothing is said."""
+        name = self.text(key, next(iter(choices)))
+        if name not in choices:
+            raise Permanent(f"La route « {self._route.name} » : « {key} » vaut {' ou '.join(choices)}, pas « {name} ».")
+        return choices[name]
 
 
 def _read(path: str) -> str:

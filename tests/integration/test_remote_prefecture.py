@@ -325,10 +325,7 @@ async def test_a_server_that_does_not_say_continue_gets_the_body_all_the_same(ta
         assert await post(replace(target, url=url)) == "HTTP 200"
 
 
-async def test_silence_after_the_last_byte_is_uncertain(
-    target: PrefectureTarget, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tdt.remote.prefecture.ANSWER_SECONDS", 0.3)
+async def test_silence_after_the_last_byte_is_uncertain(target: PrefectureTarget) -> None:
     never = asyncio.Event()
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -337,15 +334,12 @@ async def test_silence_after_the_last_byte_is_uncertain(
 
     async with raw_server(silent) as url:
         with pytest.raises(Uncertain) as caught:
-            await post(replace(target, url=url))
+            await post(replace(target, url=url, answer_seconds=0.3))
         never.set()
     assert isinstance(caught.value.__cause__, TimeoutError)
 
 
-async def test_a_server_that_stops_reading_does_not_hold_the_worker(
-    target: PrefectureTarget, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tdt.remote.prefecture.ANSWER_SECONDS", 0.3)
+async def test_a_server_that_stops_reading_does_not_hold_the_worker(target: PrefectureTarget) -> None:
     never = asyncio.Event()
 
     async def stalled(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
@@ -354,7 +348,7 @@ async def test_a_server_that_stops_reading_does_not_hold_the_worker(
 
     async with raw_server(stalled) as url:
         with pytest.raises(Uncertain):
-            await post(replace(target, url=url), CONTENT * 50)
+            await post(replace(target, url=url, answer_seconds=0.3), CONTENT * 50)
         never.set()
 
 

@@ -1,5 +1,6 @@
 """Hand an archive to the ministry: intention recorded, bytes sent, result recorded (the crash rule)."""
 
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from tdt.db import actes as db
@@ -36,26 +37,50 @@ async def transmit(deps: Deps, envelope_id: EnvelopeId) -> None:
     if isinstance(started, Forecast):
         retry_at = started.at or deps.now() + HOUR
         raise Held(started.reason, code=POSTPONED, details={"retry_at": retry_at})
-    attempt, sent, route, content = started
+    sending, route, sent, content = started
     try:
         async with deps.transaction("system") as connection:
             stored = await get_content(connection, content)
         if stored is None:
             raise Permanent("L'archive a disparu.", details={"envelope_id": envelope_id})
-        detail = await deps.remotes.send_archive(
-            route, sent.archive_name, stored.size, lambda: deps.stream(sent.authority_id, content)
-        )
+        archive = (sent.archive_name, stored.size, lambda: deps.stream(sent.authority_id, content))
+        detail = await deps.remotes.send_archive(route, archive, sending.go_to_rescue)
     except (Temporary, Permanent) as error:
-        await _end(deps, attempt, Outcome.FAILED, error)
+        await sending.end(Outcome.FAILED, error)
         raise
     except Uncertain as error:
-        await _end(deps, attempt, Outcome.UNCERTAIN, error)
+        await sending.end(Outcome.UNCERTAIN, error)
         error.details["retry_at"] = deps.now() + timedelta(seconds=deps.config.actes.uncertain_seconds)
         raise
-    await _record_sent(deps, sent, attempt, detail)
+    await _record_sent(deps, sent, sending.attempt, detail)
 
 
-Started = tuple[AttemptId, db.Envelope, Route, ContentId]
+@dataclass(slots=True)
+class _Sending:
+    """The attempt that is being made: each address of the route is one of its own."""
+
+    deps: Deps
+    about: routes_db.Sending
+    attempt: AttemptId
+
+    async def end(self, outcome: Outcome, error: TdtError) -> None:
+        """Say what became of it; an error tells whether a byte may have left."""
+        async with self.deps.transaction("system") as connection:
+            await self._end(connection, outcome, error)
+
+    async def go_to_rescue(self, error: Temporary) -> None:
+        """The main address surely got nothing: that is on record before the rescue one is tried."""
+        async with self.deps.transaction("system") as connection:
+            await self._end(connection, Outcome.FAILED, error)
+            self.about = replace(self.about, address="rescue")
+            self.attempt = await routes_db.insert_attempt(connection, self.about)
+
+    async def _end(self, connection: Connection, outcome: Outcome, error: TdtError) -> None:
+        reached = not error.details.get("unreached", False)
+        await routes_db.move_attempt(connection, self.attempt, outcome, error.message, reached)
+
+
+Started = tuple[_Sending, Route, db.Envelope, ContentId]
 
 
 async def _start(deps: Deps, envelope_id: EnvelopeId) -> Started | Verdict | Forecast | None:
@@ -95,20 +120,18 @@ async def _start(deps: Deps, envelope_id: EnvelopeId) -> Started | Verdict | For
             for acte in actes:
                 await db.insert_note(connection, acte, postponed.reason)
             return postponed
-        attempt = await routes_db.insert_attempt(
-            connection,
-            routes_db.Sending(
-                sent.authority_id,
-                route.id,
-                OBJECT,
-                envelope_id,
-                sent.archive_name,
-                stored.sha256,
-                stored.size,
-                verdict.clause,
-            ),
+        about = routes_db.Sending(
+            sent.authority_id,
+            route.id,
+            OBJECT,
+            envelope_id,
+            sent.archive_name,
+            stored.sha256,
+            stored.size,
+            verdict.clause,
         )
-        return attempt, sent, route, sent.content_id
+        attempt = await routes_db.insert_attempt(connection, about)
+        return _Sending(deps, about, attempt), route, sent, sent.content_id
 
 
 async def _carried(connection: Connection, sent: db.Envelope) -> tuple[list[db.Acte], ActeStatus, ActeStatus]:
@@ -125,12 +148,6 @@ async def _judge(deps: Deps, connection: Connection, sent: db.Envelope, actes: l
     dossier = await get_dossier(connection, sent.authority_id, Module.ACTES)
     natures = {str(acte.nature_code) for acte in actes if acte.nature_code is not None}
     return judge(dossier, natures, paris_date(deps.now()), deps.config.conventions.policy)
-
-
-async def _end(deps: Deps, attempt: AttemptId, outcome: Outcome, error: TdtError) -> None:
-    reached = not error.details.get("unreached", False)
-    async with deps.transaction("system") as connection:
-        await routes_db.move_attempt(connection, attempt, outcome, error.message, reached)
 
 
 async def _record_sent(deps: Deps, sent: db.Envelope, attempt: AttemptId, detail: str) -> None:
