@@ -16,12 +16,13 @@ from tdt.deps import Deps, open_deps, utc_now
 from tdt.domain.actes.model import ActeStatus
 from tdt.domain.authorities import Role
 from tdt.domain.ids import AccountId, ActeId, ActeMailId, AuthorityId, RouteId
-from tdt.flows import acte_notifications
+from tdt.flows import actes_documents
+from tests.pdf_files import PDF
 
 OWNER, DEFAULT, GIVEN = "agent@a.example", "secretariat@a.example", "presse@b.example"
 AR = b"<AR/>"
-PDF = b"%PDF-1.4 acte"
-ANNEX = b"%PDF-1.4 annexe"
+ANNEX = b"%PDF-1.4 illisible"
+"""A PDF that no stamp can be put on."""
 
 
 @dataclass(slots=True)
@@ -92,7 +93,7 @@ class Desk:
 
     async def send_all(self) -> None:
         for mail in await self.mails():
-            await acte_notifications.send(self.deps, mail)
+            await actes_documents.send(self.deps, mail)
 
     async def told(self) -> list[tuple[str, str, str]]:
         """(address, why, how) in the order in which they were noted."""

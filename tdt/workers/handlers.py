@@ -17,7 +17,7 @@ from tdt.domain.ids import (
 )
 from tdt.domain.jobs import FIRST_RETRY, Job, JobKind
 from tdt.flows import (
-    acte_notifications,
+    actes_documents,
     actes_receive,
     actes_send,
     actes_submit,
@@ -44,7 +44,7 @@ HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.HELIOS_TRANSMIT: lambda deps, number: helios_send.transmit(deps, HeliosId(number)),
     JobKind.HELIOS_INGEST: lambda deps, number: helios_receive.ingest(deps, ReceivedId(number)),
     JobKind.NOTICE_SEND: lambda deps, number: notices.send(deps, NoticeId(number)),
-    JobKind.ACTE_NOTIFY: lambda deps, number: acte_notifications.send(deps, ActeMailId(number)),
+    JobKind.ACTE_NOTIFY: lambda deps, number: actes_documents.send(deps, ActeMailId(number)),
 }
 
 

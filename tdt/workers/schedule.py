@@ -18,7 +18,7 @@ from tdt.domain.expiry import Ending
 from tdt.domain.ids import RouteId
 from tdt.domain.routes import Route, RouteKind
 from tdt.flows import (
-    acte_notifications,
+    actes_documents,
     actes_receive,
     classification,
     closing,
@@ -181,7 +181,7 @@ async def watch_digests(deps: Deps) -> None:
     """Every minute: the digests of the day, once their hour has struck."""
     while True:
         try:
-            planned = await acte_notifications.plan_digests(deps)
+            planned = await actes_documents.plan_digests(deps)
             if planned:
                 log.info("digests.planned", digests=planned)
         except TdtError as error:

@@ -2,9 +2,11 @@
 
 import asyncio
 import socket
+import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from email.message import EmailMessage
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -20,9 +22,10 @@ from tdt.deps import utc_now
 from tdt.domain.actes.model import ActeStatus
 from tdt.domain.authorities import Role
 from tdt.domain.errors import Conflict, Temporary, Uncertain
-from tdt.flows import acte_notifications
-from tests.acte_mails import ANNEX, AR, DEFAULT, GIVEN, OWNER, PDF, Desk, open_desk
+from tdt.flows import actes_documents
+from tests.acte_mails import ANNEX, AR, DEFAULT, GIVEN, OWNER, Desk, open_desk
 from tests.doorbells import until, working
+from tests.pdf_files import PDF
 from tests.ports import free_port
 from tests.postgres import TestDatabase
 from tests.smtp import mail_host, settings
@@ -47,6 +50,19 @@ async def desk(config: Config) -> AsyncIterator[Desk]:
         yield desk
 
 
+def read_text(pdf: bytes) -> str:
+    """What a reader sees, by poppler."""
+    done = subprocess.run(["pdftotext", "-", "-"], input=pdf, capture_output=True, check=True)
+    return done.stdout.decode()
+
+
+def text_of(message: EmailMessage) -> str:
+    """The body of a mail, on one line."""
+    body = message.get_body()
+    assert body is not None
+    return " ".join(body.get_content().split())
+
+
 async def test_the_owner_the_default_list_and_the_addresses_of_the_deposit_each_with_their_files(desk: Desk) -> None:
     acte = await desk.deposit(f"{GIVEN},pas une adresse,{DEFAULT}", send_sources=True)
     await desk.move(acte)
@@ -58,12 +74,21 @@ async def test_the_owner_the_default_list_and_the_addresses_of_the_deposit_each_
     async with mail_host(port=desk.deps.config.mail.port) as host:
         await desk.send_all()
     assert host.recipients == [OWNER, DEFAULT, GIVEN]
-    ar = (f"{acte.unique_id}-1-{acte.id}-reponse.xml", AR)
-    files = [ar, ("99_DE_1.pdf", PDF), ("31_DP_2.pdf", ANNEX)]
-    found = [
-        [(one.get_filename(), one.get_content()) for one in message.iter_attachments()] for _, message in host.taken
+    proofs = [f"{acte.unique_id}-1-{acte.id}-reponse.xml", "bordereau_acquittement.pdf"]
+    documents = ["99_DE_1.pdf", "31_DP_2.pdf"]
+    files = [{str(one.get_filename()): one.get_content() for one in mail.iter_attachments()} for _, mail in host.taken]
+    assert [list(one) for one in files] == [proofs, proofs + documents, proofs + documents]
+    assert files[0][proofs[0]] == AR
+    assert "Acquittement reçu" in read_text(files[0][proofs[1]])
+    stamped = read_text(files[1]["99_DE_1.pdf"])
+    assert str(acte.unique_id) in stamped and str(acte.unique_id) not in read_text(PDF)
+    assert files[1]["31_DP_2.pdf"] == ANNEX
+    bodies = [text_of(mail) for _, mail in host.taken]
+    assert ["Joint sans tampon, qui n'a pas pu être apposé : 31_DP_2.pdf." in body for body in bodies] == [
+        False,
+        True,
+        True,
     ]
-    assert found == [[ar], files, files]
     subjects = {message["Subject"] for _, message in host.taken}
     assert subjects == {f"[Commune d'essai] acte {acte.number} : reçu par la préfecture"}
 
@@ -74,8 +99,8 @@ async def test_without_send_sources_or_above_the_limit_the_files_stay(desk: Desk
     desk.deps = replace(desk.deps, config=msgspec.structs.replace(desk.deps.config, mail=small))
     async with mail_host(port=small.port) as host:
         await desk.send_all()
-    assert [len(list(message.iter_attachments())) for _, message in host.taken] == [1, 1, 1]
-    bodies = [body.get_content() for _, message in host.taken if (body := message.get_body()) is not None]
+    assert [len(list(message.iter_attachments())) for _, message in host.taken] == [2, 2, 2]
+    bodies = [text_of(message) for _, message in host.taken]
     assert ["ne sont pas joints" in body for body in bodies] == [False, True, False]
 
 
@@ -116,7 +141,7 @@ async def test_several_workers_at_once_send_each_mail_once(desk: Desk) -> None:
         await desk.move(await desk.deposit())
     mails = await desk.mails()
     async with mail_host(port=desk.deps.config.mail.port) as host:
-        await asyncio.gather(*(acte_notifications.send(desk.deps, mail) for mail in mails * 3))
+        await asyncio.gather(*(actes_documents.send(desk.deps, mail) for mail in mails * 3))
     assert sorted(host.recipients) == sorted([OWNER, DEFAULT] * 5)
     assert len({message["Message-ID"] for _, message in host.taken}) == 10
 
@@ -153,14 +178,14 @@ async def test_a_crash_after_the_server_took_it_sends_it_again_under_the_same_na
     )
     async with mail_host(port=desk.deps.config.mail.port) as host:
         with pytest.raises(asyncpg.RaiseError):
-            await acte_notifications.send(desk.deps, mail)
+            await actes_documents.send(desk.deps, mail)
         [row] = await desk.fetch("select sending_at, sent_at from acte_mail where id = $1", mail)
         assert row["sending_at"] is not None, "known to have perhaps left"
         assert row["sent_at"] is None
         await owner.execute("drop trigger broken on acte_mail")
         with structlog.testing.capture_logs() as logs:
-            await acte_notifications.send(desk.deps, mail)
-        await acte_notifications.send(desk.deps, mail)
+            await actes_documents.send(desk.deps, mail)
+        await actes_documents.send(desk.deps, mail)
     await owner.close()
     first, second = (message for _, message in host.taken)
     assert first["Message-ID"] == second["Message-ID"]
@@ -179,15 +204,15 @@ async def test_a_connection_cut_on_the_way_is_in_doubt_a_plain_no_is_not(desk: D
     async with mail_host(port=desk.deps.config.mail.port) as host:
         host.data_answer = "452 Full"
         with pytest.raises(Temporary):
-            await acte_notifications.send(desk.deps, mail)
+            await actes_documents.send(desk.deps, mail)
         assert not await doubtful()
         host.data_answer, host.cut_after_data = "", True
         with pytest.raises(Uncertain):
-            await acte_notifications.send(desk.deps, mail)
+            await actes_documents.send(desk.deps, mail)
         assert await doubtful()
         host.cut_after_data, host.data_answer = False, "452 Full"
         with pytest.raises(Temporary):
-            await acte_notifications.send(desk.deps, mail)
+            await actes_documents.send(desk.deps, mail)
         assert await doubtful(), "the no to the second try says nothing of the first"
 
 
@@ -283,22 +308,22 @@ async def test_the_digest_tells_once_a_day_what_happened_and_who_wants_nothing_g
     await desk.move(actes[2], ActeStatus.ERREUR)
     assert [how for who, _, how in await desk.told() if who == OWNER] == ["digest", "digest", "none"]
     at_paris(desk, 1, 6, 59)
-    assert await acte_notifications.plan_digests(desk.deps) == 0, "not yet"
+    assert await actes_documents.plan_digests(desk.deps) == 0, "not yet"
     at_paris(desk, 1, 7)
-    counts = await asyncio.gather(*(acte_notifications.plan_digests(desk.deps) for _ in range(4)))
+    counts = await asyncio.gather(*(actes_documents.plan_digests(desk.deps) for _ in range(4)))
     assert sum(counts) == 1
     # what happens after it waits for the digest of the next day
     await desk.move(await desk.deposit())
     at_paris(desk, 1, 23)
-    assert await acte_notifications.plan_digests(desk.deps) == 0
+    assert await actes_documents.plan_digests(desk.deps) == 0
     async with mail_host(port=desk.deps.config.mail.port) as host:
         await desk.send_all()
         await desk.send_all()
         at_paris(desk, 2, 8)
-        assert await acte_notifications.plan_digests(desk.deps) == 1
+        assert await actes_documents.plan_digests(desk.deps) == 1
         await desk.send_all()
         at_paris(desk, 3, 8)
-        assert await acte_notifications.plan_digests(desk.deps) == 0, "nothing happened"
+        assert await actes_documents.plan_digests(desk.deps) == 0, "nothing happened"
     digests = [message.get_body().get_content() for to, message in host.taken if to == OWNER]  # type: ignore[union-attr]
     assert [body.count("reçu par la préfecture") for body in digests] == [2, 1]
     assert host.recipients.count(DEFAULT) == 4
@@ -311,7 +336,7 @@ async def test_a_digest_never_mixes_two_collectivites(desk: Desk, config: Config
             await wish(one, "digest")
             await one.move(await one.deposit())
         at_paris(desk, 1, 8)
-        assert await acte_notifications.plan_digests(desk.deps) == 2
+        assert await actes_documents.plan_digests(desk.deps) == 2
         async with mail_host(port=config.mail.port) as host:
             await desk.send_all()
     subjects = sorted(message["Subject"].partition("]")[0] for to, message in host.taken if to == OWNER)

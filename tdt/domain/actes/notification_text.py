@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from tdt.domain.actes.deadlines import ANSWER_MONTHS, add_months
+from tdt.domain.actes.explain import explain
 from tdt.domain.actes.model import ActeStatus as S
 from tdt.domain.actes.model import MessageCode as M
 from tdt.domain.calendar import PARIS, paris_date
@@ -16,7 +17,6 @@ SUBJECT_LENGTH = 100
 SHOWN = 200
 """Events told in one digest; the others are counted."""
 SIMULATION = "[SIMULATION] "
-NO_FILES = "Les fichiers ne sont pas joints : {}."
 
 LETTERS: Mapping[int, str] = {
     M.COURRIER_SIMPLE: "courrier de la préfecture",
@@ -81,12 +81,12 @@ class Happening:
         return self.type in LETTERS and self.type_reponse is None
 
 
-def write_event(event: Happening, platform: str, missing_files: str = "") -> Text:
-    """The mail about one thing that happened. `missing_files`: why files that were to be attached are not."""
+def write_event(event: Happening, platform: str, remark: str = "") -> Text:
+    """The mail about one thing that happened. `remark`: of the files that it carries, or should."""
     what = headline(event)
     title = f"[{event.authority}] {what}"
     lines = ["Bonjour,", "", *_wrapped(f"{what[0].upper()}{what[1:]}."), "", *_particulars(event)]
-    for paragraph in (_cause(event), _to_do(event), NO_FILES.format(missing_files) if missing_files else ""):
+    for paragraph in (_cause(event), _to_do(event), remark):
         if paragraph:
             lines += ["", *_wrapped(paragraph)]
     lines += ["", f"Où : {platform}", f"     transaction n° {event.transaction_id}"]
@@ -125,11 +125,16 @@ def write_refused_address(address: str, reply: str, platform: str) -> Text:
 
 def too_large(size: int, limit: int) -> str:
     """Why the files are not attached."""
-    return (
-        f"ils pèsent {size / 2**20:.1f} Mio, plus que les {limit / 2**20:.1f} Mio qu'un courriel peut porter".replace(
-            ".", ","
-        )
-    )
+    return f"Les fichiers ne sont pas joints : ils pèsent {_mib(size)}, un courriel n'en porte que {_mib(limit)}."
+
+
+def unstamped(names: Sequence[str]) -> str:
+    """Which of the files are without their stamp."""
+    return f"Joint sans tampon, qui n'a pas pu être apposé : {', '.join(one_line(name) for name in names)}."
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.1f} Mio".replace(".", ",")
 
 
 def headline(event: Happening) -> str:
@@ -179,7 +184,7 @@ def _particulars(event: Happening, subject_only: bool = False) -> list[str]:
 
 def _cause(event: Happening) -> str:
     if event.status is S.ERREUR:
-        return f"Cause : {one_line(event.message)}"
+        return f"Cause : {explain(event.message).cause} Message reçu : « {one_line(event.message)} »."
     if event.is_letter and event.letter_text:
         return f"La préfecture écrit : {one_line(event.letter_text)}"
     return ""
@@ -189,12 +194,9 @@ def _to_do(event: Happening) -> str:
     if event.is_letter:
         return _letter_to_do(event)
     if event.status is S.ERREUR:
-        if event.type == M.ACTE:
-            return (
-                "Que faire : corrigez la cause, puis déposez l'acte de nouveau ; il n'existe pas pour la préfecture et "
-                "n'est pas exécutoire. Si la cause vous échappe, transmettez ce message à votre administrateur."
-            )
-        return "Que faire : corrigez la cause, puis recommencez l'envoi ; rien n'a été enregistré par la préfecture."
+        told = explain(event.message)
+        nothing = "L'acte n'existe pas pour la préfecture et n'est pas exécutoire." if event.type == M.ACTE else ""
+        return f"Que faire : {told.remedy}. Qui : {told.who}. {nothing}"
     if event.type == M.ACTE:
         return (
             "Rien à faire : gardez l'accusé de réception, il prouve la transmission au représentant de l'État. L'acte "

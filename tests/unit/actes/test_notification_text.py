@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tdt.domain.actes.model import ActeStatus as S
-from tdt.domain.actes.notification_text import SHOWN, Happening, too_large, write_digest, write_event
+from tdt.domain.actes.notification_text import SHOWN, Happening, too_large, unstamped, write_digest, write_event
 
 AT = datetime(2027, 1, 31, 23, 30, tzinfo=UTC)
 EVENT = Happening(
@@ -70,9 +70,12 @@ def test_the_subject_says_what_happened_to_what(event: Happening, title: str) ->
 
 
 def test_an_error_says_its_cause_and_what_to_do() -> None:
-    body = write_event(replace(EVENT, status=S.ERREUR, message="Anomalie : 002 - Périmée"), PLATFORM).body
-    assert "Cause : Anomalie : 002 - Périmée" in body
-    assert "corrigez la cause" in body
+    words = "Anomalie signalee par le MI : 002 - ODT-VERIF-01 : Votre acte a été transmis"
+    flowed = " ".join(write_event(replace(EVENT, status=S.ERREUR, message=words), PLATFORM).body.split())
+    assert "Cause : La classification des matières utilisée n'est plus à jour." in flowed
+    assert f"Message reçu : « {words} »." in flowed
+    assert "Que faire : mettre à jour la classification" in flowed
+    assert "Qui : la collectivité. L'acte n'existe pas pour la préfecture" in flowed
 
 
 @pytest.mark.parametrize("kind", [3, 4])
@@ -99,7 +102,8 @@ def test_nothing_of_a_form_or_of_the_state_ends_a_line() -> None:
 
 def test_files_that_are_left_out_are_told() -> None:
     body = write_event(EVENT, PLATFORM, too_large(21 << 20, 10 << 20)).body
-    assert "ils pèsent 21,0 Mio, plus que les 10,0 Mio" in " ".join(body.split())
+    assert "ils pèsent 21,0 Mio, un courriel n'en porte que 10,0 Mio." in " ".join(body.split())
+    assert "Joint sans tampon, qui n'a pas pu être apposé : a.pdf, b.pdf." in unstamped(["a.pdf", "b.pdf"])
 
 
 def test_a_digest_tells_everything_oldest_first_and_counts_the_rest() -> None:

@@ -5,15 +5,14 @@ from datetime import datetime
 import structlog
 
 from tdt.db import acte_notifications as db
-from tdt.db import actes as actes_db
 from tdt.db.notices import NewNotice, insert_notices, list_administrators
 from tdt.db.pool import Connection
-from tdt.deps import Attachment, Deps, Mail
-from tdt.domain.actes.model import ActeStatus
-from tdt.domain.actes.notification_text import too_large, write_digest, write_event, write_refused_address
+from tdt.deps import Deps, Mail
+from tdt.domain.actes.notification_text import write_digest, write_event, write_refused_address
 from tdt.domain.calendar import paris_date, paris_hour
 from tdt.domain.errors import Permanent, Temporary
-from tdt.domain.ids import ActeMailId, ContentId
+from tdt.domain.ids import ActeMailId
+from tdt.flows.actes_documents.attachments import attach
 
 log = structlog.get_logger()
 
@@ -30,9 +29,8 @@ async def send(deps: Deps, mail_id: ActeMailId) -> None:
     mail = await _start(deps, mail_id)
     if mail is None:
         return
-    message = await _compose(deps, mail)
     try:
-        await _hand_over(deps, mail_id, message)
+        await _hand_over(deps, mail_id, await _compose(deps, mail))
     except Temporary:
         # surely not taken: the next try is a first one
         async with deps.transaction("system") as connection:
@@ -102,30 +100,9 @@ async def _compose(deps: Deps, mail: db.ActeMail) -> Mail:
     if mail.day is not None:
         text = write_digest(mail.day, [one.happening for one in told], platform)
         return Mail(key, mail.recipient, text.title, text.body)
-    attachments, missing = await _attachments(deps, mail, told[0])
-    text = write_event(told[0].happening, platform, missing)
-    return Mail(key, mail.recipient, text.title, text.body, tuple(attachments))
-
-
-async def _attachments(deps: Deps, mail: db.ActeMail, told: db.Told) -> tuple[list[Attachment], str]:
-    """The AR, then the files of an act that was received, for whom they are; and why they are not there, if so."""
-    if told.happening.status is not ActeStatus.ACQUITTEMENT_RECU or told.flux is None:
-        return [], ""
-    event = told.happening
-    name = f"{event.unique_id or ''}-{event.type}-{event.transaction_id}-reponse.xml"
-    ar = Attachment(name, "application/xml", await _read(deps, mail, told.flux))
-    if not told.with_files:
-        return [ar], ""
-    async with deps.transaction("system") as connection:
-        files = [one for one in await actes_db.list_files(connection, told.transaction) if one.position > 0]
-    size = sum(one.size for one in files)
-    if size > deps.config.mail.attachment_bytes:
-        return [ar], too_large(size, deps.config.mail.attachment_bytes)
-    return [ar, *[Attachment(one.name, one.mimetype, await _read(deps, mail, one.content_id)) for one in files]], ""
-
-
-async def _read(deps: Deps, mail: db.ActeMail, content: ContentId) -> bytes:
-    return b"".join([chunk async for chunk in deps.stream(mail.authority_id, content)])
+    files = await attach(deps, mail, told[0])
+    text = write_event(told[0].happening, platform, files.remark)
+    return Mail(key, mail.recipient, text.title, text.body, files.attachments)
 
 
 async def plan_digests(deps: Deps) -> int:
