@@ -23,7 +23,7 @@ CONFIG = click.option(
 )
 
 
-GROUPS = {"admin": "tdt.admin.main", "certificates": "tdt.admin.certificates"}
+GROUPS = {"flow": "tdt.admin.flow", "admin": "tdt.admin.main", "certificates": "tdt.admin.certificates"}
 """Groups of commands in modules of their own."""
 
 

@@ -100,53 +100,6 @@ async def find_shown_envelope(connection: Connection, envelope: EnvelopeId) -> S
 
 
 @dataclass(frozen=True, slots=True)
-class ShownAttempt:
-    """One try to hand bytes to the State, and what became of it."""
-
-    name: str
-    size: int
-    sha256: bytes
-    started_at: datetime
-    ended_at: datetime | None
-    outcome: str | None
-    detail: str
-    clause: str
-
-
-ATTEMPTS = """
-    select name, size, sha256, started_at, ended_at, outcome, detail, clause from attempt
-    where object_kind = $1 and object_id = $2 order by started_at, id"""
-
-
-async def list_shown_attempts(connection: Connection, object_kind: str, object_id: int) -> list[ShownAttempt]:
-    """Every try for this object, oldest first."""
-    return [ShownAttempt(**row) for row in await connection.fetch(ATTEMPTS, object_kind, object_id)]
-
-
-@dataclass(frozen=True, slots=True)
-class ShownJob:
-    """Work that is to come, or that was set aside (`dead`) for an operator."""
-
-    kind: str
-    state: str
-    run_at: datetime
-    attempts: int
-    last_error: str | None
-
-
-JOBS = """
-    select kind, state, run_at, attempts, last_error from job
-    where (kind = any($1) and object_id = $2) or (kind = any($3) and object_id = $4) order by id"""
-
-
-async def list_shown_jobs(
-    connection: Connection, mine: tuple[Sequence[str], int], envelopes: tuple[Sequence[str], int]
-) -> list[ShownJob]:
-    """The jobs of these kinds on the transaction, and on its envelope."""
-    return [ShownJob(**row) for row in await connection.fetch(JOBS, *mine, *envelopes)]
-
-
-@dataclass(frozen=True, slots=True)
 class Relative:
     """A transaction that hangs on the one shown, or on which it hangs: letter, answer, annulation, act."""
 

@@ -8,6 +8,7 @@ from tdt.db.accounts import get_owner
 from tdt.db.acte_reports import list_reports
 from tdt.db.actes import Acte, get_transaction
 from tdt.db.pool import Connection
+from tdt.db.shown_work import list_shown_attempts, list_shown_jobs
 from tdt.deps import Deps
 from tdt.domain.actes.deadlines import Deadline, Exchange, list_deadlines
 from tdt.domain.actes.model import ActeStatus, MessageCode
@@ -66,8 +67,8 @@ async def _gather(connection: Connection, acte: Acte) -> Life:
         steps=await db.list_steps(connection, acte.id),
         files=await db.list_shown_files(connection, acte.id),
         envelope=envelope,
-        attempts=await db.list_shown_attempts(connection, ENVELOPE, acte.envelope_id),
-        jobs=await db.list_shown_jobs(connection, (MINE, acte.id), (OF_THE_ENVELOPE, acte.envelope_id)),
+        attempts=await list_shown_attempts(connection, ENVELOPE, acte.envelope_id),
+        jobs=await list_shown_jobs(connection, (MINE, acte.id), (OF_THE_ENVELOPE, acte.envelope_id)),
         reports=await list_reports(connection, acte.id),
         relatives=relatives,
         deadlines=_deadlines(acte, depositor, relatives),

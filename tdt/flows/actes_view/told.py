@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 
 from tdt.db.acte_reports import Report
-from tdt.db.acte_views import Depositor, Relative, ShownAttempt, ShownEnvelope, ShownFile, ShownJob, Step
+from tdt.db.acte_views import Depositor, Relative, ShownEnvelope, ShownFile, Step
 from tdt.db.actes import Acte
+from tdt.db.shown_work import ShownAttempt, ShownJob
 from tdt.domain.actes.deadlines import Deadline
 from tdt.domain.actes.explain import expected, explain
 from tdt.domain.actes.model import ActeStatus, MessageCode
 from tdt.domain.actes.rules import DEFAULT_NATURES
 from tdt.domain.actes.status import STATUS_LABELS
+from tdt.domain.plain import day, instant
 
 DOWNLOAD = "/modules/actes/actes_download_file.php"
 TYPES: Mapping[int, str] = {
@@ -61,7 +62,7 @@ def tell(life: Life, operator: bool) -> dict[str, object]:
         "problem": _problem(life),
         "expected": _expected(life),
         "deposited": {
-            "at": _instant(acte.submitted_at),
+            "at": instant(acte.submitted_at),
             "authority_id": acte.authority_id,
             "authority": life.depositor.authority,
             "siren": life.depositor.siren,
@@ -69,12 +70,12 @@ def tell(life: Life, operator: bool) -> dict[str, object]:
             "account": life.depositor.account,
             "origin": life.depositor.origin,
         },
-        "received_on": _day(life.depositor.received_on),
+        "received_on": day(life.depositor.received_on),
         "workflow": [_step(life, number, step) for number, step in enumerate(life.steps)],
         "files": [_file(file) for file in life.files],
         "envelope": _envelope(life.envelope),
-        "attempts": [_attempt(attempt) for attempt in life.attempts],
-        "pending": [_job(job, operator) for job in life.jobs],
+        "attempts": [attempt.plain() for attempt in life.attempts],
+        "pending": [job.plain(operator) for job in life.jobs],
         "reports": [_report(report) for report in life.reports],
         "deadlines": [_deadline(deadline) for deadline in life.deadlines],
         "about": next((_relative(one) for one in life.relatives if one.id == acte.related_id), None),
@@ -92,10 +93,10 @@ def _act(life: Life) -> dict[str, object]:
         "unique_id": acte.unique_id,
         "number": acte.number,
         "subject": acte.subject,
-        "decision_date": _day(acte.decision_date),
+        "decision_date": day(acte.decision_date),
         "nature": {"code": acte.nature_code, "label": nature.label if nature else ""} if acte.nature_code else None,
         "classif": ".".join(map(str, acte.classif)),
-        "classification_date": _day(acte.classification_date),
+        "classification_date": day(acte.classification_date),
         "document_papier": acte.document_papier,
     }
 
@@ -116,7 +117,7 @@ def _status(life: Life) -> dict[str, object]:
     return {
         "code": int(status),
         "label": STATUS_LABELS[status],
-        "since": _instant(since.at if since else None),
+        "since": instant(since.at if since else None),
         "message": steps[-1].message if steps else "",
     }
 
@@ -140,7 +141,7 @@ def _step(life: Life, number: int, step: Step) -> dict[str, object]:
     return {
         "status": int(step.status),
         "label": STATUS_LABELS[step.status],
-        "at": _instant(step.at),
+        "at": instant(step.at),
         "message": step.message,
         "by": _by(life, number, step),
         "state_bytes": step.flux_size,
@@ -187,31 +188,12 @@ def _envelope(envelope: ShownEnvelope) -> dict[str, object]:
     }
 
 
-def _attempt(attempt: ShownAttempt) -> dict[str, object]:
-    return {
-        "name": attempt.name,
-        "size": attempt.size,
-        "sha256": attempt.sha256.hex(),
-        "started_at": _instant(attempt.started_at),
-        "ended_at": _instant(attempt.ended_at),
-        "outcome": attempt.outcome or "uncertain",
-        "detail": attempt.detail,
-        "clause": attempt.clause,
-    }
-
-
-def _job(job: ShownJob, operator: bool) -> dict[str, object]:
-    """For whom the platform is not, only what and when: the reason may name machines."""
-    told: dict[str, object] = {"kind": job.kind, "state": job.state, "run_at": _instant(job.run_at)}
-    return {**told, "attempts": job.attempts, "last_error": job.last_error} if operator else told
-
-
 def _report(report: Report) -> dict[str, object]:
     return {
         "position": report.position,
         "aspect": report.aspect,
         "verdict": report.verdict,
-        "at": _instant(report.at),
+        "at": instant(report.at),
         "data": dict(report.data),
     }
 
@@ -219,8 +201,8 @@ def _report(report: Report) -> dict[str, object]:
 def _deadline(deadline: Deadline) -> dict[str, object]:
     return {
         "kind": str(deadline.kind),
-        "on": _day(deadline.on),
-        "since": _day(deadline.since),
+        "on": day(deadline.on),
+        "since": day(deadline.since),
         "reason": deadline.reason,
         "letter": deadline.letter,
     }
@@ -233,17 +215,9 @@ def _relative(one: Relative) -> dict[str, object]:
         "message": message_code(one.type, one.type_reponse),
         "label": label(one.type, one.type_reponse),
         "status": {"code": int(one.status), "label": STATUS_LABELS[one.status]},
-        "at": _instant(one.submitted_at),
-        "received_on": _day(one.received_on),
-        "letter_date": _day(one.letter_date),
+        "at": instant(one.submitted_at),
+        "received_on": day(one.received_on),
+        "letter_date": day(one.letter_date),
         "letter_text": one.letter_text,
-        "read_at": _instant(one.read_at),
+        "read_at": instant(one.read_at),
     }
-
-
-def _instant(at: datetime | None) -> str | None:
-    return at.astimezone(UTC).isoformat(timespec="seconds") if at is not None else None
-
-
-def _day(day: date | None) -> str | None:
-    return day.isoformat() if day is not None else None

@@ -1,0 +1,152 @@
+"""The life of a transaction as a text for a terminal; instants in Paris."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from tdt.domain.actes.budget import AMOUNTS
+from tdt.domain.calendar import PARIS
+
+Life = Mapping[str, Any]
+
+OUTCOMES = {"accepted": "accepté", "failed": "échec", "uncertain": "incertain", "settled": "prouvé par une réponse"}
+VERDICTS = {"passed": "bon", "refused": "REFUSÉ", "not_applicable": "sans objet"}
+STATES = {"ready": "à faire", "running": "en cours", "dead": "MIS DE CÔTÉ"}
+DEADLINES = {"defere": "déféré", "controle_budgetaire": "contrôle budgétaire", "reponse": "réponse attendue"}
+KIB = 1024
+
+
+def lines_of(life: Life) -> Iterator[str]:
+    """Every line, the title first; an empty part is left out."""
+    code = f" ({life['message']})" if "message" in life else ""
+    yield f"{life['flow']} · {life['label']}{code}"
+    yield from _facts(life)
+    for title, lines in (
+        ("Cycle de vie", (_step(one) for one in life["workflow"])),
+        ("Fichiers", (_file(one) for one in life["files"])),
+        ("Envois", (_attempt(one) for one in life["attempts"])),
+        ("Traitements", (_job(one) for one in life["pending"])),
+        ("Contrôles", (_report(one) for one in life.get("reports", ()))),
+        ("Délais", (_deadline(one) for one in life.get("deadlines", ()))),
+        ("Échanges", (_relative(one) for one in _relatives(life))),
+    ):
+        told = list(lines)
+        if told:
+            yield ""
+            yield title
+            yield from (f"  {line}" for line in told)
+
+
+def _facts(life: Life) -> Iterator[str]:
+    status, deposited = life["status"], life["deposited"]
+    yield from _pairs(
+        ("État", f"{status['label']} ({status['code']}) depuis le {_at(status['since'])}"),
+        ("Message", status["message"]),
+    )
+    if problem := life.get("problem"):
+        yield from _pairs(
+            ("Cause", f"{problem['cause']} [{problem['code']}]"),
+            ("À faire par", problem["who"]),
+            ("Remède", problem["remedy"]),
+        )
+    if awaited := life["expected"]:
+        yield from _pairs(("Attendu", f"{awaited['who']} : {awaited['what']}"))
+    yield from _pairs(
+        ("Collectivité", f"{deposited['authority']} ({deposited['siren']}, n° {deposited['authority_id']})"),
+        ("Déposé", f"{_at(deposited['at'])} par {deposited['account'] or 'un compte inconnu'}"),
+        ("Origine", deposited["origin"] if deposited["origin"] != "tdt" else ""),
+        ("IDActe", life.get("unique_id")),
+        ("Objet", life.get("subject")),
+        ("Décision", life.get("decision_date")),
+        ("Nature", _nature(life)),
+        ("Matière", life.get("classif")),
+        ("AR du", life.get("received_on")),
+        ("NomFic", life.get("nomfic")),
+        ("Racine", life.get("root")),
+    )
+    if envelope := life.get("envelope"):
+        digest = f", SHA-256 {envelope['sha256']}" if envelope["sha256"] else ""
+        yield from _pairs(
+            ("Enveloppe", envelope["name"]),
+            ("Archive", f"{envelope['archive_name']} ({_size(envelope['size'])}{digest})"),
+        )
+    route = life["route"] if "route" in life else life["envelope"]["route"]
+    yield from _pairs(("Route", f"{route['name']} (n° {route['id']}){', essai' if route['test'] else ''}"))
+
+
+def _nature(life: Life) -> str:
+    nature = life.get("nature")
+    return f"{nature['code']} {nature['label']}".strip() if nature else ""
+
+
+def _pairs(*pairs: tuple[str, object]) -> Iterator[str]:
+    for name, value in pairs:
+        if value:
+            yield f"  {name:<13} {value}"
+
+
+def _step(one: Life) -> str:
+    by = one["by"]
+    who = {"account": by.get("name") or "un compte", "state": "l'État"}.get(by["kind"], "tdt")
+    return f"{_at(one['at'])}  {one['status']:>3} {one['label']} — {one['message'] or '(sans message)'} [{who}]"
+
+
+def _file(one: Life) -> str:
+    posted = f" « {one['posted_filename']} »" if one.get("posted_filename") else ""
+    kind = " ".join(str(one[key]) for key in ("code_pj", "mimetype") if one.get(key))
+    digest = f" {one['sha256']}" if one.get("sha256") else ""
+    return f"{one['role']:<8} {one['name'] or '(pas encore nommé)'}{posted} {kind} {_size(one['size'])}{digest}"
+
+
+def _attempt(one: Life) -> str:
+    end = f" → {_at(one['ended_at'])}" if one["ended_at"] else ""
+    more = " · ".join(text for text in (one["detail"], one["clause"]) if text)
+    return (
+        f"{_at(one['started_at'])}{end}  {OUTCOMES[one['outcome']]}  {one['name']} {_size(one['size'])} {more}".rstrip()
+    )
+
+
+def _job(one: Life) -> str:
+    error = f" — {one['last_error']}" if one["last_error"] else ""
+    return f"{one['kind']}  {STATES[one['state']]}, {_at(one['run_at'])}, {one['attempts']} essai(s){error}"
+
+
+def _report(one: Life) -> str:
+    data = one["data"]
+    code = f" [{data['code']}]" if data.get("code") else ""
+    head = f"fichier {one['position']}  {one['aspect']} : {VERDICTS[one['verdict']]}{code}"
+    return f"{head}{_budget(data)}" if one["aspect"] == "budget" else head
+
+
+def _budget(data: Life) -> str:
+    if "exercice" not in data:
+        return f" — {data['reason']}" if data.get("reason") else ""
+    told = f" — {data['nature_decision']['label']} {data['exercice']}, {data['nomenclature']}, {data['lignes']} lignes"
+    for total in data["totaux"]:
+        amounts = ", ".join(f"{name} {total['montants'][name]}" for name in AMOUNTS if name in total["montants"])
+        told += f"\n      {total['section']}, {total['sens']} : {amounts or 'aucun montant'}"
+    return told
+
+
+def _deadline(one: Life) -> str:
+    letter = f" (courrier actes:{one['letter']})" if one["letter"] else ""
+    return f"{one['on']}  {DEADLINES.get(one['kind'], one['kind'])} : {one['reason']} du {one['since']}{letter}"
+
+
+def _relatives(life: Life) -> list[Life]:
+    about = [life["about"]] if life.get("about") else []
+    return [*about, *life.get("related", ())]
+
+
+def _relative(one: Life) -> str:
+    return f"actes:{one['id']}  {one['message']} {one['label']}, {one['status']['label']}, {_at(one['at'])}"
+
+
+def _at(text: str | None) -> str:
+    return f"{datetime.fromisoformat(text).astimezone(PARIS):%d/%m/%Y %H:%M:%S}" if text else "?"
+
+
+def _size(size: int | None) -> str:
+    if size is None:
+        return "pas encore construite"
+    return f"{size} octets" if size < 10 * KIB else f"{size // KIB} Kio"

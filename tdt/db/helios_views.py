@@ -1,0 +1,82 @@
+"""The whole life of a PES flow, as it is shown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tdt.db.pool import Connection
+from tdt.domain.helios.model import HeliosStatus
+from tdt.domain.ids import AccountId, HeliosId
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the life. `account_id` is who caused it, None when nobody of the collectivité did."""
+
+    status: HeliosStatus
+    at: datetime
+    message: str
+    account_id: AccountId | None
+    account: str | None
+
+
+STEPS = """
+    select w.status, w.at, w.message, a.account_id, trim(u.givenname || ' ' || u.name) as account
+    from helios_workflow w
+    left join lateral (
+        -- of the same database transaction, so of the same instant
+        select account_id from audit
+        where authority_id = w.authority_id and at = w.at and object_id = w.transaction_id
+            and account_id is not null limit 1) a on true
+    left join account u on u.id = a.account_id
+    where w.transaction_id = $1 order by w.id"""
+
+
+async def list_steps(connection: Connection, flow: HeliosId) -> list[Step]:
+    """The life of a flow, oldest first."""
+    rows = await connection.fetch(STEPS, flow)
+    return [Step(**{**dict(row), "status": HeliosStatus(row["status"])}) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is not in the row of a flow: whose it is, its digest, its way, its acquit."""
+
+    authority: str
+    account: str | None
+    origin: str
+    sha256: bytes
+    route: str
+    transport: str
+    test: bool
+    acquit_size: int | None
+
+
+AROUND = """
+    select a.name as authority, trim(u.givenname || ' ' || u.name) as account, t.origin, c.sha256, r.name as route,
+        r.transport, r.test, q.size as acquit_size
+    from helios_transaction t join authority a on a.id = t.authority_id join route r on r.id = t.route_id
+    join content c on c.id = t.content_id left join content q on q.id = t.acquit_content_id
+    left join account u on u.id = t.account_id
+    where t.id = $1"""
+
+
+async def find_around(connection: Connection, flow: HeliosId) -> Around | None:
+    """What surrounds a flow visible to the scope."""
+    row = await connection.fetchrow(AROUND, flow)
+    return Around(**row) if row is not None else None
+
+
+NAMED = """
+    select id from helios_transaction where xml_nomfic = $1
+    union
+    select id from helios_transaction
+    where transmitted_name = $1 and authority_id in (select id from authority where siren = any($2))
+    union
+    select id from helios_transaction where filename = $1 or acquit_filename = $1
+    order by id"""
+
+
+async def list_ids_named(connection: Connection, name: str, sirens: Sequence[str]) -> list[HeliosId]:
+    """The flows of this NomFic, sent under this name (of one of these SIREN), posted or acknowledged under it."""
+    return [HeliosId(row["id"]) for row in await connection.fetch(NAMED, name, list(sirens))]
