@@ -51,6 +51,9 @@ def _facts(life: Life) -> Iterator[str]:
         )
     if awaited := life["expected"]:
         yield from _pairs(("Attendu", f"{awaited['who']} : {awaited['what']}"))
+    if departure := life.get("departure"):
+        when = _at(departure["at"]) if departure["at"] else "inconnu"
+        yield from _pairs(("Départ prévu", f"{when}{' — ' if departure['reason'] else ''}{departure['reason']}"))
     yield from _pairs(
         ("Collectivité", f"{deposited['authority']} ({deposited['siren']}, n° {deposited['authority_id']})"),
         ("Déposé", f"{_at(deposited['at'])} par {deposited['account'] or 'un compte inconnu'}"),

@@ -1,18 +1,16 @@
-"""Transmission windows: record and remove them; tell when what waits will leave."""
+"""Transmission windows: record and remove them."""
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from tdt.db import windows as db
 from tdt.db.audit import insert_change
-from tdt.db.pool import Connection
 from tdt.db.routes import lock_route
 from tdt.deps import Deps
 from tdt.domain.audit import Actor
 from tdt.domain.errors import Refused
-from tdt.domain.ids import EnvelopeId, RouteId
+from tdt.domain.ids import RouteId
 from tdt.domain.routes import RouteKind
-from tdt.domain.transmission import POSTPONED, Forecast, Window, forecast, hour_of
+from tdt.domain.transmission import Window
 
 UNKNOWN = "Cette fenêtre n'existe pas : « tdt admin routes windows list ROUTE » donne celles qui existent."
 NO_ROUTE = "Cette route n'existe pas : « tdt admin routes list » donne celles qui existent."
@@ -21,7 +19,6 @@ BACKWARDS = "La fin est avant le début."
 NEGATIVE = "Le débit est un nombre d'octets par heure, 0 pour que rien ne parte."
 HOURS = "Les heures vont de 0 à 24, la première avant la seconde."
 DAYS = "Les jours vont de 1 (lundi) à 7 (dimanche)."
-SET_ASIDE = "L'envoi est mis de côté : l'exploitant doit intervenir ({})."
 
 
 async def add_window(deps: Deps, by: Actor, route: RouteId, new: Window) -> int:
@@ -76,28 +73,3 @@ def _audited(number: int, window: Window) -> dict[str, object]:
         "to_hour": window.to_hour,
         "reason": window.reason,
     }
-
-
-async def forecast_departure(deps: Deps, connection: Connection, envelope: EnvelopeId) -> Forecast | None:
-    """When an envelope that has not left will leave, or why nothing tells; None when there is no such envelope.
-
-    To be asked for a transaction at 1 or 2, in a scope that sees what waits on the whole route (`system`): another
-    sees only its own archives before it.
-    """
-    step = await db.get_step(connection, envelope)
-    if step is None:
-        return None
-    now = deps.now()
-    if step.state == "dead":
-        return Forecast(None, SET_ASIDE.format(step.why))
-    code, _, why = step.why.partition(" : ")
-    if code and code != POSTPONED:
-        # a convention that holds it, an outage, a try in doubt: the next look is known, not the departure
-        return Forecast(None, why or code) if why else Forecast(_later(step.run_at, now), code)
-    limits = await db.get_limits(connection, step.route_id, now)
-    load = await db.get_load(connection, limits, (step.route_id, envelope), hour_of(now))
-    return forecast(load, step.size, now)
-
-
-def _later(at: datetime | None, now: datetime) -> datetime:
-    return max(at, now) if at is not None else now

@@ -12,6 +12,7 @@ from tdt.domain.jobs import JobKind
 from tdt.domain.routes import RouteKind
 from tdt.domain.transmission import HOUR, Forecast, Window, hour_of
 from tdt.flows import actes_send, routes, transmission
+from tdt.flows.actes_view import forecast_departure
 from tests.faults.plant import Plant, until
 from tests.faults.test_workers import working
 
@@ -36,7 +37,7 @@ async def size_of(works: Plant, envelope: EnvelopeId) -> int:
 
 async def departure(works: Plant, envelope: EnvelopeId) -> Forecast | None:
     async with works.deps.transaction("system") as connection:
-        return await transmission.forecast_departure(works.deps, connection, envelope)
+        return await forecast_departure(works.deps, connection, envelope)
 
 
 async def mid_hour(works: Plant) -> None:
@@ -201,7 +202,7 @@ async def test_a_held_or_failed_sending_tells_its_reason(works: Plant) -> None:
             "CONVENTION_RETENUE : Convention C-1 : elle s'est terminée.",
             "Convention C-1 : elle s'est terminée.",
         ),
-        ("dead", "Boum", "L'envoi est mis de côté : l'exploitant doit intervenir (Boum)."),
+        ("dead", "Boum", "L'envoi est mis de côté : l'exploitant doit intervenir."),
     ):
         query = "update job set state = $2, last_error = $3 where kind = $1"
         await works.fetch(query, JobKind.ACTES_TRANSMIT, state, error)

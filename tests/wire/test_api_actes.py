@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -58,9 +59,8 @@ async def test_an_act_that_was_just_deposited(ready: Stack) -> None:
     assert (found["attempts"], found["deadlines"], found["related"]) == ([], [], [])
 
 
-async def test_one_that_was_checked_packaged_and_acknowledged(ready: Stack) -> None:
+async def test_one_that_was_packaged_and_acknowledged(ready: Stack) -> None:
     acte = await actes.create(ready, actes.form())
-    await actes_send.analyse(ready.deps, acte)
     envelope = (await life(ready, acte))["envelope"]["id"]
     config = changed(ready.deps.config, actes=Actes(return_addresses=["retours@tdt.test"]))
     await actes_send.package(replace(ready.deps, config=config), envelope)
@@ -120,6 +120,22 @@ async def test_reports_and_work_set_aside(ready: Stack) -> None:
     assert (shown["position"], shown["verdict"], shown["data"]) == (1, "passed", {"exercice": "2026"})
     assert found["expected"]["who"] == "l'exploitant de la plate-forme"
     assert "disque" not in json.dumps(found)
+
+
+async def test_when_it_is_forecast_to_leave(ready: Stack) -> None:
+    acte = await actes.create(ready, actes.form())
+    at_once = (await life(ready, acte))["departure"]
+    assert at_once["reason"] == ""
+    assert abs(datetime.fromisoformat(at_once["at"]) - ready.deps.now()) < timedelta(minutes=1)
+    await actes.fetchval(
+        ready,
+        "insert into route_window (route_id, bytes_per_hour, starts_at, reason)"
+        " select route_id, 0, now() - interval '1 hour', 'maintenance' from acte_envelope limit 1 returning id",
+    )
+    closed = "Le ministère ne prend rien en ce moment (maintenance) : l'envoi attend."
+    assert (await life(ready, acte))["departure"] == {"at": None, "reason": closed}
+    await actes.move(ready, acte, 4, b"<AR/>")
+    assert (await life(ready, acte))["departure"] is None
 
 
 async def test_letters_and_their_answers_restart_the_delay(ready: Stack) -> None:

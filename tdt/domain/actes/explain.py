@@ -171,6 +171,27 @@ _OURS: Sequence[tuple[str, str, str, str, str]] = (
         f"mettre à jour la classification, choisir une typologie permise, puis {AGAIN}",
     ),
     (
+        "PDF_PROTEGE",
+        r"Le fichier .* est un PDF (?:protégé par un mot de passe|verrouillé)",
+        "Un PDF est protégé : la préfecture ne pourrait ni le lire ni le garder.",
+        COLLECTIVITE,
+        f"l'enregistrer sans protection, puis {AGAIN}",
+    ),
+    (
+        "PDF_ILLISIBLE",
+        r"Le fichier .* est un PDF (?:endommagé|sans aucune page)",
+        "Un PDF est endommagé, incomplet ou vide.",
+        COLLECTIVITE,
+        f"l'enregistrer à nouveau depuis son logiciel, vérifier qu'il s'ouvre, puis {AGAIN}",
+    ),
+    (
+        "CONTROLE_IMPOSSIBLE",
+        r"Le fichier .* n'a pas pu être contrôlé",
+        "Un fichier demande plus de mémoire ou de temps que la plate-forme n'en donne à un contrôle.",
+        COLLECTIVITE,
+        f"simplifier le fichier (le réimprimer en PDF), puis {AGAIN} ; si cela dure, appeler l'exploitant",
+    ),
+    (
         "TAILLE",
         r"La taille de l'archive est trop élevée",
         "L'acte et ses annexes sont trop gros pour @CTES.",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tdt.db import acte_views as db
 from tdt.db.accounts import get_owner
@@ -18,12 +19,14 @@ from tdt.domain.calendar import paris_date
 from tdt.domain.errors import Forbidden, Refused
 from tdt.domain.ids import ActeId
 from tdt.domain.jobs import JobKind
+from tdt.flows.actes_view.forecast import forecast_departure
 from tdt.flows.actes_view.told import Life, tell
 
 UNKNOWN = "Numéro de transaction invalide."
 MINE = (JobKind.ACTES_ANALYSE, JobKind.ACTES_ACKNOWLEDGE)
 OF_THE_ENVELOPE = (JobKind.ACTES_PACKAGE, JobKind.ACTES_TRANSMIT)
 ENVELOPE = "acte_envelope"
+ON_THE_WAY = (ActeStatus.POSTE, ActeStatus.EN_ATTENTE_DE_TRANSMISSION)
 _SIREN = re.compile(r"(?<![0-9])[0-9]{9}(?![0-9])")
 
 
@@ -38,6 +41,10 @@ async def view(deps: Deps, by: Actor, acte_id: ActeId) -> dict[str, object]:
             raise Refused(UNKNOWN)
         await _check_view(connection, by, acte)
         life = await _gather(connection, acte)
+    if acte.status in ON_THE_WAY:
+        # what waits before it on the route is others', too: seen by the system, told as an instant
+        async with deps.transaction("system") as connection:
+            life = replace(life, departure=await forecast_departure(deps, connection, acte.envelope_id))
     return tell(life, operator=by.who is None)
 
 

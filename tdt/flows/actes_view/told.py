@@ -13,6 +13,7 @@ from tdt.domain.actes.model import ActeStatus, MessageCode
 from tdt.domain.actes.rules import DEFAULT_NATURES
 from tdt.domain.actes.status import STATUS_LABELS
 from tdt.domain.plain import day, instant
+from tdt.domain.transmission import Forecast
 
 DOWNLOAD = "/modules/actes/actes_download_file.php"
 TYPES: Mapping[int, str] = {
@@ -50,6 +51,7 @@ class Life:
     reports: Sequence[Report]
     relatives: Sequence[Relative]
     deadlines: Sequence[Deadline]
+    departure: Forecast | None = None
 
 
 def tell(life: Life, operator: bool) -> dict[str, object]:
@@ -61,6 +63,7 @@ def tell(life: Life, operator: bool) -> dict[str, object]:
         "status": _status(life),
         "problem": _problem(life),
         "expected": _expected(life),
+        "departure": _departure(life.departure),
         "deposited": {
             "at": instant(acte.submitted_at),
             "authority_id": acte.authority_id,
@@ -135,6 +138,10 @@ def _expected(life: Life) -> dict[str, object] | None:
         return {"who": "l'exploitant de la plate-forme", "what": "reprendre ce traitement, mis de côté"}
     awaited = expected(life.acte.status)
     return {"who": awaited.who, "what": awaited.what} if awaited is not None else None
+
+
+def _departure(forecast: Forecast | None) -> dict[str, object] | None:
+    return {"at": instant(forecast.at), "reason": forecast.reason} if forecast is not None else None
 
 
 def _step(life: Life, number: int, step: Step) -> dict[str, object]:
