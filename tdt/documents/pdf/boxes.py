@@ -1,5 +1,6 @@
 """Where something stands on a page: its texts (and what lies on it: fields, notes), and its drawings and images."""
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,7 +10,9 @@ import pikepdf
 from tdt.documents.pdf.fonts import ANY_FONT, Font, read_font
 from tdt.documents.pdf.geometry import IDENTITY, Box, Matrix, inherited, multiply, number, transformed
 
-TEXT_OPERATORS = "q Q cm BT ET Tf Td TD Tm T* Tj TJ ' \" Tc Tw Tz TL Ts Do INLINE IMAGE"
+TEXT_OPERATORS = "q Q cm BT ET Tf Td TD Tm T* Tj TJ ' \" Tc Tw Tz TL Ts Do MP INLINE IMAGE"
+END = "MP"
+"""Marks a point, and shows nothing."""
 LARGE_CONTENT = 2 << 20
 """Of a larger content (a plan: hundreds of thousands of lines) only the texts and images are looked at."""
 MOST_INSTRUCTIONS = 400_000
@@ -50,9 +53,21 @@ def find_boxes(page: pikepdf.Page) -> Found:
     """Of everything drawn on the page and laid on it. Unreadable when it cannot be known."""
     reader = _Reader()
     try:
-        reader.read(page.obj, inherited(page.obj, "/Resources"), State(), 0)
+        with warnings.catch_warnings():
+            # a content that ends within a string would swallow what comes after it
+            warnings.simplefilter("error")
+            reader.read(read_content(page.obj), inherited(page.obj, "/Resources"), State(), 0)
         reader.found.texts += _notes(page.obj)
-    except (pikepdf.PdfError, ValueError, TypeError, OverflowError, RecursionError, IndexError, KeyError) as error:
+    except (
+        Warning,
+        pikepdf.PikepdfError,
+        ValueError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+        IndexError,
+        KeyError,
+    ) as error:
         raise Unreadable(str(error)) from error
     return reader.found
 
@@ -82,10 +97,12 @@ class _Reader:
         self._instructions = 0
         self._fonts: dict[tuple[int, int], Font] = {}
         self._text = self._line = IDENTITY
+        self._in_text = False
         self._path: list[tuple[float, float]] = []
         self._operations: dict[str, Callable[[Sequence[Any]], None]] = {
             "cm": self._concatenate,
-            "BT": lambda _: self._move_to(IDENTITY),
+            "BT": lambda _: self._begin_text(),
+            "ET": lambda _: self._end_text(),
             "Td": lambda values: self._move_by(*_numbers(values, 2)),
             "TD": self._move_and_lead,
             "Tm": lambda values: self._move_to(_matrix(values)),
@@ -111,17 +128,16 @@ class _Reader:
             **{name: lambda _: self._paint() for name in ("S", "s", "f", "F", "f*", "B", "B*", "b", "b*")},
         }
 
-    def read(self, content: Any, resources: Any, state: State, depth: int) -> None:
+    def read(self, content: bytes, resources: Any, state: State, depth: int) -> None:
         """Everything that a content shows, from this state on."""
         outer_state, outer_resources = getattr(self, "_state", state), getattr(self, "_resources", resources)
         self._state, self._resources, self._depth = state, resources, depth
         saved: list[State] = []
-        operators = TEXT_OPERATORS if _length(content) > LARGE_CONTENT else ""
-        for instruction in pikepdf.parse_content_stream(content, operators):
+        name = ""
+        for values, name in _instructions(content):
             self._instructions += 1
             if self._instructions > MOST_INSTRUCTIONS:
                 raise Unreadable("too many instructions")
-            values, name = list(instruction.operands), str(instruction.operator)
             if name == "q":
                 saved.append(self._state)
             elif name == "Q":
@@ -130,6 +146,9 @@ class _Reader:
                 self._do(values[0])
             elif (operation := self._operations.get(name)) is not None:
                 operation(values)
+        if name != END or self._in_text:
+            # what follows would be taken for a part of a string, or of a text
+            raise Unreadable("it breaks off")
         if depth == 0:
             self.found.surplus = len(saved)
         self._state, self._resources, self._depth = outer_state, outer_resources, depth - 1
@@ -151,9 +170,10 @@ class _Reader:
             raise Unreadable("forms in forms")
         matrix = _matrix(_array(drawn.get("/Matrix")) or IDENTITY)
         state = replace(self._state, matrix=multiply(matrix, self._state.matrix))
-        kept = self._text, self._line
-        self.read(drawn, drawn.get("/Resources", self._resources), state, self._depth + 1)
-        self._text, self._line = kept
+        kept = self._text, self._line, self._in_text
+        self._in_text = False
+        self.read(drawn.read_bytes(), drawn.get("/Resources", self._resources), state, self._depth + 1)
+        self._text, self._line, self._in_text = kept
 
     # -------------------------------------------------------------------------------------------- drawings
 
@@ -192,6 +212,13 @@ class _Reader:
                 self._fonts[key] = known
         self._set(font=known, size=number(values[1], 0.0))
 
+    def _begin_text(self) -> None:
+        self._in_text = True
+        self._move_to(IDENTITY)
+
+    def _end_text(self) -> None:
+        self._in_text = False
+
     def _move_to(self, matrix: Matrix) -> None:
         self._text = self._line = matrix
 
@@ -219,10 +246,8 @@ class _Reader:
         state = self._state
         if state.font.vertical:
             raise Unreadable("vertical writing")
-        length = sum(
-            (width * state.size + state.letter + (state.word if space else 0.0)) * state.stretch
-            for width, space in state.font.advances(bytes(text))
-        )
+        width, count, spaces = state.font.measure(bytes(text))
+        length = (width * state.size + count * state.letter + spaces * state.word) * state.stretch
         low, high = (state.rise + edge * state.size for edge in (state.font.descent, state.font.ascent))
         box = Box(min(0.0, length), min(low, high), max(0.0, length), max(low, high))
         if length:
@@ -240,10 +265,25 @@ class _Reader:
         self._text = multiply((1.0, 0.0, 0.0, 1.0, length, 0.0), self._text)
 
 
-def _length(content: Any) -> int:
-    parts = content.get("/Contents") if not isinstance(content, pikepdf.Stream) else content
-    streams = _array(parts) if isinstance(parts, pikepdf.Array) else [parts]
-    return sum(len(part.read_bytes()) for part in streams if isinstance(part, pikepdf.Stream))
+def list_contents(page: Any) -> list[Any]:
+    """The streams of a page."""
+    contents = page.get("/Contents")
+    parts = _array(contents) if isinstance(contents, pikepdf.Array) else [contents]
+    return [part for part in parts if isinstance(part, pikepdf.Stream)]
+
+
+def read_content(page: Any) -> bytes:
+    """The streams of a page as the one that they are."""
+    return b"\n".join(part.read_bytes() for part in list_contents(page))
+
+
+def _instructions(content: bytes) -> Iterator[tuple[list[Any], str]]:
+    """What a content says, then END: when it is missing, the content does not end where its bytes do."""
+    operators = TEXT_OPERATORS if len(content) > LARGE_CONTENT else ""
+    with pikepdf.new() as holder:
+        stream = holder.make_stream(content + f"\n/TdtFin {END}\n".encode())
+        for instruction in pikepdf.parse_content_stream(stream, operators):
+            yield list(instruction.operands), str(instruction.operator)
 
 
 def _entry(resources: Any, category: str, name: Any) -> Any:

@@ -1,8 +1,9 @@
 """How wide the characters of a font are: enough of its dictionary to know where a text ends. Too wide rather than too
 narrow: a place that is held for a text is only not used."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from struct import unpack
 from typing import Any
 
 import pikepdf
@@ -26,12 +27,23 @@ class Font:
     descent: float = DESCENT
     vertical: bool = False
 
-    def advances(self, text: bytes) -> Iterator[tuple[float, bool]]:
-        """For each character: its width, and whether it is a space of a single byte (Tw counts for it)."""
-        step = self.code_bytes
-        for index in range(0, len(text) - step + 1, step):
-            code = int.from_bytes(text[index : index + step], "big")
-            yield self.width(code), step == 1 and code == 32
+    def measure(self, text: bytes) -> tuple[float, int, int]:
+        """The widths of its characters together, how many they are, and how many of them are spaces that Tw widens."""
+        if self.code_bytes == 1:
+            return sum(map(self.width, text)), len(text), text.count(b" ")
+        count = len(text) // 2
+        return sum(map(self.width, unpack(f">{count}H", text[: 2 * count]))), count, 0
+
+
+class Widths(dict[int, float]):
+    """By code; a code that is not there has the width that the font gives to all such."""
+
+    def __init__(self, known: Iterable[tuple[int, float]], otherwise: float):
+        super().__init__(known)
+        self._otherwise = otherwise
+
+    def __missing__(self, code: int) -> float:
+        return self._otherwise
 
 
 ANY_FONT = Font(lambda _: UNKNOWN)
@@ -53,19 +65,18 @@ def _simple(font: Any, unit: float) -> Callable[[int], float]:
     first, widths = int(number(font.get("/FirstChar"), 0)), font.get("/Widths")
     if not isinstance(widths, pikepdf.Array):
         return _standard(str(font.get("/BaseFont")).lstrip("/"))
-    known = {first + index: abs(number(value, UNKNOWN / unit)) * abs(unit) for index, value in enumerate(widths)}
     descriptor = font.get("/FontDescriptor")
     missing = 0.0
     if isinstance(descriptor, pikepdf.Dictionary):
         missing = number(descriptor.get("/MissingWidth"), 0.0) * abs(unit)
-    return lambda code: known.get(code, missing)
+    known = ((first + index, abs(number(value, UNKNOWN / unit) * unit)) for index, value in enumerate(widths))
+    return Widths(known, missing).__getitem__
 
 
 def _standard(name: str) -> Callable[[int], float]:
     if name not in pdfmetrics.standardFonts:
         return ANY_FONT.width
-    widths = pdfmetrics.getFont(name).widths
-    return lambda code: widths[code] / 1000 if code < len(widths) else UNKNOWN
+    return Widths(enumerate(width / 1000 for width in pdfmetrics.getFont(name).widths), UNKNOWN).__getitem__
 
 
 def _type3(font: Any) -> Font:
@@ -88,8 +99,8 @@ def _composite(font: Any) -> Font:
         # what a code is, only its CMap knows: an em for each byte is too wide for all of them
         return ANY_FONT
     default = number(child.get("/DW"), 1000.0) / 1000
-    widths = dict(_cid_widths(child.get("/W")))
-    return Font(lambda code: widths.get(code, default), 2, vertical=encoding == "/Identity-V")
+    widths = Widths(_cid_widths(child.get("/W")), default)
+    return Font(widths.__getitem__, 2, vertical=encoding == "/Identity-V")
 
 
 def _cid_widths(entries: Any) -> Iterator[tuple[int, float]]:

@@ -3,18 +3,18 @@
 import io
 import os
 from collections.abc import Sequence
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import pikepdf
 
-from tdt.documents.pdf.boxes import Found, Unreadable, find_boxes
+from tdt.documents.pdf.boxes import Found, Unreadable, find_boxes, list_contents, read_content
 from tdt.documents.pdf.drawing import HEIGHT, WIDTH, draw_stamp
-from tdt.documents.pdf.geometry import Box, Geometry, inherited, multiply, read_geometry, transformed
+from tdt.documents.pdf.geometry import Box, Geometry, inherited, multiply, number, read_geometry, transformed
 from tdt.documents.pdf.place import Corner, Place, Wish, find_place, make_band
 from tdt.documents.stamp import PDF_ENCRYPTED, PDF_UNREADABLE, Stamped, StampOrder
 from tdt.domain.errors import Refused
 
-NAME = "/TdtTampon"
+NAME, CONTENT = "/TdtTampon", "/TdtContenu"
 END, TAIL = b"%%EOF", 1024
 
 
@@ -28,7 +28,8 @@ def stamp(order: StampOrder, files: Sequence[int]) -> Stamped:
                 return _stamp(pdf, order, target, repaired)
         except pikepdf.PasswordError as error:
             raise Refused("Le PDF est chiffré.", code=PDF_ENCRYPTED) from error
-        except pikepdf.PdfError as error:
+        except (pikepdf.PikepdfError, ValueError, OverflowError) as error:
+            # ValueError: a number of the file that no integer holds
             if "bad_alloc" in str(error):
                 raise MemoryError from error
             raise Refused(f"Le PDF ne peut pas être lu : {error}", code=PDF_UNREADABLE) from error
@@ -37,15 +38,18 @@ def stamp(order: StampOrder, files: Sequence[int]) -> Stamped:
 def _stamp(pdf: pikepdf.Pdf, order: StampOrder, target: BinaryIO, repaired: bool) -> Stamped:
     if pdf.is_encrypted:
         raise Refused("Le PDF est chiffré.", code=PDF_ENCRYPTED)
-    pages = list(pdf.pages)
-    if not pages:
-        raise Refused("Le PDF n'a pas de page.", code=PDF_UNREADABLE)
+    declared, pages = _declared(pdf), list(pdf.pages)
+    if not pages or len(pages) != declared:
+        # what qpdf leaves out of a broken tree must not be missing from the copy
+        raise Refused(f"Le PDF annonce {declared} pages, il en a {len(pages)}.", code=PDF_UNREADABLE)
     drawing, logo = draw_stamp(order.lines, order.logo, order.opacity)
     with pikepdf.open(io.BytesIO(drawing)) as made:
         form = pdf.copy_foreign(made.pages[0].as_form_xobject())
         wish = Wish(WIDTH, HEIGHT, Corner(order.position), order.x, order.y)
         chosen = pages if order.pages == "all" else pages[:1]
         bands = sum(_stamp_page(pdf, page, form, wish) for page in chosen)
+        if "/Size" not in pdf.trailer:
+            pdf.trailer.Size = 0  # qpdf writes the true one, where there is one
         pdf.save(target, deterministic_id=True, min_version="1.4", fix_metadata_version=False)
     return Stamped(len(chosen), bands, repaired, _is_signed(pdf), logo)
 
@@ -57,7 +61,7 @@ def _open(source: BinaryIO) -> tuple[pikepdf.Pdf, bool]:
         return pikepdf.open(source, attempt_recovery=False), False
     except pikepdf.PasswordError:
         raise
-    except pikepdf.PdfError:
+    except pikepdf.PikepdfError:
         source.seek(max(0, source.seek(0, os.SEEK_END) - TAIL))
         if END not in source.read():
             raise
@@ -65,15 +69,20 @@ def _open(source: BinaryIO) -> tuple[pikepdf.Pdf, bool]:
         return pikepdf.open(source), True
 
 
+def _declared(pdf: pikepdf.Pdf) -> int:
+    tree = pdf.Root.get("/Pages")
+    return int(number(tree.get("/Count"), 0.0)) if isinstance(tree, pikepdf.Dictionary) else 0
+
+
 def _is_signed(pdf: pikepdf.Pdf) -> bool:
     form = pdf.Root.get("/AcroForm")
-    return isinstance(form, pikepdf.Dictionary) and bool(int(form.get("/SigFlags", 0)) & 1)
+    return isinstance(form, pikepdf.Dictionary) and bool(int(number(form.get("/SigFlags"), 0.0)) & 1)
 
 
 def _stamp_page(pdf: pikepdf.Pdf, page: pikepdf.Page, form: pikepdf.Object, wish: Wish) -> int:
     """1 when the page got a band."""
     geometry = read_geometry(page.obj)
-    found, place = _look(page, geometry, wish)
+    found, place = _look(pdf, page, geometry, wish)
     if place.band:
         geometry_after = geometry.extended(place.band, place.above)
         page.obj.MediaBox, page.obj.CropBox = _array(geometry_after.media), _array(geometry_after.visible)
@@ -86,10 +95,11 @@ def _stamp_page(pdf: pikepdf.Pdf, page: pikepdf.Page, form: pikepdf.Object, wish
     return 1 if place.band else 0
 
 
-def _look(page: pikepdf.Page, geometry: Geometry, wish: Wish) -> tuple[Found, Place]:
+def _look(pdf: pikepdf.Pdf, page: pikepdf.Page, geometry: Geometry, wish: Wish) -> tuple[Found, Place]:
     try:
         found = find_boxes(page)
     except Unreadable:
+        _enclose(pdf, page, geometry)
         return Found(), make_band(geometry.size, wish)
     seen = Box(0.0, 0.0, *geometry.size)
     texts, drawings = (
@@ -97,6 +107,19 @@ def _look(page: pikepdf.Page, geometry: Geometry, wish: Wish) -> tuple[Found, Pl
         for boxes in (found.texts, found.drawings)
     )
     return found, find_place(geometry.size, wish, texts, drawings)
+
+
+def _enclose(pdf: pikepdf.Pdf, page: pikepdf.Page, geometry: Geometry) -> None:
+    """Make a form of a content that cannot be followed: wherever it breaks off, what comes after is not part of it."""
+    try:
+        content = read_content(page.obj)
+    except pikepdf.PikepdfError:
+        return  # it shows nothing, in any reader
+    form = pdf.make_stream(content, Type=pikepdf.Name.XObject, Subtype=pikepdf.Name.Form)
+    form.BBox = _array(geometry.media)
+    form.Resources = inherited(page.obj, "/Resources") or pikepdf.Dictionary()
+    page.obj.Resources = pikepdf.Dictionary(XObject=pikepdf.Dictionary({CONTENT: form}))
+    page.obj.Contents = pdf.make_stream(f"{CONTENT} Do".encode())
 
 
 def _clip(box: Box) -> str:
@@ -108,10 +131,7 @@ def _wrap(pdf: pikepdf.Pdf, page: pikepdf.Page, found: Found, around: tuple[str,
     """Put something before and after the content; what comes after begins as the page did, whatever it left behind."""
     before = "q " * (1 + found.deficit) + around[0]
     after = "\n" + "Q " * (1 + found.surplus) + around[1]
-    contents: Any = page.obj.get("/Contents")
-    parts = list(contents) if isinstance(contents, pikepdf.Array) else [contents]
-    kept = [part for part in parts if isinstance(part, pikepdf.Stream)]
-    streams = [pdf.make_stream(before.encode()), *kept, pdf.make_stream(after.encode())]
+    streams = [pdf.make_stream(before.encode()), *list_contents(page.obj), pdf.make_stream(after.encode())]
     page.obj.Contents = pikepdf.Array([pdf.make_indirect(stream) for stream in streams])
 
 
