@@ -118,6 +118,7 @@ class Actes(Section, frozen=True):
     retry_seconds: float = 60.0
     one_classification_request_a_day: bool = False
     daily_classification_hour: int = 4
+    verify_signing_certificate: bool = True
 
     @property
     def mail_rules(self) -> MailRules:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tdt.certificates.signers import Signers
 from tdt.config import Config
 from tdt.db.acte_notifications import MAIL_SETTING
 from tdt.db.content import get_content, insert_contents, move_to_archive, stream_content
@@ -42,6 +43,7 @@ class Deps:
     children: Children
     """Where documents are worked on."""
     antivirus: Antivirus
+    signers: Signers
     now: Callable[[], datetime]
 
     def transaction(self, scope: Scope) -> AbstractAsyncContextManager[Connection]:
@@ -109,6 +111,7 @@ async def open_deps(config: Config) -> AsyncIterator[Deps]:
             mailer=Mailer(config.mail),
             children=children,
             antivirus=Antivirus(config.antivirus),
+            signers=Signers(config.server, config.revocation_cache),
             now=utc_now,
         )
     finally:

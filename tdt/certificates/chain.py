@@ -33,6 +33,10 @@ class ChainVerifier:
         """
         return self._verdict(der, now)[0]
 
+    def find(self, der: bytes, now: datetime, untrusted: Sequence[x509.Certificate]) -> tuple[Chain, str]:
+        """The same two, through certificates that came along as well; nothing is remembered."""
+        return self._verify(der, now, untrusted)
+
     def _verdict(self, der: bytes, now: datetime) -> tuple[Chain, str]:
         known = self._verdicts.get(der)
         if known is not None and timedelta(0) <= now - known[0] < VERDICT_HOLDS:
@@ -43,14 +47,14 @@ class ChainVerifier:
         self._verdicts[der] = (now, chain, refusal)
         return chain, refusal
 
-    def _verify(self, der: bytes, now: datetime) -> tuple[Chain, str]:
+    def _verify(self, der: bytes, now: datetime, untrusted: Sequence[x509.Certificate] = ()) -> tuple[Chain, str]:
         if not self._roots:
             return (), "aucune autorité n'est acceptée pour la télétransmission"
         builder = PolicyBuilder().store(Store(self._roots)).time(now)
         builder = builder.extension_policies(ca_policy=_authority_policy(), ee_policy=_any_extension())
         try:
             verifier = builder.build_client_verifier()
-            verified = verifier.verify(x509.load_der_x509_certificate(der), self._intermediates)
+            verified = verifier.verify(x509.load_der_x509_certificate(der), [*self._intermediates, *untrusted])
         except (VerificationError, ValueError) as error:
             return (), str(error)
         return tuple(verified.chain), ""

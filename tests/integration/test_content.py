@@ -10,8 +10,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from tdt.certificates.signers import Signers
 from tdt.config import Antivirus as AntivirusSection
-from tdt.config import Config, Mail
+from tdt.config import Config, Mail, Server
 from tdt.config import Content as ContentSection
 from tdt.db.content import (
     get_content,
@@ -281,6 +282,7 @@ async def test_ok_may_wait_until_every_byte_is_in_the_database(pool: Pool, spool
         remotes=Remotes({}),
         mailer=Mailer(Mail()),
         antivirus=Antivirus(AntivirusSection()),
+        signers=Signers(Server(), Path("absent")),
         children=Children(1, Limits(memory_bytes=1 << 28, seconds=10)),
         now=utc_now,
     )

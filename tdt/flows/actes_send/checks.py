@@ -11,6 +11,7 @@ from tdt.flows.actes_send.antivirus import check_viruses
 from tdt.flows.actes_send.budget import check_budgets
 from tdt.flows.actes_send.documents import check_pdfs
 from tdt.flows.actes_send.findings import Check, Findings, Posted
+from tdt.flows.actes_send.signatures import check_signatures
 
 
 async def check_typologies(deps: Deps, posted: Posted) -> Findings:
@@ -34,6 +35,7 @@ CHECKS: tuple[Check, ...] = (
     check_viruses,
     check_typologies,
     check_pdfs,
+    check_signatures,
     check_budgets,
 )
 

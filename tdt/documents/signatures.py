@@ -1,0 +1,30 @@
+"""The tasks of children that read signatures: those inside a PDF, and one that was posted beside its document."""
+
+from dataclasses import dataclass
+
+from tdt.documents.child import Task
+from tdt.domain.actes.signatures import Signature
+
+
+@dataclass(frozen=True, slots=True)
+class PdfSignaturesOrder:
+    """The file is all that is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detached:
+    """A detached signature (PKCS#7, in PEM); its document is the file."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signatures:
+    """Those that were found. `fault`: they could not even be looked for."""
+
+    found: tuple[Signature, ...] = ()
+    fault: str = ""
+
+
+PDF_SIGNATURES = Task("tdt.documents.pdf.signatures", "read_signatures", PdfSignaturesOrder, Signatures)
+DETACHED_SIGNATURE = Task("tdt.documents.pdf.detached", "read_detached", Detached, Signatures)
