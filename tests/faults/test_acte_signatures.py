@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import pytest
 
 from tdt.config import Actes, Server
 from tdt.db.acte_reports import Report, list_reports
+from tdt.db.classifications import insert_classification
+from tdt.db.content import insert_small
 from tdt.domain.actes.model import PostedFile, Submission
 from tdt.domain.errors import Temporary
 from tdt.domain.ids import ActeId
 from tdt.flows import actes_send, actes_submit
-from tests.faults.plant import Plant, plant
+from tests.faults.plant import Plant, classification, plant
 from tests.pdf_files import PDF
 from tests.postgres import TestDatabase
 from tests.signing import Authority, Person, pem, sign_apart, sign_pdf
@@ -63,6 +66,17 @@ async def submit(works: Plant, pdf: bytes, apart: str = "", market: bool = False
     )
     bodies = actes_submit.SubmittedBodies(await works.body(pdf), tuple([await works.body(one) for one in annexes]))
     return await actes_submit.submit(works.deps, works.people["A"], submission, bodies)
+
+
+async def permit_contracts(works: Plant) -> None:
+    """A newer classification, whose nature 6 has become nature 4 (contrats), with its typologie."""
+    day, xml = classification()
+    newer = xml.replace(b'CodeNatureActe="6"', b'CodeNatureActe="4"').replace(b"99_AU", b"99_DC")
+    mine = works.people["A"].user.authority_id
+    assert mine is not None
+    async with works.deps.transaction("system") as connection:
+        content = await insert_small(connection, mine, newer)
+        await insert_classification(connection, mine, day + timedelta(days=1), content)
 
 
 async def analysed(works: Plant, acte: ActeId) -> tuple[int, str, list[Report]]:
@@ -119,6 +133,7 @@ async def test_a_signer_of_no_accepted_authority_is_refused(signers: World) -> N
 
 async def test_those_of_marches_publics_may_be_of_any_authority_but_must_hold(signers: World) -> None:
     pdf = sign_pdf(PDF, signers.stranger)
+    await permit_contracts(signers.works)
     status, words, [report] = await analysed(signers.works, await submit(signers.works, pdf, market=True))
     assert (status, report.verdict, report.data["certificates_required"]) == (1, "passed", False), words
     assert entries(report)[0]["chain_fault"]
@@ -126,8 +141,10 @@ async def test_those_of_marches_publics_may_be_of_any_authority_but_must_hold(si
 
 async def test_those_of_marches_publics_must_hold(signers: World) -> None:
     pdf = sign_pdf(PDF, signers.stranger).replace(b"Deliberation", b"Deliberatiom")
-    status, _, _ = await analysed(signers.works, await submit(signers.works, pdf, market=True))
+    await permit_contracts(signers.works)
+    status, words, _ = await analysed(signers.works, await submit(signers.works, pdf, market=True))
     assert status == -1
+    assert "le document n'est pas celui qui a été signé" in words
 
 
 async def test_the_setting_leaves_integrity_alone(database: TestDatabase, tmp_path: Path) -> None:
