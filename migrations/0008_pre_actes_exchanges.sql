@@ -178,3 +178,6 @@ alter table attempt
 create index attempt_route on attempt (route_id, started_at);
 -- Where the collectivité's archive keeps a transaction, as its software said (actes_transac_set_archive_url.php).
 alter table acte_transaction add column archive_url text not null default '';
+-- The XML of an envelope that the collectivité's software made, our return address added: it is not built anew.
+alter table acte_envelope add column xml_content_id bigint references content;
+create index acte_envelope_xml on acte_envelope (xml_content_id) where xml_content_id is not null;

@@ -234,3 +234,15 @@ async def find_acknowledgement(connection: Connection, letter: ActeId) -> Envelo
     """The envelope of the automatic AR of a letter, once it is made."""
     found = await connection.fetchval(ACKNOWLEDGEMENT, letter)
     return EnvelopeId(found) if found is not None else None
+
+
+LETTERS = f"""
+    select {COLUMNS} from acte_transaction
+    where related_id = $1 and type = $2 and type_reponse is null
+    order by exists (
+        select from acte_transaction r where r.related_id = acte_transaction.id and r.status <> -1), id"""
+
+
+async def list_letters(connection: Connection, acte: ActeId, kind: int) -> list[Acte]:
+    """The letters of this type about an act: those without an answer first, then the oldest."""
+    return [as_acte(row) for row in await connection.fetch(LETTERS, acte, kind)]

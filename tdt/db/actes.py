@@ -226,10 +226,12 @@ class Envelope:
     """It came from the préfecture; its archive was made here."""
     acknowledges_id: ActeId | None
     """The letter that it acknowledges by itself (3-2, 4-2): it then holds no transaction."""
+    xml_content_id: ContentId | None
+    """Its XML, when the collectivité's software made it."""
 
 
 ENVELOPE_COLUMNS = """id, authority_id, account_id, route_id, name, archive_name, content_id, submitted_at, received,
-    acknowledges_id"""
+    acknowledges_id, xml_content_id"""
 
 
 async def get_envelope(connection: Connection, envelope: EnvelopeId) -> Envelope | None:

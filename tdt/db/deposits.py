@@ -87,11 +87,7 @@ class NewActe:
     """Of the certificate that deposited, for the audit (tdt.domain.identity.Identity)."""
 
 
-INSERT = f"""
-    with numbered as ({NUMBERED.format(authority="$1", day="$6")}),
-    opened as (
-        insert into acte_envelope (authority_id, account_id, route_id, name, archive_name)
-        select $1, $2, $3, replace($4, '{SERIAL}', serial), replace($5, '{SERIAL}', serial) from numbered returning id),
+RECORDED = f"""
     made as (
         insert into acte_transaction (authority_id, account_id, envelope_id, type, status, number, decision_date,
             nature_code, classif, classification_date, subject, document_papier, unique_id, broadcast_emails,
@@ -114,6 +110,20 @@ INSERT = f"""
         insert into job (kind, authority_id, object_id)
         select $11::text, $1, id from made where $11::text is not null returning id)
     select made.id, (select pg_notify('{CHANNEL}', id::text) from queued) from made"""
+"""A transaction and all that goes with it, in the envelope `opened`."""
+
+INSERT = f"""
+    with numbered as ({NUMBERED.format(authority="$1", day="$6")}),
+    opened as (
+        insert into acte_envelope (authority_id, account_id, route_id, name, archive_name)
+        select $1, $2, $3, replace($4, '{SERIAL}', serial), replace($5, '{SERIAL}', serial) from numbered returning id),
+    {RECORDED.lstrip()}"""
+
+INSERT_INTO = f"""
+    with opened as (
+        select id from acte_envelope
+        where authority_id = $1 and route_id = $3 and name = $4 and archive_name = $5 and $6::date is not null),
+    {RECORDED.lstrip()}"""
 
 
 async def insert_deposit(
@@ -123,9 +133,25 @@ async def insert_deposit(
 
     Conflict (acte_transaction_number) when the collectivité's number is taken meanwhile.
     """
+    return await _insert(connection, INSERT, envelope, (new, files))
+
+
+async def insert_transaction(
+    connection: Connection, envelope: NewEnvelope, new: NewActe, files: Sequence[NewFile]
+) -> ActeId:
+    """Record one more transaction in an envelope that is there; its names are whole. Conflict as above."""
+    acte = await _insert(connection, INSERT_INTO, envelope, (new, files))
+    assert acte is not None, "the envelope was recorded in this transaction"
+    return acte
+
+
+async def _insert(
+    connection: Connection, statement: str, envelope: NewEnvelope, what: tuple[NewActe, Sequence[NewFile]]
+) -> ActeId | None:
+    new, files = what
     columns = zip(*map(COLUMNS_OF_FILE, files), strict=True)
     acte = await connection.fetchval(
-        INSERT,
+        statement,
         envelope.authority_id,
         envelope.account_id,
         envelope.route_id,

@@ -61,7 +61,7 @@ async def write_archive(entries: Sequence[ArchiveEntry], writer: SpoolWriter) ->
             await _add_content(output, entry)
             await output.add(b"\0" * (-entry.size % tarfile.BLOCKSIZE))
         await output.close()
-        body = await _undivided(writer.finish())
+        body = await undivided(writer.finish())
         done = True
         return body
     finally:
@@ -86,14 +86,14 @@ class _Output:
             self._pending += view[:taken]
             view = view[taken:]
             batch, self._pending = bytes(self._pending), bytearray()
-            await _undivided(asyncio.to_thread(self._compress, batch))
+            await undivided(asyncio.to_thread(self._compress, batch))
         self._pending += view
 
     async def close(self) -> None:
         """The end of the tar (two blocks of zeros, filled up to a record as tar does), then of the gzip stream."""
         await self.add(b"\0" * (2 * tarfile.BLOCKSIZE))
         await self.add(b"\0" * (-self._size % tarfile.RECORDSIZE))
-        await _undivided(asyncio.to_thread(self._finish, bytes(self._pending)))
+        await undivided(asyncio.to_thread(self._finish, bytes(self._pending)))
 
     def _compress(self, data: bytes) -> None:
         self._writer.write(self._compressor.compress(data))
@@ -102,7 +102,7 @@ class _Output:
         self._writer.write(self._compressor.compress(data) + self._compressor.flush())
 
 
-async def _undivided(step: Coroutine[Any, Any, Result]) -> Result:
+async def undivided(step: Coroutine[Any, Any, Result]) -> Result:
     """Await a short step; when cancelled, wait for its end first: nobody may discard the writer under a thread."""
     running = asyncio.ensure_future(step)
     try:

@@ -40,6 +40,11 @@ class SpoolWriter:
         self._discarded = False
         self._finished = False
 
+    @property
+    def memory_bytes(self) -> int:
+        """How much of it memory holds."""
+        return len(self._memory)
+
     def write(self, chunk: bytes) -> None:
         """Take the next bytes. Blocks for a local disk write at most. Temporary when the disk does not take them."""
         self.size += len(chunk)

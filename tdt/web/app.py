@@ -120,7 +120,7 @@ def check_right(route: Route, who: Principal) -> None:
     """Raise Forbidden unless the account may use this endpoint, Refused when it changes what is closed."""
     if route.access in ADMINISTRATORS:
         allowed = is_administrator(who.user) and who.user.role in ADMINISTRATORS[route.access]
-    elif is_group_admin_or_super(who.user) and not route.admins:
+    elif (is_group_admin_or_super(who.user) and not route.admins) or who.user.role in route.refuses:
         allowed = False
     else:
         allowed = route.module is None or may(who, RIGHTS[route.access], route.module)

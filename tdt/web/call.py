@@ -146,7 +146,8 @@ class Route:
     """One endpoint: where, what it demands, how it answers.
 
     `door` is the shape of a refusal of the account or of its rights when it differs from `shape`; `page` is where a
-    browser is sent back; `admins` admits SADM and GADM; `force_api` answers as with api=1; `takes_body` leaves the
+    browser is sent back; `admins` admits SADM and GADM, but for the roles that `refuses` names; `force_api` answers as
+    with api=1; `takes_body` leaves the
     body to the handler; `basic` demands login and password by HTTP's 401; `changes` is refused once the collectivité is
     closed; `first` is a check that S2LOW makes before it knows the account; `denied` is said to whoever lacks the
     right, `inactive` to an account that is suspended, or whose collectivité or group is.
@@ -160,6 +161,7 @@ class Route:
     door: Shape | None = None
     page: str = ""
     admins: bool = False
+    refuses: frozenset[Role] = frozenset()
     force_api: bool = False
     takes_body: bool = False
     basic: bool = False

@@ -1,6 +1,6 @@
 """The one table of the S2LOW endpoints: path, handler, right, answer shape. Any method, as S2LOW."""
 
-from tdt.domain.authorities import Module
+from tdt.domain.authorities import Module, Role
 from tdt.web import (
     account,
     acte_closing,
@@ -34,6 +34,7 @@ SERVICES = "/admin/services/admin_services.php"
 AUTHORITIES = "/admin/authorities/admin_authorities.php"
 AUTHORITY_EDIT = "/admin/authorities/admin_authority_edit.php"
 GROUPS = "/admin/groups/admin_groups.php"
+IMPORT_ACTE = "/modules/actes/actes_transac_import.php"
 ADD_ACTE = "/modules/actes/actes_transac_add.php"
 
 ROUTES = (
@@ -80,6 +81,18 @@ ROUTES = (
         Shape.REPLY,
         Module.ACTES,
         page=ADD_ACTE,
+        takes_body=True,
+        changes=True,
+    ),
+    Route(
+        "/modules/actes/actes_transac_submit.php",
+        acte_envelopes.transac_submit,
+        Access.EDIT,
+        Shape.REPLY,
+        Module.ACTES,
+        page=IMPORT_ACTE,
+        admins=True,
+        refuses=frozenset({Role.SADM}),
         takes_body=True,
         changes=True,
     ),

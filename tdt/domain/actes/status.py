@@ -108,6 +108,12 @@ def invalid_envelope(reason: str) -> str:
     return _clip(INVALID_ENVELOPE + reason)
 
 
+def refused_together(transaction: int, reason: str) -> str:
+    """Words of 1 → -1 of what travels in one envelope with a transaction that is refused."""
+    inner = reason.removeprefix(INVALID_ENVELOPE)
+    return invalid_envelope(f"la transaction {transaction} de la même enveloppe est refusée ({inner})")
+
+
 def transmitted(ministry: str) -> str:
     """Words of 2 → 3. `ministry` is the acronym of the configuration (MI), here and below."""
     return f"Transmis au {ministry}"

@@ -26,12 +26,17 @@ async def waiting(connection: Connection, actes: list[db.Acte]) -> list[db.Acte]
 
 
 async def settle(deps: Deps, connection: Connection, acte: db.Acte, proof: str) -> db.Acte:
-    """An answer proves the sending: settle uncertain attempts, and record the sending if the answer outran it."""
+    """An answer proves the sending: settle uncertain attempts, and record the sending if the answer outran it.
+
+    An archive arrives whole: what travels with the act has left too.
+    """
     await routes_db.move_attempts_to_settled(connection, ENVELOPE, acte.envelope_id, proof)
     if acte.status is not ActeStatus.EN_ATTENTE_DE_TRANSMISSION:
         return acte
     text = texts.transmitted(deps.config.actes.ministry_acronym)
-    await db.move_status(connection, acte, db.Move(acte.status, ActeStatus.TRANSMIS, text))
+    for one in await db.list_of_envelope(connection, acte.envelope_id):
+        if one.status is ActeStatus.EN_ATTENTE_DE_TRANSMISSION:
+            await db.move_status(connection, one, db.Move(one.status, ActeStatus.TRANSMIS, text))
     return await _again(connection, acte)
 
 

@@ -5,6 +5,7 @@ from tdt.db.acte_reports import insert_report
 from tdt.db.jobs import insert_job
 from tdt.deps import Deps
 from tdt.domain.actes.model import ActeStatus
+from tdt.domain.actes.status import refused_together
 from tdt.domain.ids import ActeId
 from tdt.domain.jobs import JobKind
 from tdt.flows.actes_send.checks import run_checks
@@ -13,28 +14,40 @@ from tdt.flows.actes_send.findings import Findings, Posted
 
 
 async def analyse(deps: Deps, acte_id: ActeId) -> None:
-    """Check a posted transaction; refuse it, or have its archive built. What the checks found is kept either way.
+    """Check a posted transaction, with all that travels in its envelope; refuse it, or have its archive built.
 
-    Raises Temporary when a check cannot be made now: nothing is refused for it, the transaction stays posted.
+    An archive leaves whole: one transaction refused refuses the others with it. What the checks found is kept either
+    way. Raises Temporary when a check cannot be made now: nothing is refused for it, the transactions stay posted.
     """
     async with deps.transaction("system") as connection:
         acte = await db.get_transaction(connection, acte_id)
-        if acte is None or acte.status is not ActeStatus.POSTE:
-            return
-        message, *documents = await db.list_files(connection, acte_id)
-    findings = await run_checks(deps, Posted(acte, message, tuple(documents)))
-    await _record(deps, acte_id, findings)
+        together = await db.list_of_envelope(connection, acte.envelope_id) if acte is not None else []
+    if acte is None or any(one.status is not ActeStatus.POSTE for one in together):
+        return
+    found: dict[ActeId, Findings] = {}
+    for one in together:
+        async with deps.transaction("system") as connection:
+            message, *documents = await db.list_files(connection, one.id)
+        found[one.id] = await run_checks(deps, Posted(one, message, tuple(documents)))
+        if found[one.id].refusal:
+            break
+    await _record(deps, acte, found)
 
 
-async def _record(deps: Deps, acte_id: ActeId, findings: Findings) -> None:
+async def _record(deps: Deps, acte: db.Acte, found: dict[ActeId, Findings]) -> None:
     async with deps.transaction("system") as connection:
         # checks take their time: what they were about may have been turned to an error meanwhile
-        acte = await db.lock_transaction(connection, acte_id)
-        if acte is None or acte.status is not ActeStatus.POSTE:
+        await db.lock_envelope(connection, acte.envelope_id)
+        actes = await db.list_of_envelope(connection, acte.envelope_id)
+        if any(one.status is not ActeStatus.POSTE for one in actes):
             return
-        for report in findings.reports:
-            await insert_report(connection, acte.authority_id, acte.id, report)
-        if findings.refusal:
-            await refuse(connection, [acte], findings.refusal)
+        for number, findings in found.items():
+            for report in findings.reports:
+                await insert_report(connection, acte.authority_id, number, report)
+        refused = next((number for number, findings in found.items() if findings.refusal), None)
+        if refused is None:
+            await insert_job(connection, JobKind.ACTES_PACKAGE, acte.authority_id, acte.envelope_id)
             return
-        await insert_job(connection, JobKind.ACTES_PACKAGE, acte.authority_id, acte.envelope_id)
+        reason = found[refused].refusal
+        for one in actes:
+            await refuse(connection, [one], reason if one.id == refused else refused_together(refused, reason))

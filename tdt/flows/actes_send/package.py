@@ -3,6 +3,7 @@
 from tdt.db import actes as db
 from tdt.db.content import get_small
 from tdt.db.jobs import insert_job
+from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.documents.archive import ArchiveEntry, in_memory, write_archive
 from tdt.domain.actes import envelope
@@ -31,8 +32,7 @@ async def package(deps: Deps, envelope_id: EnvelopeId) -> None:
             message, *others = await db.list_files(connection, acte.id)
             forms[message.name] = await get_small(connection, message.content_id)
             documents += others
-        emitter = await emitter_of(deps, connection, sent)
-    envelope_xml = envelope.build_envelope(emitter, list(forms))
+        envelope_xml = await _envelope_xml(deps, connection, sent, list(forms))
     faults = _faults(envelope_xml, forms, documents)
     if faults:
         async with deps.transaction("system") as connection:
@@ -44,6 +44,13 @@ async def package(deps: Deps, envelope_id: EnvelopeId) -> None:
     body = await write_archive(entries, writer)
     with writer.discarded_on_failure():
         await _record_archive(deps, sent, actes, body)
+
+
+async def _envelope_xml(deps: Deps, connection: Connection, sent: db.Envelope, forms: list[str]) -> bytes:
+    """Ours, or that of the software which made the envelope."""
+    if sent.xml_content_id is not None:
+        return await get_small(connection, sent.xml_content_id)
+    return envelope.build_envelope(await emitter_of(deps, connection, sent), forms)
 
 
 async def _record_archive(deps: Deps, sent: db.Envelope, actes: list[db.Acte], body: Body) -> None:

@@ -7,6 +7,7 @@ from tdt.flows.actes_submit.classification import (
     renew_classification_daily,
     request_classification,
 )
+from tdt.flows.actes_submit.ready import submit_ready, take_serial
 from tdt.flows.actes_submit.reply import reply
 
 __all__ = [
@@ -17,4 +18,6 @@ __all__ = [
     "reply",
     "request_classification",
     "submit",
+    "submit_ready",
+    "take_serial",
 ]

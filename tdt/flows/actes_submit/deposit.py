@@ -32,16 +32,22 @@ def authority_of(who: Principal) -> Authority:
     return who.authority
 
 
+def route_of(sender: Sender) -> RouteId:
+    """The way to the State. Raises Refused when the collectivité has none today."""
+    if sender.route is None:
+        raise Refused("La collectivité n'est pas raccordée à @CTES.", code="ROUTE_ABSENTE")
+    return sender.route
+
+
 async def deposit(
     deps: Deps, connection: Connection, sender: Sender, what: tuple[NewActe, Sequence[NewFile]]
 ) -> ActeId:
     """Record an envelope with its one transaction. Raises Refused without route, or when the day's serials are used."""
-    if sender.route is None:
-        raise Refused("La collectivité n'est pas raccordée à @CTES.", code="ROUTE_ABSENTE")
+    route = route_of(sender)
     authority = sender.authority
     name = naming.envelope_name(deps.config.actes.quadrigramme, authority.siren, sender.day, SERIAL)
     archive = naming.archive_name(deps.config.actes.trigramme, name)
-    envelope = NewEnvelope(authority.id, sender.account, sender.route, name, archive, sender.day)
+    envelope = NewEnvelope(authority.id, sender.account, route, name, archive, sender.day)
     acte = await insert_deposit(connection, envelope, *what)
     if acte is None:
         raise Refused("Erreur récupération numéro de série", code="SERIE_EPUISEE")
