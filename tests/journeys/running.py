@@ -117,13 +117,13 @@ def until(ask: Callable[[], T | None], seconds: float, what: str) -> T:
         time.sleep(0.05)
 
 
-def post_acte(client: Client, number: str, pdf: bytes = PDF, annexes: int = 1) -> int:
+def post_acte(client: Client, number: str, pdf: bytes = PDF, annexes: int = 1, matiere: str = "1") -> int:
     """Post a délibération; its number of transaction. AssertionError when it is refused."""
     fields = [
         ("api", "1"),
         ("nature_code", "1"),
         ("classif1", "3"),
-        ("classif2", "1"),
+        ("classif2", matiere),
         ("number", number),
         ("decision_date", "2025-06-12"),
         ("subject", "Acquisition d'une parcelle"),
