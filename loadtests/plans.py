@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tdt.db import account_admin, accounts, actes, authority_admin, groups, helios, services
+from tdt.db import account_admin, accounts, acte_lists, actes, authority_admin, groups, helios, services
 from tdt.db.account_admin import AccountFilter
 from tdt.db.authority_admin import AuthorityFilter
 from tdt.db.pool import Connection, GroupScope, Pool, Record, Scope, transaction
@@ -149,6 +149,11 @@ def _transactions(ids: Ids) -> list[Read]:
                 f"classification asked for ({name})",
                 scope,
                 lambda c: actes.list_pending_classification_requests(c, ids.authority),
+            ),
+            Read(
+                f"list of actes ({name})",
+                scope,
+                lambda c: acte_lists.list_actes(c, acte_lists.Wanted(ids.authority, 4), 0, 10),
             ),
             Read(f"PES by its bytes ({name})", scope, lambda c: helios.find_known(c, b"x" * 20)),
             Read(f"PES by number ({name})", scope, lambda c: helios.get_transaction(c, ids.pes)),

@@ -181,3 +181,7 @@ alter table acte_transaction add column archive_url text not null default '';
 -- The XML of an envelope that the collectivité's software made, our return address added: it is not built anew.
 alter table acte_envelope add column xml_content_id bigint references content;
 create index acte_envelope_xml on acte_envelope (xml_content_id) where xml_content_id is not null;
+
+-- Lists of the acts of a collectivité: by decision date (statistics of a group), envelopes by day (export).
+create index acte_transaction_decided on acte_transaction (authority_id, decision_date) where decision_date is not null;
+create index acte_envelope_submitted on acte_envelope (authority_id, submitted_at, id);

@@ -1,14 +1,16 @@
 """What the endpoints read of the large tables is found by indexes, under row-level security, whatever the scope."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
 
 import asyncpg
 import pytest
 
-from loadtests.plans import Explaining, Ids, explain, find_ids, reads
+from loadtests.plans import BEGINNING, Explaining, Ids, explain, find_ids, reads
 from loadtests.seed import First, Size, seed
+from tdt.db import acte_lists
 from tdt.db.authorities import NewAuthority, insert_authority, insert_group
-from tdt.db.pool import Pool, transaction
+from tdt.db.pool import GroupScope, Pool, Scope, transaction
 from tdt.domain.ids import AuthorityId
 from tests.postgres import TestDatabase
 from tests.tenants import application
@@ -68,6 +70,25 @@ async def test_no_request_reads_a_large_table_whole(pool: Pool, ids: Ids) -> Non
                 if node.get("Relation Name") in LARGE:
                     seen = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
                     assert seen <= ROWS, (read.name, plan.statement, plan.text())
+
+
+@pytest.mark.parametrize("scope", ["authority", "group", "system"])
+async def test_lists_and_counts_of_actes_go_by_indexes(pool: Pool, ids: Ids, scope: str) -> None:
+    """However many there are: the list stops at its limit, the rest reads what it counts."""
+    wanted = acte_lists.Wanted(ids.authority, 4, since=BEGINNING, until=datetime.now(UTC), type=1)
+    period = acte_lists.Period(BEGINNING, datetime.now(UTC), ids.authority)
+    scopes: dict[str, Scope] = {"authority": ids.authority, "group": GroupScope(ids.group), "system": "system"}
+    async with transaction(pool, scopes[scope]) as connection:
+        explaining = Explaining(connection)
+        assert len(await acte_lists.list_actes(explaining, wanted, 5, 10)) == 10
+        assert await acte_lists.count_actes(explaining, ids.authority, 4) > 100
+        if scope != "authority":
+            assert await acte_lists.list_totals(explaining, ids.group, date(2020, 1, 1), date(2099, 1, 1))
+        assert [one async for one in acte_lists.stream_envelopes(explaining, period)]
+    for plan in explaining.plans:
+        assert not plan.scanned() & LARGE, (plan.statement, plan.text())
+    listed = [node for node in explaining.plans[0].nodes() if node.get("Relation Name") == "acte_transaction"]
+    assert sum(node["Actual Rows"] * node["Actual Loops"] for node in listed) <= ROWS
 
 
 async def test_a_list_of_a_group_asks_for_its_members_once(pool: Pool, ids: Ids) -> None:
