@@ -114,13 +114,15 @@ create table acte_envelope (
     origin text default 'tdt'::text not null,
     received boolean default false not null,
     acknowledges_id bigint,
+    xml_content_id bigint,
     constraint acte_envelope_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
     constraint acte_envelope_acknowledges_id_fkey FOREIGN KEY (acknowledges_id) REFERENCES acte_transaction(id),
     constraint acte_envelope_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES authority(id),
     constraint acte_envelope_authority_id_name_key UNIQUE (authority_id, name),
     constraint acte_envelope_content_id_fkey FOREIGN KEY (content_id) REFERENCES content(id),
     constraint acte_envelope_pkey PRIMARY KEY (id),
-    constraint acte_envelope_route_id_fkey FOREIGN KEY (route_id) REFERENCES route(id)
+    constraint acte_envelope_route_id_fkey FOREIGN KEY (route_id) REFERENCES route(id),
+    constraint acte_envelope_xml_content_id_fkey FOREIGN KEY (xml_content_id) REFERENCES content(id)
 );
 CREATE INDEX acte_envelope_account ON public.acte_envelope USING btree (account_id);
 CREATE INDEX acte_envelope_acknowledges ON public.acte_envelope USING btree (acknowledges_id) WHERE (acknowledges_id IS NOT NULL);
@@ -128,6 +130,7 @@ CREATE UNIQUE INDEX acte_envelope_archive_name ON public.acte_envelope USING btr
 CREATE INDEX acte_envelope_content ON public.acte_envelope USING btree (content_id) WHERE (content_id IS NOT NULL);
 CREATE INDEX acte_envelope_route ON public.acte_envelope USING btree (authority_id, route_id);
 CREATE INDEX acte_envelope_submitted ON public.acte_envelope USING btree (authority_id, submitted_at, id);
+CREATE INDEX acte_envelope_xml ON public.acte_envelope USING btree (xml_content_id) WHERE (xml_content_id IS NOT NULL);
 alter table acte_envelope enable row level security;
 create policy tenant on acte_envelope as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on acte_envelope to tdt_app;
