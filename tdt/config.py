@@ -137,7 +137,7 @@ class Documents(Section, frozen=True):
     """What a child that works on a document may take."""
 
     concurrency: int = 2
-    memory_bytes: int = 268_435_456
+    memory_bytes: int = 369_098_752
     seconds: float = 30.0
 
 

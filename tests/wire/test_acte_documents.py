@@ -3,11 +3,18 @@
 import hashlib
 import io
 import json
+import sys
 from pathlib import Path
 
 import pikepdf
 import pytest
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign import PdfSignatureMetadata, SimpleSigner, async_sign_pdf
+from pyhanko.sign.fields import SigSeedSubFilter
+from pyhanko.sign.validation import SignatureCoverageLevel
 from reportlab.lib.pagesizes import A4
+from structlog.testing import capture_logs
 
 from tdt.config import Config, Documents, Stamp
 from tdt.domain.ids import ActeId
@@ -238,3 +245,42 @@ async def test_a_bordereau_whatever_the_state_and_what_is_refused(ready: Stack) 
     for query in ("", "?trans_id=", "?trans_id=999999", "?trans_id=abc"):
         refused = await ready.client().get(f"{BORDEREAU}{query}")
         assert (refused.status, refused.body, refused.headers["location"]) == (302, b"", actes.INDEX)
+
+
+async def signed(data: bytes, pki: Pki) -> bytes:
+    """With a PAdES signature, which covers every byte."""
+    client = pki.directory / "clients"
+    signer = SimpleSigner.load(  # type: ignore[no-untyped-call]
+        str(client / "certonly.key"), str(client / "certonly.pem")
+    )
+    assert signer is not None
+    metadata = PdfSignatureMetadata(field_name="Maire", subfilter=SigSeedSubFilter.PADES)
+    output = await async_sign_pdf(IncrementalPdfFileWriter(io.BytesIO(data)), metadata, signer)
+    return bytes(output.getvalue())
+
+
+async def test_a_signed_pdf_is_stamped_on_a_copy_the_original_stays_beside(ready: Stack, tmp_path: Path) -> None:
+    data = await signed(pdfs.make(A4), ready.pki)
+    file, _ = await file_of(ready, await deposit(ready, data))
+    with capture_logs() as lines:
+        stamped = await ready.client().get(f"{DOWNLOAD}?file={file}&tampon=true")
+    assert stamped.headers["x-tdt-tampon"] == "TAMPON_APPOSE"
+    assert f"ID : {UNIQUE_ID}" in said(stamped.body, tmp_path)
+    assert [line["signed"] for line in lines if line["event"] == "stamped"] == [True]
+    plain = await ready.client().get(f"{DOWNLOAD}?file={file}")
+    assert plain.body == data
+    [signature] = PdfFileReader(io.BytesIO(plain.body)).embedded_signatures
+    signature.compute_integrity_info()
+    assert signature.evaluate_signature_coverage() is SignatureCoverageLevel.ENTIRE_FILE
+
+
+async def test_without_a_child_the_pdf_comes_as_it_is(ready: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = pdfs.make(A4)
+    file, _ = await file_of(ready, await deposit(ready, data))
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    answer = await ready.client().get(f"{DOWNLOAD}?file={file}&tampon=true")
+    assert (answer.status, answer.body) == (200, data)
+    assert answer.headers["x-tdt-tampon"] == "TAMPON_INDISPONIBLE"
+    monkeypatch.undo()
+    again = await ready.client().get(f"{DOWNLOAD}?file={file}&tampon=true")
+    assert again.headers["x-tdt-tampon"] == "TAMPON_APPOSE"

@@ -3,7 +3,7 @@
 import io
 import os
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pikepdf
 
@@ -15,7 +15,16 @@ from tdt.documents.stamp import PDF_ENCRYPTED, PDF_UNREADABLE, Stamped, StampOrd
 from tdt.domain.errors import Refused
 
 NAME, CONTENT = "/TdtTampon", "/TdtContenu"
+LACK = "bad_alloc"
 END, TAIL = b"%%EOF", 1024
+SAVING: dict[str, Any] = {
+    "deterministic_id": True,
+    "min_version": "1.4",
+    "fix_metadata_version": False,
+    # what the file holds is copied as it is: neither read nor packed again
+    "stream_decode_level": pikepdf.StreamDecodeLevel.none,
+    "compress_streams": False,
+}
 
 
 def stamp(order: StampOrder, files: Sequence[int]) -> Stamped:
@@ -30,7 +39,7 @@ def stamp(order: StampOrder, files: Sequence[int]) -> Stamped:
             raise Refused("Le PDF est chiffré.", code=PDF_ENCRYPTED) from error
         except (pikepdf.PikepdfError, ValueError, OverflowError) as error:
             # ValueError: a number of the file that no integer holds
-            if "bad_alloc" in str(error):
+            if LACK in str(error):
                 raise MemoryError from error
             raise Refused(f"Le PDF ne peut pas être lu : {error}", code=PDF_UNREADABLE) from error
 
@@ -50,7 +59,10 @@ def _stamp(pdf: pikepdf.Pdf, order: StampOrder, target: BinaryIO, repaired: bool
         bands = sum(_stamp_page(pdf, page, form, wish) for page in chosen)
         if "/Size" not in pdf.trailer:
             pdf.trailer.Size = 0  # qpdf writes the true one, where there is one
-        pdf.save(target, deterministic_id=True, min_version="1.4", fix_metadata_version=False)
+        pdf.save(target, **SAVING)
+        if any(LACK in str(warning) for warning in pdf.get_warnings()):
+            # qpdf leaves a stream empty that it has no memory for, and only warns
+            raise MemoryError
     return Stamped(len(chosen), bands, repaired, _is_signed(pdf), logo)
 
 

@@ -1,7 +1,7 @@
 """What is made of an act when it is asked for: its files with a stamp, its bordereau."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -49,25 +49,29 @@ async def stamp(deps: Deps, scope: Scope, file: ActeFile, published: date | None
     if order is None:
         yield _without(file, "TAMPON_SANS_OBJET")
         return
-    with deps.scratch() as target:
-        try:
-            async with deps.as_file(scope, file.content_id) as source:
-                done = await deps.children.run(STAMP, order, (source.descriptor, target.descriptor))
-        except Refused as refusal:
-            stamped = _without(file, refusal.code, refusal.message)
-        except ChildFailed as failure:
-            stamped = _without(file, FAILURES[failure.cause], str(failure))
-        except ChildBug as bug:
-            log.error("stamp_bug", file_id=file.id, error=str(bug))
-            stamped = _without(file, "TAMPON_ECHEC")
-        except Temporary as error:
-            stamped = _without(file, "TAMPON_INDISPONIBLE", str(error.details.get("error", error)))
-        else:
-            if not done.logo:
-                log.warning("stamp_logo_unreadable", logo=order.logo)
-            log.info("stamped", file_id=file.id, pages=done.pages, bands=done.bands, repaired=done.repaired)
-            stamped = StampedFile(target, APPLIED)
-        yield stamped
+    with ExitStack() as stack:
+        yield await _stamp(deps, (scope, file), order, stack)
+
+
+async def _stamp(deps: Deps, named: tuple[Scope, ActeFile], order: StampOrder, stack: ExitStack) -> StampedFile:
+    scope, file = named
+    try:
+        target = stack.enter_context(deps.scratch())
+        async with deps.as_file(scope, file.content_id) as source:
+            done = await deps.children.run(STAMP, order, (source.descriptor, target.descriptor))
+    except Refused as refusal:
+        return _without(file, refusal.code, refusal.message)
+    except ChildFailed as failure:
+        return _without(file, FAILURES[failure.cause], str(failure))
+    except ChildBug as bug:
+        log.error("stamp_bug", file_id=file.id, error=str(bug))
+        return _without(file, "TAMPON_ECHEC")
+    except Temporary as error:
+        return _without(file, "TAMPON_INDISPONIBLE", str(error.details.get("error", error)))
+    if not done.logo:
+        log.warning("stamp_logo_unreadable", logo=order.logo)
+    log.info("stamped", file_id=file.id, pages=done.pages, bands=done.bands, repaired=done.repaired, signed=done.signed)
+    return StampedFile(target, APPLIED)
 
 
 async def _order(deps: Deps, scope: Scope, file: ActeFile, published: date | None) -> StampOrder | None:
