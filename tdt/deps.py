@@ -22,6 +22,7 @@ from tdt.queue.postgres import PostgresWakeups
 from tdt.queue.wakeups import Ring, Wakeups
 from tdt.remote.antivirus import Antivirus
 from tdt.remote.dgfip import DgfipClient
+from tdt.remote.mailbox import Mailbox
 from tdt.remote.mailer import Attachment, Mail, Mailer
 from tdt.remote.routes import Remotes
 
@@ -86,7 +87,18 @@ class Deps:
             yield scratch
 
 
-__all__ = ["Attachment", "Deps", "DgfipClient", "Mail", "Ring", "Wakeups", "open_deps", "open_wakeups", "utc_now"]
+__all__ = [
+    "Attachment",
+    "Deps",
+    "DgfipClient",
+    "Mail",
+    "Mailbox",
+    "Ring",
+    "Wakeups",
+    "open_deps",
+    "open_wakeups",
+    "utc_now",
+]
 
 
 def utc_now() -> datetime:

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -38,6 +38,16 @@ class MailServer:
         path.write_bytes(content)
         os.chown(path, self.owner, -1)
         path.rename(self.maildir / "new" / name)
+
+    def folder(self, name: str) -> "MailServer":
+        """Another folder of the mailbox (Maildir++), made if it is missing: to deliver into it."""
+        maildir = self.maildir / f".{name}"
+        for part in ("new", "cur", "tmp"):
+            if not (maildir / part).exists():
+                (maildir / part).mkdir(parents=True)
+                os.chown(maildir / part, self.owner, -1)
+        os.chown(maildir, self.owner, -1)
+        return replace(self, maildir=maildir)
 
     def serves(self, content: bytes) -> bytes:
         """pymap ends lines with LF, whatever the file says."""

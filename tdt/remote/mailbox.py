@@ -1,9 +1,9 @@
-"""The mailbox in which the ministry answers, over IMAP: list, fetch, acknowledge, wait for news."""
+"""A folder of the mailbox in which the ministry answers, over IMAP: list, fetch, acknowledge, wait for news."""
 
 import asyncio
 import base64
 import re
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +12,7 @@ import aioimaplib
 
 from tdt.domain.errors import NotFound, Temporary
 from tdt.remote.errors import SETTINGS, Remote, translated
+from tdt.remote.imap_fetched import read_fetched
 from tdt.remote.tls import client_context
 
 SERVICE = "Boîte aux lettres du ministère (IMAP)"
@@ -19,12 +20,16 @@ _REMOTE = Remote(SERVICE, (aioimaplib.AioImapException,))
 
 TIMEOUT_SECONDS = 60.0
 LEAVE_SECONDS = 5.0
+GONE = "Ce message n'est plus dans la boîte aux lettres"
 
 # RFC 2177: a server may drop a client that idles 30 minutes.
 IDLE_SECONDS = 28 * 60.0
 
 _UIDVALIDITY = re.compile(rb"\[UIDVALIDITY (\d+)\]", re.IGNORECASE)
-_QUOTED_BODY = re.compile(rb'BODY\[\] "((?:[^"\\]|\\.)*)"', re.IGNORECASE | re.DOTALL)
+CHUNK_BYTES = 1 << 20
+"""Of a large message, asked for at a time."""
+
+INBOX = "INBOX"
 _ANNOUNCED = re.compile(rb"\d+ EXISTS\s*\Z", re.IGNORECASE)
 
 
@@ -37,7 +42,7 @@ class MailboxTarget:
     tls: bool
     login: str
     password: str = field(default="", repr=False)
-    folder: str = "INBOX"
+    folder: str = INBOX
     done_folder: str = ""
     authorities: str = ""
 
@@ -105,36 +110,65 @@ class Mailbox:
             protocol.transport.abort()
 
     async def list_new(self) -> list[str]:
-        """Keys ("uidvalidity/uid") of every message that has not been acknowledged, oldest first."""
+        """Keys of every message that has not been acknowledged, oldest first.
+
+        "uidvalidity/uid" in the INBOX, followed by the name of the folder elsewhere.
+        """
         with translated(_REMOTE):
             self._listed = await self._search()
-        return [f"{self._uidvalidity}/{uid}" for uid in sorted(self._listed)]
+        return [self._key(uid) for uid in sorted(self._listed)]
+
+    async def sizes(self, keys: Sequence[str]) -> Mapping[str, int]:
+        """How large these messages are, as the server says; those that are no longer there are left out."""
+        with translated(_REMOTE):
+            command = self._client.uid("FETCH", self._uids(keys), "(UID RFC822.SIZE)")
+            lines = _accept(await self._race(command), "lecture")
+        return {self._key(one.uid): one.size for one in read_fetched(lines) if one.size is not None}
 
     async def fetch(self, key: str) -> bytes:
-        """The message as received, without marking it seen. NotFound when it is no longer there."""
-        uid = self._uid(key)
+        """One message as received, without marking it seen. NotFound when it is no longer there."""
+        found = await self.fetch_all([key])
+        if key not in found:
+            raise NotFound(GONE, details={"key": key})
+        return found[key]
+
+    async def fetch_all(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        """Messages in one go; those that are no longer there are left out."""
         with translated(_REMOTE):
             # no limit on the whole: the library's own counts from the last bytes received, whatever the size
-            lines = _accept(await self._race(self._client.uid("FETCH", uid, "(BODY.PEEK[])"), None), "lecture")
-        for line in lines:
-            if isinstance(line, bytearray):
-                return bytes(line)
-        short = _QUOTED_BODY.search(b"\n".join(lines))
-        if short is None:
-            raise NotFound("Ce message n'est plus dans la boîte aux lettres", details={"key": key})
-        return re.sub(rb"\\(.)", rb"\1", short.group(1))
+            command = self._client.uid("FETCH", self._uids(keys), "(UID BODY.PEEK[])")
+            lines = _accept(await self._race(command, None), "lecture")
+        return {self._key(one.uid): one.body for one in read_fetched(lines) if one.body is not None}
 
-    async def acknowledge(self, key: str) -> None:
-        """Move the message to the done folder, or delete it. Doing it twice does no harm."""
-        uid = self._uid(key)
+    async def stream(self, key: str) -> AsyncIterator[bytes]:
+        """A large message, piece by piece. NotFound when it is no longer there."""
+        start = 0
+        while True:
+            with translated(_REMOTE):
+                part = f"(UID BODY.PEEK[]<{start}.{CHUNK_BYTES}>)"
+                command = self._client.uid("FETCH", self._uids([key]), part)
+                lines = _accept(await self._race(command, None), "lecture")
+            found = [one for one in read_fetched(lines) if one.body is not None]
+            if not found:
+                raise NotFound(GONE, details={"key": key})
+            body = found[0].body or b""
+            if body:
+                yield body
+            if len(body) != CHUNK_BYTES:
+                return
+            start += CHUNK_BYTES
+
+    async def acknowledge(self, *keys: str) -> None:
+        """Move messages to the done folder, or delete them. Doing it twice does no harm."""
+        uids = self._uids(keys)
         with translated(_REMOTE):
             if not self._target.done_folder:
-                await self._delete(uid)
+                await self._delete(uids)
             elif self._client.has_capability("MOVE"):
-                await self._to_done_folder("MOVE", uid)
+                await self._to_done_folder("MOVE", uids)
             else:
-                await self._to_done_folder("COPY", uid)
-                await self._delete(uid)
+                await self._to_done_folder("COPY", uids)
+                await self._delete(uids)
 
     async def wait(self, seconds: float) -> None:
         """Return when a message arrives that `list_new` has not shown, or after `seconds`."""
@@ -167,7 +201,8 @@ class Mailbox:
     async def _search(self) -> set[int]:
         # NOOP first: a server may keep quiet about new messages until it is given the occasion
         _accept(await self._race(self._client.noop()), "relève")
-        lines = _accept(await self._race(self._client.uid_search("UNDELETED", charset=None)), "relève")
+        # those marked as deleted too: killed before it expunged them, a process leaves them so
+        lines = _accept(await self._race(self._client.uid_search("ALL", charset=None)), "relève")
         return {int(word) for line in lines[:-1] for word in line.split() if word.isdigit()}
 
     async def _to_done_folder(self, command: str, uid: str) -> None:
@@ -184,12 +219,19 @@ class Mailbox:
         expunged = await self._race(self._client.uid("EXPUNGE", uid) if alone else self._client.expunge())
         _accept(expunged, "suppression")
 
-    def _uid(self, key: str) -> str:
+    def _key(self, uid: int) -> str:
+        folder = self._target.folder
+        return f"{self._uidvalidity}/{uid}" + ("" if folder.upper() == INBOX else f"/{folder}")
+
+    def _uids(self, keys: Iterable[str]) -> str:
         """After a change of UIDVALIDITY (RFC 3501 §2.3.1.1) the same number means another message: never touch it."""
-        uidvalidity, _, uid = key.partition("/")
-        if uidvalidity != self._uidvalidity or not uid.isdigit():
-            raise NotFound("Ce message n'est plus dans la boîte aux lettres", details={"key": key})
-        return uid
+        numbers = []
+        for key in keys:
+            uid = key.partition("/")[2].partition("/")[0]
+            if not uid.isdigit() or key != self._key(int(uid)):
+                raise NotFound(GONE, details={"key": key})
+            numbers.append(int(uid))
+        return _set_of(numbers)
 
     async def _race(self, call: Coroutine[Any, Any, Any], seconds: float | None = TIMEOUT_SECONDS) -> Any:
         """The library leaves commands waiting when the connection is lost: watch both."""
@@ -207,6 +249,17 @@ class Mailbox:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+def _set_of(uids: Iterable[int]) -> str:
+    """A set of IMAP, in ranges: thousands of numbers would make a line that servers refuse."""
+    ranges: list[list[int]] = []
+    for uid in sorted(set(uids)):
+        if ranges and uid == ranges[-1][1] + 1:
+            ranges[-1][1] = uid
+        else:
+            ranges.append([uid, uid])
+    return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in ranges)
 
 
 def _accept(response: Any, step: str) -> list[bytes]:

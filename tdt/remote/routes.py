@@ -1,6 +1,6 @@
 """From a route to a client of it: address from its row, secrets from the files that the configuration names."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from tdt.config import Credentials
 from tdt.domain.errors import Permanent, Temporary
 from tdt.domain.routes import Route, Transport
 from tdt.remote.dgfip import DgfipClient, DgfipTarget, open_dgfip
-from tdt.remote.mailbox import Mailbox, MailboxTarget, open_mailbox
+from tdt.remote.mailbox import INBOX, Mailbox, MailboxTarget, open_mailbox
 from tdt.remote.pins import read_pins
 from tdt.remote.prefecture import ANSWER_SECONDS, CONNECT_SECONDS, PrefectureTarget, send_archive
 from tdt.remote.revocation import fetch
@@ -41,9 +41,20 @@ class Remotes:
         """A revocation list, or the answer to an OCSP request. Raises Temporary."""
         return await fetch(url, self._revocation_seconds, request)
 
-    def open_mailbox(self, route: Route) -> AbstractAsyncContextManager[Mailbox]:
-        """The mailbox in which the ministry answers on this route."""
-        return open_mailbox(self._mailbox(route))
+    def mailbox_folders(self, route: Route) -> Sequence[str]:
+        """The folders of the mailbox in which the ministry answers on this route. Raises Permanent."""
+        settings = _Settings(route)
+        folders = settings.value("imap_folders", [settings.text("imap_folder", INBOX)])
+        if not isinstance(folders, list) or not folders or not all(isinstance(one, str) and one for one in folders):
+            raise Permanent(f"Route « {route.name} » : imap_folders doit être une liste de noms de dossiers.")
+        done = settings.text("imap_done_folder", "")
+        if done.upper() in {one.upper() for one in folders}:
+            raise Permanent(f"Route « {route.name} » : imap_done_folder est l'un des dossiers relevés.")
+        return list(dict.fromkeys(folders))
+
+    def open_mailbox(self, route: Route, folder: str) -> AbstractAsyncContextManager[Mailbox]:
+        """One folder of that mailbox."""
+        return open_mailbox(self._mailbox(route, folder))
 
     def open_dgfip(self, route: Route) -> AbstractAsyncContextManager[DgfipClient]:
         """A session with the gateway of the DGFiP."""
@@ -67,7 +78,7 @@ class Remotes:
             answer_seconds=settings.value("answer_seconds", ANSWER_SECONDS),
         )
 
-    def _mailbox(self, route: Route) -> MailboxTarget:
+    def _mailbox(self, route: Route, folder: str) -> MailboxTarget:
         settings, secrets = _Settings(route), self._of(route)
         return MailboxTarget(
             host=settings.text("imap_host"),
@@ -75,7 +86,7 @@ class Remotes:
             tls=settings.value("imap_tls", True),
             login=secrets.mailbox_login,
             password=_read(secrets.mailbox_password_file),
-            folder=settings.text("imap_folder", "INBOX"),
+            folder=folder,
             done_folder=settings.text("imap_done_folder", ""),
             authorities=secrets.authorities,
         )

@@ -266,7 +266,7 @@ async def store_without_acknowledging(works: Plant) -> int:
     """The reception of a process that ends there: its mailbox cannot be written to any more."""
     async with works.deps.transaction("system") as connection:
         [route] = await list_active_routes(connection, RouteKind.ACTES)
-    async with works.deps.remotes.open_mailbox(route) as mailbox:
+    async with works.deps.remotes.open_mailbox(route, "INBOX") as mailbox:
         for key in await mailbox.list_new():
             await works.deliver_as(key, await mailbox.fetch(key))
     return int(await works.value("select count(*) from received"))

@@ -12,7 +12,7 @@ import pytest
 
 from tdt.domain.errors import NotFound, Temporary
 from tdt.remote.errors import SETTINGS
-from tdt.remote.mailbox import Mailbox, MailboxTarget, open_mailbox
+from tdt.remote.mailbox import CHUNK_BYTES, Mailbox, MailboxTarget, open_mailbox
 from tests.certificates import TestAuthority
 from tests.mailservers import LOGIN, PASSWORD, MailServer, dovecot, pymap
 
@@ -107,6 +107,58 @@ async def test_an_acknowledged_message_leaves_the_folder(
             assert list(await by_subject(done)) == ["AR 2", "AR 1"]
     left = [path.read_bytes() for name in ("new", "cur") for path in (server.maildir / name).iterdir()]
     assert left == [mail("AR 3")]
+
+
+async def test_many_are_fetched_and_acknowledged_in_one_go(server: MailServer, target: MailboxTarget) -> None:
+    mails = {f"AR {number}": mail(f"AR {number}") + b"x" * number for number in range(30)}
+    for number, raw in enumerate(mails.values()):
+        server.deliver(raw, f"{number:02}.a")
+    async with open_mailbox(target) as mailbox:
+        keys = await mailbox.list_new()
+        sizes = await mailbox.sizes(keys)
+        assert list(sizes) == keys
+        assert await mailbox.sizes(keys[:2]) == {key: sizes[key] for key in keys[:2]}
+        found = await mailbox.fetch_all(keys)
+        assert sorted(found.values()) == sorted(server.serves(raw) for raw in mails.values())
+        await mailbox.acknowledge(*keys[:10], *keys[11:20])
+        assert await mailbox.list_new() == [keys[10], *keys[20:]]
+        # those that somebody took meanwhile are left out
+        assert list(await mailbox.fetch_all(keys[9:12])) == [keys[10]]
+        assert list(await mailbox.sizes(keys[9:12])) == [keys[10]]
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1, 70_000])
+async def test_a_large_mail_comes_piece_by_piece(server: MailServer, target: MailboxTarget, more: int) -> None:
+    line = b"0123456789" * 7 + b"\n"
+    content = b"Subject: gros\n\n" + line * (2 * CHUNK_BYTES // len(line))
+    content += b"x" * (2 * CHUNK_BYTES + more - len(content))
+    server.deliver(content, "1.a")
+    async with open_mailbox(target) as mailbox:
+        (key,) = await mailbox.list_new()
+        whole = await mailbox.fetch(key)
+        pieces = [piece async for piece in mailbox.stream(key)]
+        assert b"".join(pieces) == whole
+        assert max(map(len, pieces)) <= CHUNK_BYTES
+        await mailbox.acknowledge(key)
+        with pytest.raises(NotFound):
+            _ = [piece async for piece in mailbox.stream(key)]
+
+
+async def test_another_folder_has_keys_of_its_own(server: MailServer, target: MailboxTarget) -> None:
+    server.deliver(MAIL, "1.a")
+    async with open_mailbox(replace(target, done_folder="Courriels & AR")) as mailbox:
+        (key,) = await mailbox.list_new()
+        await mailbox.acknowledge(key)
+    async with open_mailbox(replace(target, folder="Courriels & AR")) as other:
+        (moved,) = await other.list_new()
+        assert moved.endswith("/Courriels & AR")
+        assert await other.fetch(moved) == server.serves(MAIL)
+        assert await other.sizes([moved])
+        with pytest.raises(NotFound):
+            await other.fetch(moved.removesuffix("/Courriels & AR"))
+    async with open_mailbox(target) as inbox:
+        with pytest.raises(NotFound):
+            await inbox.fetch(moved)
 
 
 async def test_a_key_of_another_uidvalidity_touches_nothing(server: MailServer, target: MailboxTarget) -> None:
