@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from tdt.config import Limits
 from tdt.domain.actes.model import PostedFile, Submission
+from tdt.domain.actes.rules import is_signature_text, not_a_signature
 from tdt.domain.content import Body
-from tdt.domain.errors import Refused
 from tdt.flows.actes_submit import SubmittedBodies
 from tdt.web.forms import Form, Upload
 from tdt.web.uploads import Fault, FormPlan
@@ -13,11 +13,6 @@ from tdt.web.uploads import Fault, FormPlan
 NO_POST = "La taille totale des fichiers est trop importante (max : {})"
 TOO_MANY_FILES = "Le nombre d'annexes est trop important (max : {})"
 UNREADABLE = "Erreur lors de la récéption du fichier : Le fichier n'a été que partiellement reçu"
-NOT_A_BATCH = "batchfile n'est pas un entier"
-NO_BATCH = "Échec de la transaction en mode lot."
-SIGNATURE = (
-    "Erreur lors du traitement de la signature du fichier {} :\nLa signature doit être au format PKCS#7 texte (PEM).\n"
-)
 LEVELS = ("classif1", "classif2", "classif3", "classif4", "classif5")
 
 
@@ -43,9 +38,6 @@ def acte_plan(limits: Limits) -> FormPlan:
 def read_submission(form: Form) -> tuple[Submission, SubmittedBodies | None]:
     """The form as the rules judge it, and the bodies in the same order; None when no act was posted."""
     fields = form.fields
-    if batch := fields.text("batchfile"):
-        # files of a lot are prepared in the browser pages of S2LOW: none can exist here
-        raise Refused(NO_BATCH if batch.isdecimal() else NOT_A_BATCH)
     acte = form.files.scalar("acte_pdf_file")
     if acte is not None and not is_file(acte):
         acte = None
@@ -61,12 +53,13 @@ def read_submission(form: Form) -> tuple[Submission, SubmittedBodies | None]:
         acte=posted(acte) if acte is not None else None,
         attachments=tuple(posted(upload) for upload in annexes.values()),
         type_pj=tuple(fields.array("type_pj").get(key, "") for key in annexes),
-        acte_signature=signature(form.files.scalar("acte_pdf_file_sign")),
+        acte_signature=signature_text(form.files.scalar("acte_pdf_file_sign")),
         attachment_signatures=signatures(form, annexes),
         document_papier=fields.is_true("document_papier"),
         en_attente=fields.is_true("en_attente"),
         broadcast_emails=tuple(fields.array("broadcast_email").values()) if wide else (),
         send_sources=wide and fields.text("send_sources") == "on",
+        batchfile=fields.text("batchfile"),
     )
     if acte is None:
         return submission, None
@@ -97,15 +90,19 @@ def body_of(upload: Upload) -> Body:
 
 
 def signatures(form: Form, annexes: Mapping[str, Upload]) -> tuple[str, ...]:
-    """The detached signatures of these annexes, in their order; empty where there is none."""
+    """What was posted as the detached signatures of these annexes, in their order; empty where there is none."""
     given = form.files.array("acte_attachments_sign")
-    return tuple(signature(given.get(key)) for key in annexes)
+    return tuple(signature_text(given.get(key)) for key in annexes)
 
 
 def signature(upload: Upload | None) -> str:
-    """A detached signature is PEM text: it is written as it is in the XML message."""
-    if upload is None:
-        return ""
-    if not upload.text.isascii() or b"\0" in upload.text:
-        raise Refused(SIGNATURE.format(upload.filename), code="ACTE_SIGNATURE")
-    return upload.text.decode("ascii").rstrip()
+    """A detached signature that is PEM text: it is written as it is in the XML message."""
+    text = signature_text(upload)
+    if upload is not None and not is_signature_text(text):
+        raise not_a_signature(upload.filename)
+    return text
+
+
+def signature_text(upload: Upload | None) -> str:
+    """The same, not judged yet."""
+    return upload.text.decode("latin-1").rstrip() if upload is not None else ""

@@ -339,7 +339,9 @@ async def test_nul_bytes_are_seen_and_harm_nothing(ready: Stack) -> None:
 async def test_a_signature_that_is_not_text_is_refused_in_words(ready: Stack) -> None:
     parts = [*form("SIGNE"), ("acte_pdf_file_sign", File("acte.p7s", b"0\x82\x00\xff"))]
     answer = await ready.client().post(CREATE, parts)
-    assert answer.body.startswith(b"KO\nErreur lors du traitement de la signature du fichier acte.p7s :\n")
+    assert answer.body.startswith(
+        "KO\nErreur lors du traitement de la signature du fichier délib.pdf :\n".encode("latin-1")
+    )
 
 
 @pytest.mark.parametrize(

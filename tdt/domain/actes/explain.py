@@ -185,6 +185,20 @@ _OURS: Sequence[tuple[str, str, str, str, str]] = (
         f"l'enregistrer à nouveau depuis son logiciel, vérifier qu'il s'ouvre, puis {AGAIN}",
     ),
     (
+        "SIGNATAIRE",
+        r"La signature .*le certificat du signataire n'est pas accepté",
+        "Le certificat d'un signataire a pris fin, est révoqué, ou n'est pas d'une autorité acceptée ici.",
+        COLLECTIVITE,
+        f"faire signer avec un certificat RGS en cours de validité, puis {AGAIN} ; appeler l'exploitant s'il en est un",
+    ),
+    (
+        "SIGNATURE",
+        r"La signature .*n'est pas valide",
+        "Une signature ne correspond pas au document : il a été modifié ou enregistré à nouveau après elle.",
+        COLLECTIVITE,
+        f"faire signer le document définitif sans plus l'enregistrer ensuite, puis {AGAIN}",
+    ),
+    (
         "CONTROLE_IMPOSSIBLE",
         r"Le fichier .* n'a pas pu être contrôlé",
         "Un fichier demande plus de mémoire ou de temps que la plate-forme n'en donne à un contrôle.",

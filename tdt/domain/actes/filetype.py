@@ -14,7 +14,9 @@ _EXTENSIONS = {PDF: "pdf", XML: "xml", JPEG: "jpg", PNG: "png"}
 # Readers of PDF accept anything before the header, as long as it starts within the first kilobyte.
 _PDF_HEADER_WITHIN = 1024
 
-_XML_DECLARATION = re.compile(rb"\s*<\?xml\s")
+# At the very start: what comes before makes it no XML.
+_XML_DECLARATION = re.compile(rb"<\?xml\s", re.IGNORECASE)
+_SVG = re.compile(rb"<\?xml[^>]*>\s*(?:<!--.*?-->\s*|<!DOCTYPE[^>]*>\s*)*<(?:\w+:)?svg\b", re.DOTALL | re.IGNORECASE)
 # Types that ACTES does not carry, by the names that a refusal quotes (those of libmagic, which S2LOW uses).
 _OTHERS = (
     (b"PK\x03\x04", "application/zip"),
@@ -35,13 +37,15 @@ def sniff(head: bytes) -> str:
         return PNG
     if head.startswith(b"\xff\xd8\xff"):
         return JPEG
-    if _XML_DECLARATION.match(_without_byte_order_mark(head)):
-        return XML
-    if b"%PDF-" in head[:_PDF_HEADER_WITHIN]:
-        return PDF
+    text = _without_byte_order_mark(head)
+    if _XML_DECLARATION.match(text):
+        return "image/svg+xml" if _SVG.match(text) else XML
     for magic, mime in _OTHERS:
+        # an archive may hold a PDF in its first kilobyte
         if head.startswith(magic):
             return mime
+    if b"%PDF-" in head[:_PDF_HEADER_WITHIN]:
+        return PDF
     if _HTML.match(head):
         return "text/html"
     if head and not _NOT_TEXT.search(head):

@@ -112,6 +112,8 @@ class Submission:
     en_attente: bool = False
     broadcast_emails: tuple[str, ...] = ()
     send_sources: bool = False
+    batchfile: str = ""
+    """Number of a file of a lot, prepared in the browser pages of S2LOW."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ EMAILS_LENGTH = 1023
 _NUMBER = re.compile(r"([A-Z0-9][A-Z0-9_]{0,13})?[A-Z0-9]", re.ASCII)
 _CODE_PJ = re.compile(r"[A-Z0-9_]{5}", re.ASCII)
 _CODE = re.compile(r"0*([1-9][0-9]{0,8})", re.ASCII)
+_DIGITS = re.compile(r"[0-9]+", re.ASCII)
 _NATURE = re.compile(r"[1-9][0-9]{0,3}", re.ASCII)
 
 _BUDGET_NATURE = "5"
@@ -88,6 +89,7 @@ def check_submission(submission: Submission, facts: Facts) -> CheckedActe:
     faults += _attachment_faults(submission)
     if faults:
         raise Refused("".join(faults))
+    _check_signatures(acte, submission)
     if len(classif) < 2:
         raise _not_recorded("Les deux premiers niveaux de classification sont obligatoires.")
     nature = find_nature(submission.nature_code, facts.classification)
@@ -155,9 +157,14 @@ def _check_before_files(submission: Submission, facts: Facts) -> date | None:
     decision_date = parse_civil_date(submission.decision_date)
     if decision_date is not None and decision_date > facts.today:
         raise Refused("La date de décision est une date dans le futur")
+    if not (_empty(submission.batchfile) or _DIGITS.fullmatch(submission.batchfile)):
+        raise Refused("batchfile n'est pas un entier")
     posted = [submission.acte, *submission.attachments]
     if sum(file.size for file in posted if file) > facts.archive_limit:
         raise Refused(f"La taille totale des fichiers est trop importante (max : {facts.archive_limit})")
+    if not _empty(submission.batchfile):
+        # files of a lot are prepared in the browser pages of S2LOW: none can exist here
+        raise Refused("Échec de la transaction en mode lot.")
     if facts.number_taken:
         raise number_taken()
     return decision_date
@@ -212,6 +219,28 @@ def _attachment_faults(submission: Submission) -> list[str]:
         if fault:
             faults.append(f"Erreur de validation d'un fichier de pièce jointe :\n{fault}\n")
     return faults
+
+
+def _check_signatures(acte: PostedFile, submission: Submission) -> None:
+    """A detached signature is written as it is in the message: only text can be."""
+    given = (submission.acte_signature, *submission.attachment_signatures)
+    for file, text in zip((acte, *submission.attachments), given, strict=False):
+        if not is_signature_text(text):
+            raise not_a_signature(file.posted_filename)
+
+
+def is_signature_text(text: str) -> bool:
+    """Whether it may be PEM."""
+    return text.isascii() and "\0" not in text
+
+
+def not_a_signature(name: str) -> Refused:
+    """The refusal of what was posted as the detached signature of this file."""
+    return Refused(
+        f"Erreur lors du traitement de la signature du fichier {name} :\n"
+        "La signature doit être au format PKCS#7 texte (PEM).\n",
+        code="ACTE_SIGNATURE",
+    )
 
 
 def _check_fields(
