@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
@@ -29,6 +29,8 @@ class MailHost:
     data_answer: str = ""
     cut_after_data: bool = False
     secured: list[bool] = field(default_factory=list)
+    on_taken: Callable[[], None] = lambda: None
+    """Called when a message is taken, before its sender knows."""
 
     @property
     def recipients(self) -> list[str]:
@@ -47,6 +49,7 @@ class MailHost:
         assert isinstance(message, EmailMessage)
         self.taken += [(recipient, message) for recipient in envelope.rcpt_tos]
         self.secured.append(server.transport.get_extra_info("ssl_object") is not None)
+        self.on_taken()
         if self.cut_after_data:
             server.transport.abort()
         return "250 Message accepted"

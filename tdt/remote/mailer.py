@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -106,7 +107,7 @@ class Mailer:
         try:
             message["From"] = Address(addr_spec=sender)
             message["To"] = Address(addr_spec=mail.recipient)
-            message["Subject"] = mail.title
+            subject = _subject(mail.title)
         except ValueError as error:
             raise Permanent(f"{SERVICE} : message impossible à composer", code="DESTINATAIRE_REFUSE") from error
         message["Date"] = format_datetime(now)
@@ -116,7 +117,16 @@ class Mailer:
         for one in mail.attachments:
             main, _, sub = one.mimetype.partition("/")
             message.add_attachment(one.data, maintype=main, subtype=sub, filename=one.name)
-        return message.as_bytes()
+        return subject + message.as_bytes()
+
+
+def _subject(title: str) -> bytes:
+    """The header, encoded as a whole: EmailMessage loses the space between two words that it folds apart."""
+    if not title.isprintable():
+        raise ValueError("a title is one line")
+    plain = title.isascii() and "=?" not in title  # which would be read as an encoded word
+    text = Header(title, "us-ascii" if plain else "utf-8", header_name="Subject").encode(linesep="\r\n")
+    return f"Subject: {text}\r\n".encode("ascii")
 
 
 async def _deliver(client: aiosmtplib.SMTP, sender: str, recipient: str, message: bytes) -> None:

@@ -93,6 +93,22 @@ async def test_a_refusal_for_good_is_not_an_outage() -> None:
             await mailer.send(MAIL, NOW)
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        "[Commune d'essai] acte 2027_0001 : demande de pièces complémentaires de la préfecture",
+        "é " * 90,
+        "word " * 40,
+        "=?utf-8?q?Bcc=3A?= est un titre",
+        "Œuvres n° 12 €",
+    ],
+)
+async def test_a_title_arrives_with_every_space(title: str) -> None:
+    async with mail_host() as host:
+        await Mailer(settings(host.port)).send(dataclasses.replace(MAIL, title=title.strip()), NOW)
+    assert str(host.taken[0][1]["Subject"]) == title.strip()
+
+
 async def test_files_are_attached_under_their_names() -> None:
     files = (
         Attachment("réponse é.xml", "application/xml", b"<a/>"),
