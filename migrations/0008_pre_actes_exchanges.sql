@@ -185,3 +185,6 @@ create index acte_envelope_xml on acte_envelope (xml_content_id) where xml_conte
 -- Lists of the acts of a collectivité: by decision date (statistics of a group), envelopes by day (export).
 create index acte_transaction_decided on acte_transaction (authority_id, decision_date) where decision_date is not null;
 create index acte_envelope_submitted on acte_envelope (authority_id, submitted_at, id);
+
+-- What waits for an answer of the ministry.
+create index acte_transaction_sent on acte_transaction (id) where status = 3;

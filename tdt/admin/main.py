@@ -5,6 +5,7 @@ import click
 from tdt.admin.lazy import Lazy
 
 MODULES = {
+    "actes": "tdt.admin.actes",
     "users": "tdt.admin.users",
     "logins": "tdt.admin.logins",
     "services": "tdt.admin.services",

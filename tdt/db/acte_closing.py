@@ -77,3 +77,38 @@ async def had_status(connection: Connection, acte: ActeId, status: int) -> bool:
     """Whether a transaction ever had this status."""
     found: bool = await connection.fetchval(HAD_STATUS, acte, status)
     return found
+
+
+UNANSWERED = f"""
+    select {COLUMNS} from acte_transaction t
+    where status = 3 and id > $2 and submitted_at < $1
+        and (select max(at) from acte_workflow w where w.transaction_id = t.id and w.status = 3) < $1
+    order by id limit $3"""
+"""What leaves is answered within hours: there are few at 3, and an index of their own holds them."""
+
+
+async def list_unanswered(connection: Connection, before: datetime, after: int, limit: int) -> list[Acte]:
+    """Some transactions that left before an instant and that the State has not answered, from this number on, in scope
+    `system`."""
+    return [as_acte(row) for row in await connection.fetch(UNANSWERED, before, after, limit)]
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """How many transactions have waited too long for the State, and since when the first of them."""
+
+    count: int
+    since: datetime | None
+
+
+COUNT_UNANSWERED = """
+    select count(*) as count, min(left_at) as since from (
+        select (select max(at) from acte_workflow w where w.transaction_id = t.id and w.status = 3) as left_at
+        from acte_transaction t where status = 3) s
+    where left_at < $1"""
+
+
+async def count_unanswered(connection: Connection, before: datetime) -> Unanswered:
+    """Those that left before an instant, in scope `system`."""
+    row = await connection.fetchrow(COUNT_UNANSWERED, before)
+    return Unanswered(**row) if row is not None else Unanswered(0, None)

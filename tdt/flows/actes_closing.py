@@ -1,8 +1,9 @@
-"""Close acts, by whoever may."""
+"""Close acts: by whoever may, or by themselves when the ministry has not answered for thirty days."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tdt.db import acte_closing as closing_db
 from tdt.db import actes as db
@@ -11,10 +12,13 @@ from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.domain.actes import closing as rules
 from tdt.domain.actes.model import ActeStatus, MessageCode
+from tdt.domain.actes.status import closed_unanswered
 from tdt.domain.audit import Actor, Source
 from tdt.domain.authorities import Module, Principal, Right, Role, is_group_admin_or_super, may
-from tdt.domain.errors import Forbidden, Refused
+from tdt.domain.errors import Conflict, Forbidden, Refused
 from tdt.domain.ids import ActeId
+
+CLOSED_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,3 +105,41 @@ def _may_archive(who: Principal, acte: db.Acte) -> bool:
     if who.user.role is Role.SADM or who.user.id == acte.account_id:
         return True
     return who.user.role is Role.ADM and who.user.authority_id == acte.authority_id
+
+
+async def close_unanswered(deps: Deps) -> int:
+    """Turn to -1 what the ministry has not answered for `actes.close_after_days` (0: never). Gives how many were.
+
+    An answer that comes later still counts (flows/actes_receive/correlation). Several workers may do it at once.
+    """
+    days = deps.config.actes.close_after_days
+    if not days:
+        return 0
+    before, closed, after = deps.now() - timedelta(days=days), 0, 0
+    while True:
+        async with deps.transaction("system") as connection:
+            stale = await closing_db.list_unanswered(connection, before, after, CLOSED_AT_ONCE)
+        if not stale:
+            return closed
+        for acte in stale:
+            # answered, or closed by another worker, since we looked
+            with suppress(Conflict):
+                await _close_unanswered(deps, acte, days)
+                closed += 1
+        after = stale[-1].id
+
+
+async def _close_unanswered(deps: Deps, acte: db.Acte, days: int) -> None:
+    async with deps.transaction("system") as connection:
+        move = db.Move(ActeStatus.TRANSMIS, ActeStatus.ERREUR, closed_unanswered(days))
+        await db.move_status(connection, acte, move)
+        what = ("acte:close_unanswered", acte.id, acte.authority_id)
+        change = {"status": int(move.source)}, {"status": int(move.target)}
+        await insert_change(connection, Actor(Source.SYSTEM, None), what, *change)
+
+
+async def count_unanswered(deps: Deps) -> closing_db.Unanswered:
+    """What the ministry has not answered for `actes.unanswered_hours`."""
+    before = deps.now() - timedelta(hours=deps.config.actes.unanswered_hours)
+    async with deps.transaction("system") as connection:
+        return await closing_db.count_unanswered(connection, before)

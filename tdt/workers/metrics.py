@@ -37,6 +37,12 @@ class WorkerMetrics:
             "tdt_certificates_unreadable", "Files of certificates or lists that cannot be read", registry=self._registry
         )
 
+        self._unanswered = Gauge(
+            "tdt_actes_unanswered",
+            "Transactions of ACTES that the ministry has not answered for actes.unanswered_hours",
+            registry=self._registry,
+        )
+
         self._held = Gauge(
             "tdt_held_flows", "Flows that wait for a convention or a suspension", ["kind"], registry=self._registry
         )
@@ -56,6 +62,10 @@ class WorkerMetrics:
         """Count what a pass over the lists and OCSP answers came to."""
         self._revocation.labels("renewed").inc(renewed)
         self._revocation.labels("failed").inc(failed)
+
+    def show_unanswered(self, count: int) -> None:
+        """Replace how many transactions the ministry leaves without answer."""
+        self._unanswered.set(count)
 
     def show_held(self, held: Mapping[str, int]) -> None:
         """Replace how many flows wait for a convention, by kind of job."""

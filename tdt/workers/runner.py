@@ -25,6 +25,7 @@ from tdt.workers.schedule import (
     watch_digests,
     watch_held,
     watch_revocation,
+    watch_unanswered,
 )
 
 log = structlog.get_logger()
@@ -111,6 +112,7 @@ class Worker:
                 asyncio.create_task(listen_to_the_state(self._deps), name="state"),
                 asyncio.create_task(keep_house(self._deps), name="house"),
                 asyncio.create_task(watch_held(self._deps, self._metrics), name="held"),
+                asyncio.create_task(watch_unanswered(self._deps, self._metrics), name="unanswered"),
                 asyncio.create_task(purge_closed(self._deps), name="purge"),
                 asyncio.create_task(ask_for_classifications(self._deps), name="classifications"),
                 asyncio.create_task(watch_revocation(self._deps, self._metrics), name="revocation"),

@@ -18,6 +18,7 @@ from tdt.domain.expiry import Ending
 from tdt.domain.ids import RouteId
 from tdt.domain.routes import Route, RouteKind
 from tdt.flows import (
+    actes_closing,
     actes_documents,
     actes_receive,
     classification,
@@ -40,6 +41,7 @@ REFRESH_SECONDS = 30.0
 HOUSEKEEPING_SECONDS = 3600.0
 REVOCATION_SECONDS = 600.0
 HELD_SECONDS = 30.0
+UNANSWERED_SECONDS = 300.0
 DIGEST_SECONDS = 60.0
 CLASSIFICATION_SECONDS = 60.0
 TOLD = 20
@@ -135,10 +137,12 @@ async def keep_house(deps: Deps) -> None:
             swept = await contents.sweep(deps, dry_run=False)
             forgotten = await logins.forget(deps)
             refused = await closing.refuse_drafts(deps)
+            unanswered = await actes_closing.close_unanswered(deps)
             read = await classification.read_as_data(deps)
-            if made or swept or forgotten or refused or read:
+            if made or swept or forgotten or refused or unanswered or read:
                 counts = {"partitions": made, "orphans": len(swept), "logins": forgotten, "drafts_refused": refused}
-                log.info("housekeeping.done", **counts, classifications_read=read)
+                more = {"classifications_read": read, "unanswered_closed": unanswered}
+                log.info("housekeeping.done", **counts, **more)
         except TdtError as error:
             log.warning("housekeeping.failed", code=error.code, reason=error.message)
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
@@ -154,6 +158,21 @@ async def ask_for_classifications(deps: Deps) -> None:
                 log.info("classification.planned", authorities=planned)
         except TdtError as error:
             log.warning("classification.plan_failed", code=error.code, reason=error.message)
+
+
+async def watch_unanswered(deps: Deps, metrics: WorkerMetrics) -> None:
+    """Every five minutes: show in the metrics what the ministry leaves without answer; tell the log when it grows."""
+    told = 0
+    while True:
+        try:
+            found = await actes_closing.count_unanswered(deps)
+            metrics.show_unanswered(found.count)
+            if found.count > told:
+                log.warning("actes.unanswered", count=found.count, since=found.since)
+            told = found.count
+        except TdtError as error:
+            log.warning("actes.count_failed", code=error.code, reason=error.message)
+        await asyncio.sleep(UNANSWERED_SECONDS)
 
 
 async def watch_held(deps: Deps, metrics: WorkerMetrics) -> None:

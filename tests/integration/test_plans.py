@@ -8,7 +8,7 @@ import pytest
 
 from loadtests.plans import BEGINNING, Explaining, Ids, explain, find_ids, reads
 from loadtests.seed import First, Size, seed
-from tdt.db import acte_lists
+from tdt.db import acte_closing, acte_lists
 from tdt.db.authorities import NewAuthority, insert_authority, insert_group
 from tdt.db.pool import GroupScope, Pool, Scope, transaction
 from tdt.domain.ids import AuthorityId
@@ -85,6 +85,9 @@ async def test_lists_and_counts_of_actes_go_by_indexes(pool: Pool, ids: Ids, sco
         if scope != "authority":
             assert await acte_lists.list_totals(explaining, ids.group, date(2020, 1, 1), date(2099, 1, 1))
         assert [one async for one in acte_lists.stream_envelopes(explaining, period)]
+        if scope == "system":
+            await acte_closing.list_unanswered(explaining, datetime.now(UTC), 0, 500)
+            await acte_closing.count_unanswered(explaining, datetime.now(UTC))
     for plan in explaining.plans:
         assert not plan.scanned() & LARGE, (plan.statement, plan.text())
     listed = [node for node in explaining.plans[0].nodes() if node.get("Relation Name") == "acte_transaction"]

@@ -86,16 +86,24 @@ ACQUITTEMENT_ENVOYE = "Acquittement envoyé"
 INVALID_ENVELOPE = "Enveloppe invalide : "
 """What stands before the reason when an act that was answered OK turns to -1 in the analysis."""
 
-FERMETURE_AUTOMATIQUE = "Fermeture automatique de la transaction de plus de 30 jours"
+_FERMETURE_AUTOMATIQUE = "Fermeture automatique de la transaction de plus de "
 ERREUR_MANUELLE = "Transaction passée manuellement en erreur"
 REPONSE_TARDIVE = "Une réponse du ministère est arrivée après la fermeture : la transaction est de nouveau transmise"
-GIVEN_UP = frozenset({FERMETURE_AUTOMATIQUE, ERREUR_MANUELLE})
-"""The words of a -1 that is ours, not the ministry's: an answer may still come."""
 
 
 def may_move(origin: S, target: S) -> bool:
     """Whether a transaction may go from one status to the other."""
     return target in MOVES.get(origin, frozenset())
+
+
+def closed_unanswered(days: int) -> str:
+    """Words of 3 → -1 when the ministry has said nothing for so many days (S2LOW: 30)."""
+    return f"{_FERMETURE_AUTOMATIQUE}{days} jours"
+
+
+def is_given_up(message: str) -> bool:
+    """Whether a -1 with these words is ours, not the ministry's: an answer may still come."""
+    return message == ERREUR_MANUELLE or message.startswith(_FERMETURE_AUTOMATIQUE)
 
 
 def posted_by_agent(name: str) -> str:

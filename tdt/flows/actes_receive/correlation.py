@@ -2,10 +2,13 @@
 
 from tdt.db import actes as db
 from tdt.db import routes as routes_db
+from tdt.db.acte_closing import get_last_step
+from tdt.db.audit import insert_change
 from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.domain.actes import status as texts
 from tdt.domain.actes.model import ActeStatus
+from tdt.domain.audit import Actor, Source
 
 SHARED = "Plusieurs collectivités de ce SIREN ont un envoi de ce nom."
 
@@ -14,23 +17,31 @@ ENVELOPE = "acte_envelope"
 
 async def waiting(connection: Connection, actes: list[db.Acte]) -> list[db.Acte]:
     """Those that an answer may be for: sent, or with a sending on record. A mail alone never proves a sending."""
-    return [
-        acte
-        for acte in actes
-        if acte.status is ActeStatus.TRANSMIS
-        or (
-            acte.status is ActeStatus.EN_ATTENTE_DE_TRANSMISSION
-            and await routes_db.list_attempts(connection, ENVELOPE, acte.envelope_id)
-        )
-    ]
+    return [acte for acte in actes if await _waits(connection, acte)]
+
+
+async def _waits(connection: Connection, acte: db.Acte) -> bool:
+    """One that was given up here, by hand or after thirty days of silence, waits still: its answer must not be lost."""
+    if acte.status is ActeStatus.TRANSMIS:
+        return True
+    if acte.status is ActeStatus.ERREUR:
+        step = await get_last_step(connection, acte.id)
+        if step is None or step.answered or not texts.is_given_up(step.message):
+            return False
+    elif acte.status is not ActeStatus.EN_ATTENTE_DE_TRANSMISSION:
+        return False
+    return bool(await routes_db.list_attempts(connection, ENVELOPE, acte.envelope_id))
 
 
 async def settle(deps: Deps, connection: Connection, acte: db.Acte, proof: str) -> db.Acte:
     """An answer proves the sending: settle uncertain attempts, and record the sending if the answer outran it.
 
-    An archive arrives whole: what travels with the act has left too.
+    An archive arrives whole: what travels with the act has left too. One that was given up is on its way again.
     """
     await routes_db.move_attempts_to_settled(connection, ENVELOPE, acte.envelope_id, proof)
+    if acte.status is ActeStatus.ERREUR:
+        await _take_up(connection, acte)
+        return await _again(connection, acte)
     if acte.status is not ActeStatus.EN_ATTENTE_DE_TRANSMISSION:
         return acte
     text = texts.transmitted(deps.config.actes.ministry_acronym)
@@ -38,6 +49,15 @@ async def settle(deps: Deps, connection: Connection, acte: db.Acte, proof: str) 
         if one.status is ActeStatus.EN_ATTENTE_DE_TRANSMISSION:
             await db.move_status(connection, one, db.Move(one.status, ActeStatus.TRANSMIS, text))
     return await _again(connection, acte)
+
+
+async def _take_up(connection: Connection, acte: db.Acte) -> None:
+    """-1 → 3: an answer has come after all."""
+    move = db.Move(acte.status, ActeStatus.TRANSMIS, texts.REPONSE_TARDIVE)
+    await db.move_status(connection, acte, move)
+    what = ("acte:late_answer", acte.id, acte.authority_id)
+    change = {"status": int(move.source)}, {"status": int(move.target)}
+    await insert_change(connection, Actor(Source.SYSTEM, None), what, *change)
 
 
 async def _again(connection: Connection, acte: db.Acte) -> db.Acte:
