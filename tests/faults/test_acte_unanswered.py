@@ -123,17 +123,30 @@ async def test_what_waits_too_long_is_counted(works: Plant) -> None:
     assert (await actes_closing.count_unanswered(works.deps)).count == 0
 
 
+class Shown(WorkerMetrics):
+    """Metrics that say when they have been given the count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown = asyncio.Event()
+
+    def show_unanswered(self, count: int) -> None:
+        super().show_unanswered(count)
+        self.shown.set()
+
+
 async def test_it_is_shown_in_the_metrics_and_told_once(works: Plant) -> None:
     _, envelope = await works.packaged_acte()
     await actes_send.transmit(works.deps, envelope)
     works.elapse(timedelta(hours=5))
-    metrics = WorkerMetrics()
+    metrics = Shown()
     with capture_logs() as told:
         watching = asyncio.create_task(watch_unanswered(works.deps, metrics))
-        async with asyncio.timeout(10):
-            while b"tdt_actes_unanswered 1.0" not in metrics.render():
-                await asyncio.sleep(0.01)
+        await asyncio.wait_for(metrics.shown.wait(), 10)
+        # it goes to sleep right after it has told
+        await asyncio.sleep(0)
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+    assert b"tdt_actes_unanswered 1.0" in metrics.render()
     (line,) = told
     assert (line["event"], line["count"], line["log_level"]) == ("actes.unanswered", 1, "warning")
