@@ -3,15 +3,19 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import uvloop
+from reportlab.lib.pagesizes import A4
 
 from tdt.documents.child import Cause, ChildBug, ChildFailed, Children, Limits
 from tdt.domain.errors import Refused, Temporary
 from tests import child_tasks as tasks
+from tests import pdfs
+from tests.programs import CONFINED
 
 LIMITS = Limits(memory_bytes=96 << 20, seconds=20, file_bytes=4 << 20)
 
@@ -176,3 +180,36 @@ def test_under_uvloop_too(tmp_path: Path) -> None:
             await children.close()
 
     assert uvloop.run(work()) == [1, 2, 3]
+
+
+CONFINED_WORK = """
+import asyncio, sys
+from tdt.documents.child import Children, Limits
+from tdt.documents.scratch import open_scratch
+from tdt.documents.stamp import STAMP, StampOrder
+from pathlib import Path
+
+async def work():
+    children = Children(1, Limits(memory_bytes=256 << 20, seconds=30))
+    order = StampOrder(("a", "b", "c", "d"), "top-right", 10.0, 10.0, "all", "", 0.8)
+    with open_scratch(Path(sys.argv[1])) as source, open_scratch(Path(sys.argv[1])) as target:
+        await source.write(Path(sys.argv[2]).read_bytes())
+        print((await children.run(STAMP, order, (source.descriptor, target.descriptor))).pages)
+    await children.close()
+
+asyncio.run(work())
+"""
+
+
+async def test_under_memory_deny_write_execute_too(tmp_path: Path) -> None:
+    """As the units of systemd have it."""
+    source = tmp_path / "source.pdf"
+    source.write_bytes(pdfs.make(A4, pages=2))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-c", CONFINED, sys.executable, "-c", CONFINED_WORK, str(tmp_path), str(source)),
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    told, _ = await process.communicate()
+    assert (process.returncode, told) == (0, b"2\n")
