@@ -419,3 +419,21 @@ def letter_mail(
         (name, xml(root, f'{dated}actes:IDActe="{act}"', content + listed)),
     ]
     return mails.raw_mail(*files, *([(document, pdf)] if pdf is not None else []))
+
+
+AR_ROOTS = {"3-5": "ARPieceComplementaire", "4-5": "ARReponseRejetLettreObservations", "6-2": "ARAnnulation"}
+
+
+def reply_ar_mail(code: str, act: str, siren: str = SIREN) -> bytes:
+    """The AR of an answer to the letter of 2026-07-02 (3-5, 4-5), or of an annulation (6-2)."""
+    name = f"{act}-{code}_1.xml"
+    letter = f'<actes:InfosCourrierPref actes:DateCourrierPref="2026-07-02" actes:IDActe="{act}"/>'
+    received = 'actes:DateReception="2026-07-08"'
+    message = (
+        xml(AR_ROOTS[code], f'{received} actes:IDActe="{act}"')
+        if code == "6-2"
+        else xml(AR_ROOTS[code], received, letter)
+    )
+    return mails.raw_mail(
+        (f"EACT--SPREF0343-{siren}-20260708-1.xml", mails.envelope(name, siren=siren)), (name, message)
+    )

@@ -1,0 +1,337 @@
+"""Random histories of clients, workers and the préfecture: whatever the order, nothing is lost, doubled or mixed up.
+
+Three acts: two of collectivité A, one of B under the number of the first. After each event the same things must hold
+(`Checks`); what an AR does is told exactly (`expected_ar`).
+"""
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from tdt.domain.actes.model import ActeStatus, PostedFile
+from tdt.domain.actes.replies import Reply
+from tdt.domain.actes.status import may_move
+from tdt.domain.errors import Forbidden, Permanent, Refused, Temporary, Uncertain
+from tdt.domain.ids import ActeId, EnvelopeId
+from tdt.flows import actes_send, actes_submit
+from tests.faults.plant import (
+    OTHER_SIREN,
+    PDF,
+    SIREN,
+    WINDOW,
+    Plant,
+    anomaly_mail,
+    ar_mail,
+    envelope_anomaly_mail,
+    letter_mail,
+    reply_ar_mail,
+)
+
+EXAMPLES = int(os.environ.get("TDT_HISTORIES", "40"))
+"""More for a longer look: TDT_HISTORIES=1000."""
+
+TOWNS = {"A": SIREN, "B": OTHER_SIREN}
+SLOTS = (("A", 0), ("A", 1), ("B", 0))
+FIRST = {1, 7, 17, 18, 21}
+STOPPED = (Temporary, Uncertain, Permanent, Refused, Forbidden)
+
+slots = st.integers(0, 2)
+modes = st.sampled_from(["accept", "accept", "refuse", "cut"])
+events = st.one_of(
+    st.tuples(st.just("submit"), slots),
+    st.tuples(st.just("transmit"), slots, modes),
+    st.tuples(st.just("ar"), slots),
+    st.tuples(st.just("anomaly"), slots, st.sampled_from(["001", "002", "007"])),
+    st.tuples(st.just("refuse_envelope"), slots),
+    st.tuples(st.just("letter"), slots, st.sampled_from(["2-1", "3-1", "4-1", "5-1"]), st.sampled_from([19, 29])),
+    st.tuples(st.just("acknowledge"), slots, modes),
+    st.tuples(st.just("cancel"), slots, modes),
+    st.tuples(st.just("cancelled"), slots),
+    st.tuples(st.just("reply"), slots, st.sampled_from(["3", "4"]), modes),
+    st.tuples(st.just("reply_ar"), slots, st.sampled_from(["3-5", "4-5"])),
+    st.tuples(st.just("misdirect"), slots),
+    st.tuples(st.just("wait"), slots),
+)
+# most histories of one length do little: begin with acts that left
+beginnings = st.sampled_from(
+    [
+        [],
+        [("submit", 0), ("transmit", 0, "accept")],
+        [("submit", 0), ("transmit", 0, "accept"), ("ar", 0), ("submit", 2), ("transmit", 2, "accept"), ("ar", 2)],
+        [("submit", 0), ("transmit", 0, "cut"), ("submit", 2), ("transmit", 2, "cut")],
+    ]
+)
+histories = st.tuples(beginnings, st.lists(events, min_size=1, max_size=12)).map(lambda both: [*both[0], *both[1]])
+
+
+@dataclass(slots=True)
+class History:
+    """One example being played, in a database where others were: its acts bear numbers of its own."""
+
+    works: Plant
+    serial: int
+    acts: dict[int, ActeId] = field(default_factory=dict)
+
+    def number(self, slot: int) -> str:
+        return f"H{self.serial}_{SLOTS[slot][1]}"
+
+    def siren(self, slot: int) -> str:
+        return TOWNS[SLOTS[slot][0]]
+
+    def unique_id(self, slot: int) -> str:
+        return f"034-{self.siren(slot)}-20260309-{self.number(slot)}-DE"
+
+    async def play(self, event: tuple[Any, ...]) -> None:
+        """One event; that somebody refuses or must wait is part of the play."""
+        name, slot, *rest = event
+        others = [town for town in TOWNS if town != SLOTS[slot][0]]
+        before = [await self.snapshot(town) for town in others]
+        self.works.prefecture.mode = "accept"
+        try:
+            await getattr(self, f"do_{name}")(slot, *rest)
+        except STOPPED:
+            pass
+        finally:
+            self.works.prefecture.mode = "accept"
+        assert [await self.snapshot(town) for town in others] == before, "another collectivité has changed"
+
+    async def snapshot(self, town: str) -> list[Any]:
+        """Everything of a collectivité that an event of another must not change."""
+        return await self.works.fetch(
+            """select t.id, t.status, count(w.*), (select count(*) from received r where r.authority_id = a.id)
+            from acte_transaction t join authority a on a.id = t.authority_id
+            left join acte_workflow w on w.transaction_id = t.id
+            where a.siren = $1 group by t.id, t.status, a.id order by t.id""",
+            TOWNS[town],
+        )
+
+    # --- clients
+
+    async def do_submit(self, slot: int) -> None:
+        acte = await self.works.submit_acte(self.number(slot), SLOTS[slot][0])
+        self.acts[slot] = acte
+        await self._prepare(acte)
+
+    async def do_cancel(self, slot: int, mode: str) -> None:
+        if slot in self.acts:
+            made = await actes_submit.cancel(self.works.deps, self.works.people[SLOTS[slot][0]], self.acts[slot])
+            await self._prepare(made)
+            await self._send(made, mode)
+
+    async def do_reply(self, slot: int, choice: str, mode: str) -> None:
+        for letter in await self._letters(slot):
+            form = Reply(choice, "99_DE", PostedFile("réponse.pdf", len(PDF), PDF[:4096]))
+            who = self.works.people[SLOTS[slot][0]]
+            made = await actes_submit.reply(self.works.deps, who, letter, form, [await self.works.body(PDF)])
+            await self._prepare(made)
+            await self._send(made, mode)
+
+    # --- workers
+
+    async def _prepare(self, transaction: ActeId) -> None:
+        await actes_send.analyse(self.works.deps, transaction)
+        await actes_send.package(self.works.deps, await self.works.envelope_of(transaction))
+
+    async def _send(self, transaction: ActeId, mode: str) -> None:
+        self.works.prefecture.mode = mode
+        await actes_send.transmit(self.works.deps, await self.works.envelope_of(transaction))
+
+    async def do_transmit(self, slot: int, mode: str) -> None:
+        if slot in self.acts:
+            await self._send(self.acts[slot], mode)
+
+    async def do_acknowledge(self, slot: int, mode: str) -> None:
+        for letter in await self._letters(slot):
+            await actes_send.acknowledge(self.works.deps, letter)
+            made = await self.works.value("select id from acte_envelope where acknowledges_id = $1", letter)
+            self.works.prefecture.mode = mode
+            if made is not None:
+                await actes_send.transmit(self.works.deps, EnvelopeId(made))
+
+    async def do_wait(self, _slot: int) -> None:
+        self.works.elapse(WINDOW + timedelta(seconds=1))
+
+    # --- the préfecture
+
+    async def do_ar(self, slot: int) -> None:
+        acte, before, tried = self.acts.get(slot), None, False
+        if acte is not None:
+            before = await self.works.acte_status(acte)
+            tried = bool(await self._attempts(acte))
+        state, _ = await self.works.ingest(ar_mail(self.siren(slot), self.number(slot)))
+        assert state == expected_ar(before, tried)
+        if acte is not None and state == "handled":
+            assert await self.works.acte_status(acte) == 4
+        elif acte is not None:
+            assert await self.works.acte_status(acte) == before
+
+    async def do_anomaly(self, slot: int, nature: str) -> None:
+        await self.works.ingest(anomaly_mail(nature, self.siren(slot), self.number(slot)))
+
+    async def do_refuse_envelope(self, slot: int) -> None:
+        if slot in self.acts:
+            envelope = await self.works.envelope_of(self.acts[slot])
+            name = await self.works.value("select name from acte_envelope where id = $1", envelope)
+            await self.works.ingest(envelope_anomaly_mail(name))
+
+    async def do_letter(self, slot: int, code: str, serial: int) -> None:
+        await self.works.ingest(letter_mail(code, self.unique_id(slot), self.siren(slot), serial))
+
+    async def do_cancelled(self, slot: int) -> None:
+        await self.works.ingest(reply_ar_mail("6-2", self.unique_id(slot), self.siren(slot)))
+
+    async def do_reply_ar(self, slot: int, code: str) -> None:
+        await self.works.ingest(reply_ar_mail(code, self.unique_id(slot), self.siren(slot)))
+
+    async def do_misdirect(self, slot: int) -> None:
+        """A letter about an act of one collectivité in an envelope for the other: given to nobody."""
+        wrong = next(siren for siren in TOWNS.values() if siren != self.siren(slot))
+        state, _ = await self.works.ingest(letter_mail("3-1", self.unique_id(slot), wrong, 39))
+        assert state == "set_aside"
+
+    # --- what there is
+
+    async def _letters(self, slot: int) -> list[ActeId]:
+        if slot not in self.acts:
+            return []
+        query = "select id from acte_transaction where related_id = $1 and type between 2 and 5 order by id"
+        return [ActeId(row["id"]) for row in await self.works.fetch(query, self.acts[slot])]
+
+    async def _attempts(self, acte: ActeId) -> list[Any]:
+        query = "select outcome from attempt where object_kind = 'acte_envelope' and object_id = $1"
+        return await self.works.fetch(query, await self.works.envelope_of(acte))
+
+
+def expected_ar(before: int | None, tried: bool) -> str:
+    """What becomes of an AR: applied to an act that left or may have, known when repeated, else for an operator."""
+    if before == 3 or (before == 2 and tried):
+        return "handled"
+    if before in (4, 0):
+        return "ignored"
+    return "set_aside"
+
+
+class Checks:
+    """What holds after each event, whatever the history."""
+
+    def __init__(self, works: Plant, history: History):
+        self._works, self._history = works, history
+
+    async def all(self) -> None:
+        await self.lives()
+        await self.proofs()
+        await self.tenants()
+        await self.letters()
+        self.parcels()
+        assert await self._works.value("select count(*) from received where state = 'new'") == 0
+
+    async def lives(self) -> None:
+        """Each life begins at a first status, goes by allowed moves, and ends at the status of the transaction."""
+        rows = await self._works.fetch(
+            """select t.id, t.status, array_agg(w.status order by w.id) as life from acte_transaction t
+            join acte_workflow w on w.transaction_id = t.id group by t.id, t.status"""
+        )
+        for row in rows:
+            life = [ActeStatus(status) for status in row["life"]]
+            assert int(life[0]) in FIRST, row
+            assert int(life[-1]) == row["status"], row
+            assert all(a is b or may_move(a, b) for a, b in pairwise(life)), row
+
+    async def proofs(self) -> None:
+        """An act has had its AR exactly when it went by 4, and the AR is that of its IDActe, for ever."""
+        rows = await self._works.fetch(
+            """select t.unique_id, c.data from acte_workflow w join acte_transaction t on t.id = w.transaction_id
+            left join content c on c.id = w.flux_content_id where w.status = 4 and t.type = 1"""
+        )
+        for row in rows:
+            assert row["data"] is not None
+            assert f'IDActe="{row["unique_id"]}"'.encode() in row["data"]
+
+    async def tenants(self) -> None:
+        """What a transaction shows is its collectivité's, and what was received for one is about one of its acts."""
+        strays = await self._works.value(
+            """select count(*) from acte_transaction t
+            left join acte_file f on f.transaction_id = t.id left join content b on b.id = f.content_id
+            left join acte_workflow w on w.transaction_id = t.id left join content c on c.id = w.flux_content_id
+            left join acte_transaction r on r.id = t.related_id
+            where b.authority_id <> t.authority_id or c.authority_id <> t.authority_id
+                or r.authority_id <> t.authority_id or f.authority_id <> t.authority_id"""
+        )
+        assert strays == 0
+        mixed = await self._works.value(
+            """select count(*) from received r join authority a on a.id = r.authority_id
+            join content c on c.id = r.content_id where position(convert_to(a.siren, 'UTF8') in c.data) = 0"""
+        )
+        assert mixed == 0
+
+    async def letters(self) -> None:
+        """A letter is one transaction, however often it came."""
+        twice = await self._works.fetch(
+            """select f.name from acte_file f join acte_transaction t on t.id = f.transaction_id
+            where f.position = 0 and t.type between 2 and 5 and t.type_reponse is null
+            group by t.authority_id, f.name having count(*) > 1"""
+        )
+        assert twice == []
+
+    def parcels(self) -> None:
+        """The préfecture never has two different archives under one name."""
+        names = Counter(name for name, _ in set(self._works.prefecture.parcels))
+        assert [name for name, count in names.items() if count > 1] == []
+
+
+async def doubled(works: Plant) -> list[str]:
+    """Archives that the préfecture had whole more than once although no sending of them was ever in doubt."""
+    counts = Counter(name for name, _ in works.prefecture.parcels)
+    rows = await works.fetch(
+        "select distinct name from attempt where outcome is null or outcome in ('uncertain', 'settled')"
+    )
+    in_doubt = {row["name"] for row in rows}
+    return [name for name, count in counts.items() if count > 1 and name not in in_doubt]
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(history=histories)
+@example(
+    history=[
+        ("submit", 0),
+        ("transmit", 0, "accept"),
+        ("ar", 0),
+        ("letter", 0, "3-1", 19),
+        ("acknowledge", 0, "accept"),
+        ("reply", 0, "4", "accept"),
+        ("reply_ar", 0, "3-5"),
+        ("cancel", 0, "accept"),
+        ("cancelled", 0),
+        ("cancelled", 0),
+        ("ar", 0),
+    ]
+)
+@example(
+    history=[
+        ("submit", 0),
+        ("transmit", 0, "cut"),
+        ("wait", 0),
+        ("transmit", 0, "accept"),
+        ("anomaly", 0, "001"),
+        ("ar", 0),
+    ]
+)
+async def test_whatever_happens_nothing_is_lost_doubled_or_mixed_up(
+    works: Plant, history: list[tuple[Any, ...]]
+) -> None:
+    serial = int(await works.value("select coalesce(max(id), 0) from acte_transaction"))
+    playing = History(works, serial)
+    for event in history:
+        await playing.play(event)
+        await Checks(works, playing).all()
+    assert await doubled(works) == []
