@@ -22,7 +22,6 @@ from tdt.domain.ids import ActeId, EnvelopeId
 from tdt.flows import actes_send, actes_submit
 from tests.faults.plant import (
     OTHER_SIREN,
-    PDF,
     SIREN,
     WINDOW,
     Plant,
@@ -32,6 +31,7 @@ from tests.faults.plant import (
     letter_mail,
     reply_ar_mail,
 )
+from tests.pdf_files import PDF
 
 EXAMPLES = int(os.environ.get("TDT_HISTORIES", "40"))
 """More for a longer look: TDT_HISTORIES=1000."""

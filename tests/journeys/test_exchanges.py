@@ -8,7 +8,8 @@ import tarfile
 from typing import Any
 
 from tdt.sandbox.client import Client, Upload
-from tests.journeys.running import PDF, Sandbox, acte_status, post_acte, until
+from tests.journeys.running import Sandbox, acte_status, post_acte, until
+from tests.pdf_files import PDF
 
 DOCUMENT = "/modules/actes/actes_transac_get_document.php"
 DOWNLOAD = "/modules/actes/actes_download_file.php"
