@@ -60,7 +60,7 @@ class Clock:
         return self.fixed or datetime.now(UTC) + self.offset
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Prefecture:
     """A real HTTPS server. `mode`: accept, refuse (HTTP 403), hang (takes everything, never answers), cut (at 90 %)."""
 
@@ -112,7 +112,7 @@ async def prefecture_server(files: Files) -> AsyncIterator[Prefecture]:
         await runner.cleanup()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Plant:
     """Everything a test of faults needs. `owner` sees all rows, as the tables' owner."""
 
