@@ -60,7 +60,7 @@ class Clock:
         return self.fixed or datetime.now(UTC) + self.offset
 
 
-@dataclass(slots=True, repr=False)
+@dataclass(slots=True)
 class Prefecture:
     """A real HTTPS server. `mode`: accept, refuse (HTTP 403), hang (takes everything, never answers), cut (at 90 %)."""
 
@@ -123,6 +123,10 @@ class Plant:
     ftp: Played
     people: dict[str, Principal]
     routes: dict[RouteKind, Route]
+
+    def __repr__(self) -> str:
+        """Short: hypothesis writes it with each of its examples."""
+        return "Plant()"
 
     async def fetch(self, query: str, *values: object) -> list[Any]:
         """Rows, in scope `system`."""
