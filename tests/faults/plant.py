@@ -112,7 +112,7 @@ async def prefecture_server(files: Files) -> AsyncIterator[Prefecture]:
         await runner.cleanup()
 
 
-@dataclass(slots=True, repr=False)
+@dataclass(slots=True)
 class Plant:
     """Everything a test of faults needs. `owner` sees all rows, as the tables' owner."""
 
@@ -123,10 +123,6 @@ class Plant:
     ftp: Played
     people: dict[str, Principal]
     routes: dict[RouteKind, Route]
-
-    def __repr__(self) -> str:
-        """Short: hypothesis writes it with each of its examples."""
-        return "Plant()"
 
     async def fetch(self, query: str, *values: object) -> list[Any]:
         """Rows, in scope `system`."""
