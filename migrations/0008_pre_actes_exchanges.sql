@@ -56,8 +56,6 @@ alter table acte_mail enable row level security;
 create policy tenant on acte_mail
     using (tdt_sees(authority_id) or authority_id in (select tdt_group_members()))
     with check (tdt_sees(authority_id) or authority_id in (select tdt_group_members()));
--- What an address is still to be sent, and what it was refused.
-create index acte_mail_unsent on acte_mail (authority_id, recipient) where sent_at is null;
 
 -- One thing that happened (a transaction that reached a status), for one address; written with the status. Without a mail:
 -- it waits for the digest, or the address wants none (`mode`), or is set aside (refused).

@@ -186,7 +186,6 @@ create table acte_mail (
     constraint acte_mail_authority_id_recipient_day_key UNIQUE (authority_id, recipient, day),
     constraint acte_mail_pkey PRIMARY KEY (id)
 );
-CREATE INDEX acte_mail_unsent ON public.acte_mail USING btree (authority_id, recipient) WHERE (sent_at IS NULL);
 alter table acte_mail enable row level security;
 create policy tenant on acte_mail as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
 grant delete, insert, select, update on acte_mail to tdt_app;

@@ -41,14 +41,20 @@ def notify(account: int, every: str | None, retry: bool, path: Path, as_json: bo
 
 @click.command("refused-addresses")
 @click.option("--retry", nargs=2, type=(int, str), metavar="COLLECTIVITÉ ADRESSE", help="Réessayer cette adresse.")
+@click.option("--retry-all", is_flag=True, help="Les réessayer toutes : c'est le serveur de courrier qui avait tort.")
 @CONFIG
 @JSON
-def refused_addresses(retry: tuple[int, str] | None, path: Path, as_json: bool) -> None:
-    """Les adresses que le serveur de courrier refuse : plus rien ne leur est envoyé."""
+def refused_addresses(retry: tuple[int, str] | None, retry_all: bool, path: Path, as_json: bool) -> None:
+    """Les adresses que le serveur de courrier refuse : rien ne leur est plus envoyé.
+
+    Ce qu'une adresse réessayée a manqué lui arrive avec le récapitulatif suivant.
+    """
 
     async def work(deps: Deps) -> list[Row]:
         if retry is not None:
             await flow.retry_address(deps, operator(), AuthorityId(retry[0]), retry[1])
+        if retry_all:
+            await flow.retry_all(deps, operator())
         async with deps.transaction("system") as connection:
             found = await list_refusals(connection)
         names = ("authority_id", "authority", "address", "at", "reply")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from tdt.db.pool import Connection
+from tdt.db.pool import Connection, affected
 from tdt.domain.actes.notifications import Kind, Mode
 from tdt.domain.ids import AccountId, AuthorityId
 
@@ -57,10 +57,20 @@ async def move_wish(connection: Connection, account: tuple[AccountId, AuthorityI
         await connection.execute(MOVE, *account, kind, mode)
 
 
-async def delete_refusal(connection: Connection, authority: AuthorityId, address: str) -> None:
-    """Try this address again from now on."""
-    query = "delete from mail_refusal where authority_id = $1 and recipient = lower($2)"
-    await connection.execute(query, authority, address)
+LIFT = """
+    with lifted as (delete from mail_refusal where authority_id = $1 and recipient = lower($2) returning recipient),
+    refused as (
+        select m.id from acte_mail m join lifted using (recipient)
+        where m.authority_id = $1 and m.refused is not null and m.sent_at is null)
+    update acte_notification n set mode = 'digest', mail_id = null
+    from lifted
+    where n.authority_id = $1 and n.recipient = lifted.recipient
+        and (n.mode = 'refused' or n.mail_id in (select id from refused))"""
+
+
+async def delete_refusal(connection: Connection, authority: AuthorityId, address: str) -> int:
+    """Try this address again from now on; what it missed comes with its next digest. Gives how many events that is."""
+    return affected(await connection.execute(LIFT, authority, address))
 
 
 async def list_refusals(connection: Connection) -> list[tuple[AuthorityId, str, str, datetime, str]]:

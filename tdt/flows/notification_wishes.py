@@ -81,6 +81,17 @@ def _check_own(by: Actor, account: AccountId) -> None:
         raise Forbidden("Accès refusé")
 
 
+async def retry_all(deps: Deps, by: Actor) -> int:
+    """For the operator, when it was the mail server that was wrong: try every address again; gives how many."""
+    async with deps.acting(by) as connection:
+        refusals = await db.list_refusals(connection)
+        for authority, _, address, _, reply in refusals:
+            await db.delete_refusal(connection, authority, address)
+            what = ("authority:mail-retry", authority, authority)
+            await insert_change(connection, by, what, {"refused": f"{address} : {reply}"}, {"refused": None})
+    return len(refusals)
+
+
 async def _get(connection: Connection, account: AccountId) -> Preferences:
     found = await db.get_preferences(connection, account)
     if found is None:

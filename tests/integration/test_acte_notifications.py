@@ -20,9 +20,10 @@ from tdt.db import actes as db
 from tdt.db.acte_notifications import record_notifications
 from tdt.deps import utc_now
 from tdt.domain.actes.model import ActeStatus
+from tdt.domain.audit import Actor, Source
 from tdt.domain.authorities import Role
 from tdt.domain.errors import Conflict, Temporary, Uncertain
-from tdt.flows import actes_documents
+from tdt.flows import actes_documents, notification_wishes
 from tests.acte_mails import ANNEX, AR, DEFAULT, GIVEN, OWNER, Desk, open_desk
 from tests.doorbells import until, working
 from tests.pdf_files import PDF
@@ -234,6 +235,29 @@ async def test_an_address_refused_for_good_is_set_aside_told_once_and_blocks_nob
     assert [row["recipient"] for row in notices] == ["adm@a.example", "exploitant@tdt.example"]
     assert {row["title"] for row in notices} == {f"Adresse électronique refusée : {OWNER}"}
     assert "550 5.1.1 User unknown" in " ".join(notices[0]["body"].split())
+
+
+async def test_an_address_tried_again_is_told_once_what_it_missed(desk: Desk) -> None:
+    missed = [await desk.deposit() for _ in range(3)]
+    await desk.move(missed[0])
+    async with mail_host(port=desk.deps.config.mail.port) as host:
+        host.answers[OWNER] = "550 5.7.1 Relaying denied"
+        await desk.send_all()
+        await desk.move(missed[1])
+        host.answers.clear()
+        assert await notification_wishes.retry_all(desk.deps, Actor(Source.CLI, None, "test")) == 1
+        await desk.move(missed[2])
+        at_paris(desk, 1, 8)
+        assert await actes_documents.plan_digests(desk.deps) == 1
+        for _ in range(2):
+            await desk.send_all()
+    to_owner = [message for to, message in host.taken if to == OWNER]
+    assert len(to_owner) == 2
+    digest = next(text_of(message) for message in to_owner if "événements" in message["Subject"])
+    assert [str(acte.number) in digest for acte in missed] == [True, True, False]
+    [row] = await desk.fetch("select data from audit where tag = 'cli:authority:mail-retry'")
+    assert row["data"]["before"] == {"refused": f"{OWNER} : 550 5.7.1 Relaying denied"}
+    assert await notification_wishes.retry_all(desk.deps, Actor(Source.CLI, None, "test")) == 0
 
 
 async def test_a_message_refused_for_good_does_not_condemn_its_address(desk: Desk) -> None:

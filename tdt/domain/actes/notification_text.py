@@ -116,7 +116,7 @@ def write_refused_address(address: str, reply: str, platform: str) -> Text:
     to_do = (
         "Que faire : corrigez l'adresse (fiche du compte, ou liste de diffusion de la collectivité) ; si elle est "
         "juste, levez sa mise à l'écart depuis les préférences de notification du compte, ou demandez-le à "
-        "l'exploitant. D'ici là plus rien ne lui est envoyé ; rien n'est perdu : tout se voit sur la plateforme."
+        "l'exploitant. D'ici là rien ne lui est plus envoyé ; ce qu'elle aura manqué lui arrivera ensuite en une fois."
     )
     lines = ["Bonjour,", "", *_wrapped(what), "", *_wrapped(to_do), "", "-- "]
     lines += [f"Message automatique de la plateforme de télétransmission {platform}", ""]
