@@ -131,17 +131,19 @@ async def list_relatives(connection: Connection, acte: ActeId) -> list[Relative]
 
 @dataclass(frozen=True, slots=True)
 class Depositor:
-    """Who deposited, for which collectivité; the day of the AR."""
+    """Who deposited, for which collectivité; the day of the AR; where the collectivité's archive keeps it."""
 
     authority: str
     siren: str
     account: str | None
     received_on: date | None
     origin: str
+    archive_url: str
 
 
 DEPOSITOR = """
-    select a.name as authority, a.siren, trim(u.givenname || ' ' || u.name) as account, t.received_on, t.origin
+    select a.name as authority, a.siren, trim(u.givenname || ' ' || u.name) as account, t.received_on, t.origin,
+        t.archive_url
     from acte_transaction t join authority a on a.id = t.authority_id left join account u on u.id = t.account_id
     where t.id = $1"""
 

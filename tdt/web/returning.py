@@ -19,6 +19,7 @@ KEPT = "%/:=&?~#+!$,;'@()*[]|"
 
 def check_return(url: str, hosts: Sequence[str]) -> str:
     """The address as a header carries it; empty when the client gave none. Raises Refused."""
+    url = url.strip(" ")
     if not url or url == BLANK:
         return url
     try:

@@ -109,6 +109,8 @@ async def test_where_an_act_is_archived(ready: Stack) -> None:
     assert await by_hand(ready, URL, "adm", id=acte, url="https://sae.example/2") == reply(True, words)
     (row,) = await rows(ready, "select archive_url from acte_transaction where id = $1", acte)
     assert row["archive_url"] == "https://sae.example/2"
+    life = json.loads((await ready.client().get(f"/api/v1/actes/{acte}")).body)
+    assert life["archive_url"] == "https://sae.example/2"
     assert len(await rows(ready, "select from audit where tag = 'api:acte:archive_url'")) == 2
     missing = "Pas d'identifiant de transaction spécifié ou type invalide."
     assert await by_hand(ready, URL, "certonly", id="x", url="a") == reply(False, missing)

@@ -150,6 +150,20 @@ _OURS: Sequence[tuple[str, str, str, str, str]] = (
         "la redemander ; si cela dure, l'exploitant regarde le message reçu",
     ),
     (
+        "SANS_REPONSE",
+        r"Fermeture automatique de la transaction de plus de ",
+        "Le ministère n'a pas répondu : nul ne sait s'il a reçu l'envoi. Un accusé qui viendrait encore serait pris.",
+        EXPLOITANT,
+        "vérifier la boîte aux lettres relevée, demander à la préfecture si elle a l'acte ; ne rien déposer avant",
+    ),
+    (
+        "MANUEL",
+        r"Transaction passée manuellement en erreur",
+        "L'exploitant de la plate-forme a abandonné cet envoi.",
+        EXPLOITANT,
+        "dire à la collectivité pourquoi, et si elle doit déposer à nouveau",
+    ),
+    (
         "FORMAT",
         r"Le format .* du fichier .* n'est pas autorisé",
         "Un fichier n'est ni un PDF, ni une image JPEG ou PNG, ni un budget en XML.",
@@ -280,7 +294,7 @@ EXPECTED: Mapping[S, Expected] = {
     S.EN_ATTENTE_DE_TRANSMISSION: Expected(PLATE_FORME, "transmettre à la préfecture"),
     S.TRANSMIS: Expected(PREFECTURE, "accuser réception, en général en quelques minutes les jours ouvrés"),
     S.DOCUMENT_RECU: Expected(PLATE_FORME, "accuser réception du courrier"),
-    S.EN_ATTENTE_SAE: Expected(PLATE_FORME, "envoyer au système d'archivage"),
+    S.EN_ATTENTE_SAE: Expected("le logiciel de l'archiviste", "venir chercher l'acte"),
     S.ENVOYE_AU_SAE: Expected("le système d'archivage", "accuser réception"),
 }
 

@@ -74,6 +74,7 @@ def tell(life: Life, operator: bool) -> dict[str, object]:
             "origin": life.depositor.origin,
         },
         "received_on": day(life.depositor.received_on),
+        "archive_url": life.depositor.archive_url or None,
         "workflow": [_step(life, number, step) for number, step in enumerate(life.steps)],
         "files": [_file(file) for file in life.files],
         "envelope": _envelope(life.envelope),

@@ -12,6 +12,7 @@ from tdt.web.s2low import (
     import_answer,
     json_answer,
     refuse,
+    replied,
     status_answer,
 )
 
@@ -110,3 +111,21 @@ def test_a_file_name_cannot_leave_its_header() -> None:
     headers = attachment('a"b\r\nX: y\x00.pdf')
     assert headers["Content-Disposition"] == 'attachment; filename="abX: y.pdf"'
     assert headers["Cache-Control"] == "must-revalidate, post-check=0,pre-check=0"
+
+
+def test_symfony_escapes_what_html_knows() -> None:
+    refusal = refuse(Shape.SYMFONY, Refusal('L\'<é> & "b" /', "", api=False))
+    assert (refusal.status, refusal.headers["Content-Type"]) == (400, "application/json")
+    assert body(refusal) == rb'{"error":"L\u0027\u003C\u00e9\u003E \u0026 \u0022b\u0022 \/"}'
+    assert failure(Shape.SYMFONY, "Indisponible", 503).status == 503
+
+
+def test_a_success_is_told_or_sent_on() -> None:
+    assert body(replied("L'été", True, "https://tdt.test/")) == b"OK\nL&#039;\xe9t\xe9\n"
+    assert replied("L'été", False, "https://tdt.test/").headers["Location"] == "https://tdt.test/"
+
+
+@pytest.mark.parametrize("shape", [Shape.RETURN, Shape.RETURN_AS_IS])
+def test_an_agent_is_sent_back_whatever_api_says(shape: Shape) -> None:
+    response = refuse(shape, Refusal("Accès refusé", "https://pastell.example/?error=1", api=True))
+    assert (response.status, response.headers["Location"]) == (302, "https://pastell.example/?error=1")
