@@ -12,6 +12,7 @@ from tdt.certificates.files import Stamp, read_certificates, stamp
 from tdt.certificates.revocation import REVOKED, Revocations, read_cache, read_crls
 from tdt.config import ConfigError, Server
 from tdt.domain.actes.signatures import Signature, Signer
+from tdt.domain.calendar import paris_date
 from tdt.domain.errors import Temporary
 
 NO_AUTHORITIES = "Les autorités des signataires ne peuvent pas être lues."
@@ -37,8 +38,9 @@ class Signers:
             subject, issuer = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
         except ValueError as error:
             return Signer(refusal=f"il est illisible ({error})")
-        chain, refusal = verifier.find(signature.certificate, now, _load(signature.others))
+        chain, detail = verifier.find(signature.certificate, now, _load(signature.others))
         finding = revocations.look(certificate, now)
+        refusal = _refusal(certificate, now, detail)
         if not refusal and finding.refusal == REVOKED:
             refusal = "il est révoqué"
         return Signer(
@@ -68,6 +70,17 @@ class Signers:
             except (OSError, ConfigError) as error:
                 raise Temporary(NO_AUTHORITIES, code="REGLAGE", details={"error": str(error)}) from error
         return self._verifier, self._revocations
+
+
+def _refusal(certificate: x509.Certificate, now: datetime, detail: str) -> str:
+    """Why it is not accepted, for people; empty without `detail`, the words of the library."""
+    if not detail:
+        return ""
+    if now > certificate.not_valid_after_utc:
+        return f"il a pris fin le {paris_date(certificate.not_valid_after_utc):%d/%m/%Y}"
+    if now < certificate.not_valid_before_utc:
+        return f"il ne vaut qu'à partir du {paris_date(certificate.not_valid_before_utc):%d/%m/%Y}"
+    return "il ne mène à aucune autorité acceptée pour la télétransmission"
 
 
 def _load(others: Sequence[bytes]) -> list[x509.Certificate]:

@@ -59,6 +59,10 @@ class SignatureError(ValueError):
     """The document is not signed as it must be; the text, in French, is for the operator."""
 
 
+class Altered(SignatureError):
+    """What is there is not what was signed; any other SignatureError says that it could not be verified."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signed:
     """What was signed, canonical and without its signature (nothing else must be read), and by which certificate."""
@@ -85,13 +89,13 @@ def verify_enveloped(data: bytes, signers: Sequence[x509.Certificate]) -> Signed
     """Check the signature of the document by one of these certificates. Raises SignatureError, or XmlError."""
     root = parse_tree(data)
     signature = _signature(root)
-    info = _one(signature, f"{DS}SignedInfo")
-    signer = _signer(signature, info, signers)
+    info = only(signature, f"{DS}SignedInfo")
+    signer = find_signer(signature, info, signers)
     content: bytes | None = None
     properties = 0
-    for reference in _references(info):
+    for reference in list_references(info):
         if reference.get("Type") == XADES_PROPERTIES:
-            _check_properties(root, signature, reference)
+            check_properties(root, signature, reference)
             properties += 1
         elif content is not None:
             raise SignatureError("la signature porte sur plusieurs parties du document")
@@ -116,18 +120,20 @@ def _signature(root: etree._Element) -> etree._Element:
 # ---------------------------------------------------------------------------------------------- the signature value
 
 
-def _signer(signature: etree._Element, info: etree._Element, signers: Sequence[x509.Certificate]) -> x509.Certificate:
+def find_signer(
+    signature: etree._Element, info: etree._Element, signers: Sequence[x509.Certificate]
+) -> x509.Certificate:
     """§3.2.2: the octets of the canonical SignedInfo are those that were signed."""
-    method = _one(info, f"{DS}SignatureMethod")
+    method = only(info, f"{DS}SignatureMethod")
     known = METHODS.get(method.get("Algorithm", ""))
     if known is None or len(method):
         raise SignatureError(f"algorithme de signature non accepté : {method.get('Algorithm')}")
-    octets = _canonicalization(_one(info, f"{DS}CanonicalizationMethod"))(info)
-    value = _decode(_one(signature, f"{DS}SignatureValue"))
+    octets = _canonicalization(only(info, f"{DS}CanonicalizationMethod"))(info)
+    value = decode(only(signature, f"{DS}SignatureValue"))
     for signer in signers:
         if _is_signed_by(signer, known, value, octets):
             return signer
-    raise SignatureError("la signature n'est celle d'aucun des certificats donnés, ou le document a été modifié")
+    raise Altered("la signature n'est celle d'aucun des certificats donnés, ou le document a été modifié")
 
 
 def _is_signed_by(
@@ -159,7 +165,7 @@ def _dss(value: bytes, key: ec.EllipticCurvePublicKey) -> bytes:
 # ---------------------------------------------------------------------------------------------- the references
 
 
-def _references(info: etree._Element) -> Iterator[etree._Element]:
+def list_references(info: etree._Element) -> Iterator[etree._Element]:
     """§4.4.3. A SignedInfo holds its two methods and the references, nothing else."""
     methods = (f"{DS}CanonicalizationMethod", f"{DS}SignatureMethod")
     for child in info.iterchildren(etree.Element):
@@ -171,44 +177,46 @@ def _references(info: etree._Element) -> Iterator[etree._Element]:
 
 def _whole_document(data: bytes, root: etree._Element, reference: etree._Element) -> bytes:
     """The canonical document without its signature (§6.6.4), when its digest is the right one."""
-    uri, transforms = reference.get("URI"), _transforms(reference)
+    uri, transforms = reference.get("URI"), list_transforms(reference)
     if uri != "" and (uri is None or not uri.startswith("#") or uri[1:] != root.get("Id")):
         raise SignatureError("la signature ne porte pas sur le document entier")
     if uri:
-        _check_unique(root, uri[1:])
+        check_unique(root, uri[1:])
     if not transforms or transforms[0].get("Algorithm") != ENVELOPED or len(transforms[0]):
         raise SignatureError("la signature n'est pas enveloppée dans le document")
-    canonical = _canonical_of(transforms[1:])
+    canonical = canonical_of(transforms[1:])
     bare = parse_tree(data)
     _remove(_signature(bare))
     content = canonical(bare if uri else bare.getroottree())
-    _check_digest(reference, content)
+    check_digest(reference, content)
     return content
 
 
-def _check_properties(root: etree._Element, signature: etree._Element, reference: etree._Element) -> None:
+def check_properties(root: etree._Element, signature: etree._Element, reference: etree._Element) -> None:
     """The signed properties of XAdES must be those of this signature (ETSI EN 319 132-1)."""
     name = reference.get("URI", "").removeprefix("#")
     found = [one for one in signature.iter(f"{XADES}SignedProperties") if name and one.get("Id") == name]
     if len(found) != 1:
         raise SignatureError("les propriétés signées ne sont pas celles de la signature")
-    _check_unique(root, name)
-    _check_digest(reference, _canonical_of(_transforms(reference))(found[0]))
+    check_unique(root, name)
+    check_digest(reference, canonical_of(list_transforms(reference))(found[0]))
 
 
-def _check_unique(root: etree._Element, name: str) -> None:
+def check_unique(root: etree._Element, name: str) -> None:
+    """SignatureError unless one element alone has this identifier."""
     if sum(one.get(attribute) == name for one in root.iter(etree.Element) for attribute in ID_ATTRIBUTES) != 1:
         raise SignatureError(f"plusieurs éléments portent l'identifiant {name}")
 
 
-def _transforms(reference: etree._Element) -> list[etree._Element]:
+def list_transforms(reference: etree._Element) -> list[etree._Element]:
+    """The transformations of a reference, in their order."""
     holders = reference.findall(f"{DS}Transforms")
     if len(holders) > 1:
         raise SignatureError("transformations inattendues")
     return [] if not holders else list(holders[0].iterchildren(etree.Element))
 
 
-def _canonical_of(transforms: Sequence[etree._Element]) -> _Canonical:
+def canonical_of(transforms: Sequence[etree._Element]) -> _Canonical:
     """§4.4.3.2: Canonical XML 1.0 when nothing is said."""
     if len(transforms) > 1:
         raise SignatureError("la signature emploie des transformations non acceptées")
@@ -228,14 +236,15 @@ def _canonicalization(element: etree._Element) -> _Canonical:
     raise SignatureError(f"la signature emploie une transformation non acceptée : {algorithm}")
 
 
-def _check_digest(reference: etree._Element, content: bytes) -> None:
-    method = _one(reference, f"{DS}DigestMethod").get("Algorithm", "")
+def check_digest(reference: etree._Element, content: bytes) -> None:
+    """Altered unless this is the content that the reference tells."""
+    method = only(reference, f"{DS}DigestMethod").get("Algorithm", "")
     if method not in DIGESTS:
         raise SignatureError(f"algorithme d'empreinte non accepté : {method}")
     if not hmac.compare_digest(
-        hashlib.new(DIGESTS[method], content).digest(), _decode(_one(reference, f"{DS}DigestValue"))
+        hashlib.new(DIGESTS[method], content).digest(), decode(only(reference, f"{DS}DigestValue"))
     ):
-        raise SignatureError("le document a été modifié après sa signature")
+        raise Altered("le document a été modifié après sa signature")
 
 
 # ---------------------------------------------------------------------------------------------- XML
@@ -252,14 +261,16 @@ def _remove(element: etree._Element) -> None:
     parent.remove(element)
 
 
-def _one(parent: etree._Element, tag: str) -> etree._Element:
+def only(parent: etree._Element, tag: str) -> etree._Element:
+    """The only child of this name."""
     found = parent.findall(tag)
     if len(found) != 1:
         raise SignatureError(f"la signature n'a pas exactement un élément {tag.rpartition('}')[2]}")
     return found[0]
 
 
-def _decode(element: etree._Element) -> bytes:
+def decode(element: etree._Element) -> bytes:
+    """The bytes of an element in base64."""
     try:
         return base64.b64decode("".join((element.text or "").split()), validate=True)
     except (binascii.Error, ValueError) as error:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tdt.documents.child import Task
-from tdt.domain.actes.signatures import Signature
+from tdt.domain.actes.signatures import Signatures, XmlSignaturesOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +18,6 @@ class Detached:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Signatures:
-    """Those that were found. `fault`: they could not even be looked for."""
-
-    found: tuple[Signature, ...] = ()
-    fault: str = ""
-
-
 PDF_SIGNATURES = Task("tdt.documents.pdf.signatures", "read_signatures", PdfSignaturesOrder, Signatures)
+XML_SIGNATURES = Task("tdt.certificates.xades", "read_xml_signatures", XmlSignaturesOrder, Signatures)
 DETACHED_SIGNATURE = Task("tdt.documents.pdf.detached", "read_detached", Detached, Signatures)

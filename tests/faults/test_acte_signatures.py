@@ -21,6 +21,8 @@ from tests.faults.plant import Plant, classification, plant
 from tests.pdf_files import PDF
 from tests.postgres import TestDatabase
 from tests.signing import Authority, Person, pem, sign_apart, sign_pdf
+from tests.trusted_lists import reference
+from tests.unit.certificates.test_xades import Made, write
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ async def test_a_signer_of_no_accepted_authority_is_refused(signers: World) -> N
     status, words, [report] = await analysed(signers.works, await submit(signers.works, pdf))
     assert status == -1
     assert "La signature « Inconnu »" in words
-    assert "le certificat du signataire n'est pas accepté" in words
+    assert "le certificat du signataire n'est pas accepté : il ne mène à aucune autorité acceptée" in words
     first, second = entries(report)
     assert (first["fault"], bool(second["fault"]), second["chain"]) == ("", True, [])
 
@@ -159,7 +161,7 @@ async def test_ended_or_revoked_certificates_are_refused(signers: World, tmp_pat
     ended = signers.known.person("Parti", ended=True)
     status, words, _ = await analysed(signers.works, await submit(signers.works, sign_pdf(PDF, ended)))
     assert status == -1
-    assert "le certificat du signataire n'est pas accepté" in words
+    assert "le certificat du signataire n'est pas accepté : il a pris fin le " in words
     await signers.works.value("update acte_transaction set number = 'AUTRE' returning id")
     (tmp_path / "crl" / "fille.crl").write_bytes(signers.known.revoke(signers.mayor))
     authorities = tmp_path / "rgs.pem"
@@ -195,6 +197,33 @@ async def test_a_detached_signature_that_does_not_hold_is_refused(signers: World
 async def test_a_signature_file_that_holds_none_is_said(signers: World) -> None:
     status, _, [report] = await analysed(signers.works, await submit(signers.works, PDF, annexe=PDF))
     assert (status, report.position, report.verdict) == (1, 2, "not_applicable")
+
+
+async def test_a_file_of_xml_signatures_is_checked_against_the_act_beside_it(signers: World) -> None:
+    beside = Made(reference("deliberation.pdf", "", PDF, "sha256"))
+    acte = await submit(signers.works, PDF, annexe=write(signers.mayor, beside))
+    status, words, [report] = await analysed(signers.works, acte)
+    assert (status, report.position, report.verdict) == (1, 2, "passed"), words
+    assert (entries(report)[0]["subject"], entries(report)[0]["unverified"]) == ("CN=Le maire", "")
+
+
+@pytest.mark.parametrize("wrong", ["another document", "a stranger", "changed"])
+async def test_a_file_of_xml_signatures_that_does_not_hold(signers: World, wrong: str) -> None:
+    beside = Made(reference("deliberation.pdf", "", PDF, "sha256"))
+    annexes = {
+        "another document": write(signers.mayor, Made(reference("a.pdf", "", PDF + b" ", "sha256"))),
+        "a stranger": write(signers.stranger, beside),
+        "changed": write(signers.mayor, beside).replace(b"10:00:00", b"11:00:00"),
+    }
+    acte = await submit(signers.works, PDF, annexe=annexes[wrong])
+    status, words, [report] = await analysed(signers.works, acte)
+    if wrong == "another document":
+        # what it is about is not there to be compared: told, and left to whoever reads it
+        assert (status, report.verdict) == (1, "not_applicable")
+        assert "n'est pas dans l'acte" in entries(report)[0]["unverified"]
+    else:
+        assert (status, report.verdict) == (-1, "refused")
+        assert words.startswith("Enveloppe invalide : La signature « S1 » du fichier 99_SE-")
 
 
 async def test_without_authorities_a_signed_act_waits(database: TestDatabase, tmp_path: Path) -> None:

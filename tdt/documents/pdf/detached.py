@@ -8,8 +8,8 @@ from asn1crypto import cms as asn1
 from asn1crypto import pem
 
 from tdt.documents.pdf import cms
-from tdt.documents.signatures import Detached, Signatures
-from tdt.domain.actes.signatures import Signature
+from tdt.documents.signatures import Detached
+from tdt.domain.actes.signatures import Signature, Signatures
 
 READ_BYTES = 1 << 20
 

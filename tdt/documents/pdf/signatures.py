@@ -16,8 +16,8 @@ from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from tdt.documents.pdf import cms
-from tdt.documents.signatures import PdfSignaturesOrder, Signatures
-from tdt.domain.actes.signatures import Changes, Coverage, Signature
+from tdt.documents.signatures import PdfSignaturesOrder
+from tdt.domain.actes.signatures import Changes, Coverage, Signature, Signatures
 
 MISREAD = (PdfError, AssertionError, IndexError, RecursionError, *cms.MISREAD)
 FORMATS = ("/adbe.pkcs7.detached", "/ETSI.CAdES.detached", "/ETSI.RFC3161")

@@ -38,6 +38,23 @@ class Signature:
     covers: Coverage = "part"
     changes: Changes = "none"
     fault: str = ""
+    unverified: str = ""
+    """What a file of signature says of itself that cannot be verified here: told, and no refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class XmlSignaturesOrder:
+    """The digests (hexadecimal) of the documents that the signatures of the file may be about."""
+
+    digests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Signatures:
+    """Those that were found. `fault`: they could not even be looked for."""
+
+    found: tuple[Signature, ...] = ()
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +76,8 @@ def must_be_known(nature: int | None, classif: tuple[int, ...], verified: bool) 
 
 def find_fault(signature: Signature, signer: Signer, known: bool) -> str:
     """What is wrong with it, in French; empty when nothing is. A time stamp is not asked whose it is."""
+    if signature.unverified:
+        return ""
     if signature.fault:
         return f"elle ne peut pas être lue ({signature.fault})"
     if signature.digest in BROKEN_DIGESTS:
@@ -103,4 +122,5 @@ def recorded(signature: Signature, signer: Signer, fault: str) -> dict[str, obje
         "chain_fault": signer.refusal,
         "revocation": signer.revocation,
         "fault": fault,
+        "unverified": signature.unverified,
     }

@@ -180,6 +180,7 @@ def test_latin_1_subjects_are_kept_as_they_are(subject: str) -> None:
         ("« a »", "« a »"),
         ("a\u202f; b\u200b", "a\u00a0; b"),
         ("日本", "日本"),
+        ("l\u2019art\u2006R\u2013123 \u21d2 n\u2044a \u2260 \u2116 1", "l'art R-123 => n/a <> n° 1"),
         ("a\x00\x0b\ufffeb", "ab"),
     ],
 )
