@@ -186,3 +186,13 @@ create index acte_envelope_submitted on acte_envelope (authority_id, submitted_a
 
 -- What waits for an answer of the ministry.
 create index acte_transaction_sent on acte_transaction (id) where status = 3;
+-- An act that the ministry refused may be sent again under its number: the refused one gives its number up, to one act only.
+alter table acte_transaction
+    add column superseded_at timestamptz,
+    add column resend_of bigint references acte_transaction,
+    -- one that gave its number up never lives again: two acts would have the number
+    add constraint acte_transaction_superseded check (superseded_at is null or status = -1);
+create unique index acte_transaction_resend on acte_transaction (resend_of);
+drop index acte_transaction_number;
+create unique index acte_transaction_number on acte_transaction (authority_id, number)
+    where type = 1 and superseded_at is null;

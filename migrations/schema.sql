@@ -273,20 +273,25 @@ create table acte_transaction (
     received_on date,
     read_at timestamp with time zone,
     archive_url text default ''::text not null,
+    superseded_at timestamp with time zone,
+    resend_of bigint,
     constraint acte_transaction_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
     constraint acte_transaction_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES authority(id),
     constraint acte_transaction_envelope_id_fkey FOREIGN KEY (envelope_id) REFERENCES acte_envelope(id),
     constraint acte_transaction_pkey PRIMARY KEY (id),
     constraint acte_transaction_related_id_fkey FOREIGN KEY (related_id) REFERENCES acte_transaction(id),
+    constraint acte_transaction_resend_of_fkey FOREIGN KEY (resend_of) REFERENCES acte_transaction(id),
+    constraint acte_transaction_superseded CHECK (((superseded_at IS NULL) OR (status = '-1'::integer))),
     constraint acte_transaction_type_check CHECK (((type >= 1) AND (type <= 7)))
 );
 CREATE INDEX acte_transaction_account ON public.acte_transaction USING btree (account_id);
 CREATE INDEX acte_transaction_asked ON public.acte_transaction USING btree (authority_id, submitted_at) WHERE (type = 7);
 CREATE INDEX acte_transaction_decided ON public.acte_transaction USING btree (authority_id, decision_date) WHERE (decision_date IS NOT NULL);
 CREATE INDEX acte_transaction_envelope ON public.acte_transaction USING btree (envelope_id);
-CREATE UNIQUE INDEX acte_transaction_number ON public.acte_transaction USING btree (authority_id, number) WHERE (type = 1);
+CREATE UNIQUE INDEX acte_transaction_number ON public.acte_transaction USING btree (authority_id, number) WHERE ((type = 1) AND (superseded_at IS NULL));
 CREATE INDEX acte_transaction_related ON public.acte_transaction USING btree (related_id) WHERE (related_id IS NOT NULL);
 CREATE INDEX acte_transaction_request ON public.acte_transaction USING btree (authority_id, id) WHERE (type = 7);
+CREATE UNIQUE INDEX acte_transaction_resend ON public.acte_transaction USING btree (resend_of);
 CREATE INDEX acte_transaction_sent ON public.acte_transaction USING btree (id) WHERE (status = 3);
 CREATE INDEX acte_transaction_status ON public.acte_transaction USING btree (authority_id, status, id);
 CREATE INDEX acte_transaction_unique_id ON public.acte_transaction USING btree (unique_id);

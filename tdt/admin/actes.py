@@ -7,10 +7,11 @@ import click
 
 from tdt.admin.door import CONFIG, JSON, Row, operator, run, show
 from tdt.db import acte_closing as db
+from tdt.db.classifications import list_kept
 from tdt.deps import Deps
 from tdt.domain.actes.model import ActeStatus
-from tdt.domain.ids import ActeId
-from tdt.flows import actes_moves, actes_sae
+from tdt.domain.ids import ActeId, AuthorityId
+from tdt.flows import actes_moves, actes_sae, actes_submit
 
 ACTE = click.argument("acte", type=int)
 LISTED = 1000
@@ -18,7 +19,7 @@ LISTED = 1000
 
 @click.group("actes")
 def actes() -> None:
-    """Transactions ACTES : abandonner, remettre en file, corriger un archivage."""
+    """Transactions ACTES : abandonner, remettre en file, renvoyer après un refus, corriger un archivage."""
 
 
 @actes.command("give-up")
@@ -75,6 +76,40 @@ def unanswered(hours: float | None, path: Path, as_json: bool) -> None:
                 "submitted_at": one.submitted_at.isoformat(timespec="seconds"),
             }
             for one in found
+        ]
+
+    show(run(path, work), as_json)
+
+
+@actes.command("resend")
+@ACTE
+@CONFIG
+def resend(acte: int, path: Path) -> None:
+    """Renvoyer un acte que le ministère a refusé : mêmes fichiers, même numéro, classification en vigueur."""
+    made = run(path, lambda deps: actes_submit.resend(deps, operator(), ActeId(acte)))
+    click.echo(f"L'acte est renvoyé (id={made.id}), avec la classification du {made.classification_date:%d/%m/%Y}.")
+
+
+@actes.command("classifications")
+@click.argument("authority", type=int)
+@CONFIG
+@JSON
+def classifications(authority: int, path: Path, as_json: bool) -> None:
+    """Les classifications qu'une collectivité a reçues, la plus récente d'abord ; leur contenu avec --json."""
+
+    async def work(deps: Deps) -> list[Row]:
+        async with deps.transaction("system") as connection:
+            kept = await list_kept(connection, AuthorityId(authority))
+        return [
+            {
+                "date": one.date,
+                "received_at": one.received_at,
+                "in_force": one.in_force,
+                "natures": one.natures if as_json else len(one.natures or ()),
+                "matieres": one.matieres if as_json else len(one.matieres or ()),
+                "unusable": one.unusable,
+            }
+            for one in kept
         ]
 
     show(run(path, work), as_json)

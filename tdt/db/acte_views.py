@@ -101,7 +101,7 @@ async def find_shown_envelope(connection: Connection, envelope: EnvelopeId) -> S
 
 @dataclass(frozen=True, slots=True)
 class Relative:
-    """A transaction that hangs on the one shown, or on which it hangs: letter, answer, annulation, act."""
+    """A transaction that hangs on the one shown, or on which it hangs: letter, answer, annulation, act, resend."""
 
     id: ActeId
     related_id: ActeId | None
@@ -120,6 +120,7 @@ RELATIVES = """
     from acte_transaction
     where related_id = $1 or related_id in (select id from acte_transaction where related_id = $1)
         or id = (select related_id from acte_transaction where id = $1)
+        or resend_of = $1 or id = (select resend_of from acte_transaction where id = $1)
     order by id"""
 
 

@@ -67,22 +67,25 @@ async def lock_transaction(connection: Connection, acte: ActeId) -> Acte | None:
 
 
 BY_UNIQUE_ID = f"""
-    select {COLUMNS} from acte_transaction where unique_id = $1 and type = 1 order by submitted_at desc, id desc"""
+    select {COLUMNS} from acte_transaction
+    where unique_id = $1 and type = 1 and superseded_at is null order by submitted_at desc, id desc"""
 
 
 async def list_by_unique_id(connection: Connection, unique_id: str) -> list[Acte]:
-    """The acts (type 1) of this identifier, newest first: several when a refused one was posted again."""
+    """The acts (type 1) of this identifier, newest first, without those that were sent again as others."""
     return [as_acte(row) for row in await connection.fetch(BY_UNIQUE_ID, unique_id)]
 
 
 BY_NUMBER = f"""
     select {COLUMNS} from acte_transaction
-    where type = 1 and number = $2 and authority_id in (select id from authority where siren = $1)
+    where type = 1 and number = $2 and superseded_at is null
+        and authority_id in (select id from authority where siren = $1)
     order by submitted_at desc, id desc"""
 
 
 async def list_by_number(connection: Connection, siren: str, number: str) -> list[Acte]:
-    """The acts of this number of the collectivité of this SIREN, newest first, in scope `system`."""
+    """The acts of this number of the collectivité of this SIREN, newest first, in scope `system`; without those that
+    were sent again as others."""
     return [as_acte(row) for row in await connection.fetch(BY_NUMBER, siren, number)]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from tdt.db import acte_closing as closing_db
 from tdt.db import actes as db
 from tdt.db import routes as routes_db
+from tdt.db.acte_resends import is_superseded
 from tdt.db.audit import insert_change
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
@@ -23,6 +24,7 @@ from tdt.domain.jobs import JobKind
 ENVELOPE = "acte_envelope"
 NO_SUCH = "Cette transaction n'existe pas"
 NOT_GIVEN_UP = "Impossible de passer la transaction {} en erreur : elle est à l'état {} (« {} »)."
+RESENT = "elle a été renvoyée sous le même numéro par une autre transaction"
 NOT_AGAIN = "Impossible de passer la transaction {} dans l'état {} : {}."
 
 
@@ -52,6 +54,8 @@ async def put_again(deps: Deps, by: Actor, acte_id: ActeId, target: ActeStatus) 
     """
     async with deps.acting(by) as connection:
         actes = await _take(connection, acte_id)
+        if await is_superseded(connection, actes[0].envelope_id):
+            raise Refused(NOT_AGAIN.format(acte_id, int(target), RESENT), code="RENVOI_FAIT")
         for acte in actes:
             past = await _past(connection, acte)
             if obstacle := rules.again_obstacle(acte.status, target, past):

@@ -19,6 +19,7 @@ from tdt.web import (
     api_actes,
     api_notifications,
     api_onboarding,
+    api_resend,
     connection_pages,
     helios,
 )
@@ -488,6 +489,15 @@ ROUTES = (
         Module.ACTES,
         admins=True,
         force_api=True,
+    ),
+    Route(
+        "/api/v1/actes/{acte}/resend",
+        api_resend.acte_resend,
+        Access.TRANSMIT,
+        Shape.JSON,
+        Module.ACTES,
+        force_api=True,
+        changes=True,
     ),
     Route(
         "/api/v1/authorities/{authority}/onboarding",

@@ -91,7 +91,6 @@ async def test_the_newest_by_its_date_is_in_force_and_the_last_received_breaks_t
     [
         (lambda data: data[: len(data) // 2], "illisible"),
         (lambda data: data.replace(b"NatureActe", b"Natures"), "aucune nature"),
-        (lambda data: data.replace(b"TypePJNatureActe", b"TypePJ"), "aucune nature"),
         (lambda data: data.replace(b"actes:Matiere1", b"actes:Matiere9"), "aucune matière"),
         (lambda data: data.replace(b"2026-03-01", b"2999-01-01"), "un jour à venir"),
     ],

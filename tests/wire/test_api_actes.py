@@ -101,8 +101,8 @@ async def test_an_act_in_error_says_why_who_and_how(ready: Stack) -> None:
         "message": words,
         "cause": "La classification des matières utilisée n'est plus à jour.",
         "who": "la collectivité",
-        "remedy": "mettre à jour la classification (demande de classification), puis déposer à nouveau l'acte, sous un "
-        "autre numéro si la plate-forme refuse le premier",
+        "remedy": "attendre la nouvelle classification, demandée à la préfecture, puis renvoyer l'acte : il part avec "
+        "elle, sous le même numéro",
     }
     assert found["expected"] is None
 

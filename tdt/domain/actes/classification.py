@@ -13,7 +13,7 @@ from tdt.domain.xml import XmlError, local_name
 _LEVELS = 5
 
 UNREADABLE = "illisible : {}"
-WITHOUT_NATURES = "elle n'a aucune nature d'acte avec sa typologie"
+WITHOUT_NATURES = "elle n'a aucune nature d'acte"
 WITHOUT_MATIERES = "elle n'a aucune matière"
 IN_THE_FUTURE = "elle est datée du {:%d/%m/%Y}, un jour à venir"
 
@@ -60,9 +60,9 @@ def fault_of(found: Classification, today: date) -> str:
     """Why this one must never be in force, in French; empty when nothing stands in the way.
 
     One that lacks its natures or its matières would have every act refused; one of a day to come would stay in force
-    whatever follows, for the newest date wins.
+    whatever follows, for the newest date wins. Those of 2017 and before have natures without typologie.
     """
-    if not any(nature.pieces for nature in found.natures):
+    if not found.natures:
         return WITHOUT_NATURES
     if not found.matieres:
         return WITHOUT_MATIERES

@@ -46,7 +46,8 @@ _ACTE: Mapping[str, tuple[str, str, str]] = {
     "002": (
         "La classification des matières utilisée n'est plus à jour.",
         COLLECTIVITE,
-        f"mettre à jour la classification (demande de classification), puis {AGAIN}",
+        "attendre la nouvelle classification, demandée à la préfecture, puis renvoyer l'acte : il part avec elle, sous "
+        "le même numéro",
     ),
     "003": (
         "La matière est incomplète ou inconnue de la préfecture, qui en veut peut-être un niveau plus précis.",

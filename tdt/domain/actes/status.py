@@ -157,6 +157,11 @@ def classification_unchanged(day: date) -> str:
     return f"Classification sans changement (date de classification: {day.isoformat()})"
 
 
+def resent(refused: int) -> str:
+    """First words of an act that is sent again."""
+    return f"Renvoi de la transaction {refused}, sous le même numéro"
+
+
 def classification_unusable(why: str) -> str:
     """Words of 3 → -1 of a classification request whose 7-2 cannot be used."""
     return _clip(f"La classification reçue ne peut pas servir : {why}. Celle en vigueur est gardée ; redemandez-la.")

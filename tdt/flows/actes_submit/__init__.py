@@ -9,14 +9,17 @@ from tdt.flows.actes_submit.classification import (
 )
 from tdt.flows.actes_submit.ready import submit_ready, take_serial
 from tdt.flows.actes_submit.reply import reply
+from tdt.flows.actes_submit.resend import Resent, resend
 
 __all__ = [
+    "Resent",
     "SubmittedBodies",
     "cancel",
     "renew_classification",
     "renew_classification_daily",
     "reply",
     "request_classification",
+    "resend",
     "submit",
     "submit_ready",
     "take_serial",

@@ -74,7 +74,7 @@ def test_an_error_says_its_cause_and_what_to_do() -> None:
     flowed = " ".join(write_event(replace(EVENT, status=S.ERREUR, message=words), PLATFORM).body.split())
     assert "Cause : La classification des matières utilisée n'est plus à jour." in flowed
     assert f"Message reçu : « {words} »." in flowed
-    assert "Que faire : mettre à jour la classification" in flowed
+    assert "Que faire : attendre la nouvelle classification" in flowed
     assert "Qui : la collectivité. L'acte n'existe pas pour la préfecture" in flowed
 
 
