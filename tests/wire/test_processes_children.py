@@ -12,10 +12,11 @@ import pytest
 
 from tdt.config import Config
 from tdt.sandbox.pki import Pki
+from tests.integration.test_stamp_large import make_images
 from tests.postgres import TestDatabase
 from tests.wire import test_actes_api as actes
 from tests.wire import test_processes as processes
-from tests.wire.client import Client
+from tests.wire.client import Client, File
 from tests.wire.stack import changed
 from tests.wire.test_acte_documents import BORDEREAU
 from tests.wire.test_processes import client_of, serving, until
@@ -23,7 +24,7 @@ from tests.wire.test_processes import client_of, serving, until
 provisioned = processes.provisioned
 
 
-async def deposit(client: Client, database: TestDatabase) -> int:
+async def deposit(client: Client, database: TestDatabase, data: bytes = actes.PDF) -> int:
     """An act, once there are classifications."""
     connection = await asyncpg.connect(database.owner_dsn)
     try:
@@ -37,7 +38,7 @@ async def deposit(client: Client, database: TestDatabase) -> int:
             )
     finally:
         await connection.close()
-    answer = await client.post(actes.CREATE, actes.form())
+    answer = await client.post(actes.CREATE, actes.form(acte_pdf_file=File("acte.pdf", data)))
     match = re.fullmatch(rb"OK\n([0-9]+)\n\n", answer.body)
     assert match, answer.body.decode("latin-1")
     return int(match[1])
@@ -69,3 +70,28 @@ async def test_every_process_has_its_children_and_none_outlives_it(
         process.send_signal(end)
         await process.wait()
         await until(lambda: not any(one.is_running() for one in started))
+
+
+def peak(pid: int) -> int:
+    """The most memory that a process ever had, in bytes."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+async def test_a_large_stamped_file_costs_the_server_no_memory(
+    provisioned: Config, database: TestDatabase, pki: Pki, tmp_path: Path
+) -> None:
+    limits = msgspec.structs.replace(provisioned.limits, acte_archive_bytes=100_000_000)
+    async with serving(changed(provisioned, limits=limits), tmp_path) as (process, _):
+        client = client_of(provisioned, pki)
+        source = tmp_path / "source.pdf"
+        make_images(source, 30, 2_000_000)
+        number = await deposit(client, database, source.read_bytes())
+        connection = await asyncpg.connect(database.owner_dsn)
+        file = await connection.fetchval("select id from acte_file where transaction_id = $1 and position = 1", number)
+        await connection.close()
+        before = peak(process.pid)
+        answer = await client.get(f"{actes.DOWNLOAD}?file={file}&tampon=true")
+        assert answer.headers["x-tdt-tampon"] == "TAMPON_APPOSE"
+        assert len(answer.body) > 60_000_000
+        assert peak(process.pid) - before < 24 << 20
