@@ -15,9 +15,13 @@ from email.errors import (
 from email.header import decode_header, make_header
 from email.message import Message
 
+from tdt.domain.actes.mail_cuts import Cuts, cut
 from tdt.domain.actes.naming import read_document_name
 
-MAIL_LIMIT = 256 * 1024 * 1024
+MAIL_LIMIT = 224 * 1024 * 1024
+"""An archive of 150 MiB in base64, and what comes with it."""
+PARSED_LIMIT = 8 * 1024 * 1024
+"""Of a mail without its large attachments."""
 PARTS_LIMIT = 1000
 _HTML_LIMIT = 1024 * 1024
 _HEADER_LIMIT = 16 * 1024
@@ -59,15 +63,18 @@ class MinistryMail:
     damaged: tuple[str, ...] = ()
 
 
-def parse_mail(raw: bytes) -> MinistryMail:
-    """Take a mail apart, whatever its structure; never raises."""
-    if len(raw) > MAIL_LIMIT:
-        return MinistryMail((), False, f"courriel de {len(raw)} octets, trop volumineux")
-    if any(match.end() - match.start() > _HEADER_LIMIT for match in _PART_HEADER.finditer(raw)):
+def parse_mail(raw: bytes, size: int = 0) -> MinistryMail:
+    """Take a mail apart, whatever its structure; never raises. `size`: that of the whole, if `raw` is its start."""
+    if max(size, len(raw)) > MAIL_LIMIT:
+        return MinistryMail((), False, f"courriel de {max(size, len(raw))} octets, trop volumineux")
+    cuts = cut(raw)
+    if len(cuts.rest) > PARSED_LIMIT:
+        return MinistryMail((), False, f"courriel de {len(raw)} octets, dont trop ne sont pas des pièces jointes")
+    if any(match.end() - match.start() > _HEADER_LIMIT for match in _PART_HEADER.finditer(cuts.rest)):
         return MinistryMail((), False, "courriel à l'en-tête trop long")
     try:
         # the older policy of the library: the newer one raises on headers that it cannot make sense of
-        message = message_from_bytes(raw)
+        message = message_from_bytes(cuts.rest)
         leaves = list(_leaves(message))
     except RecursionError:
         return MinistryMail((), False, "courriel aux parties trop imbriquées")
@@ -75,12 +82,12 @@ def parse_mail(raw: bytes) -> MinistryMail:
         return MinistryMail((), False, f"courriel de {len(leaves)} parties")
     attachments, damaged = [], []
     multicanal = False
-    cut = _cut_leaf(message, leaves)
+    last = _cut_leaf(message, leaves)
     for number, part in enumerate(leaves, start=1):
-        data = _payload(part)
+        data, sound = _payload(part, cuts)
         name = _file_name(part)
         if name or _looks_like_xml(part, data):
-            if _is_damaged(part) or (part is cut and not _looks_like_xml(part, data)):
+            if not sound or (part is last and not _looks_like_xml(part, data)):
                 damaged.append(name or f"sans-nom-{number}.xml")
             elif not _is_logo(part, name):
                 attachments.append(Attachment(name or f"sans-nom-{number}.xml", data))
@@ -99,14 +106,19 @@ def _cut_leaf(message: Message, leaves: list[Message]) -> Message | None:
     return leaves[-1] if cut and leaves else None
 
 
-def _is_damaged(part: Message) -> bool:
-    """Whether its base64 lacks something or holds what is none. To be asked once the payload was decoded."""
-    return any(isinstance(defect, _BAD_BASE64) for defect in part.defects)
-
-
-def _payload(part: Message) -> bytes:
+def _payload(part: Message, cuts: Cuts) -> tuple[bytes, bool]:
+    """The bytes of a part, and whether they are sound: base64 that lacks nothing and holds nothing else."""
+    if cuts.runs and str(part.get("Content-Transfer-Encoding", "")).strip().lower() == "base64":
+        try:
+            text = part.get_payload()
+        except (ValueError, LookupError):  # 8-bit characters, in a charset that is none
+            return b"", False
+        if isinstance(text, str) and cuts.mark in text:
+            whole = cuts.decode(text)
+            return whole or b"", whole is not None
     data = part.get_payload(decode=True)
-    return data if isinstance(data, bytes) else b""
+    sound = not any(isinstance(defect, _BAD_BASE64) for defect in part.defects)
+    return cuts.restore(data) if isinstance(data, bytes) else b"", sound
 
 
 def _file_name(part: Message) -> str:

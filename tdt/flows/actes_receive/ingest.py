@@ -7,7 +7,7 @@ from dataclasses import replace
 from tdt.db import routes as routes_db
 from tdt.db.content import move_to_authority
 from tdt.db.pool import Connection
-from tdt.db.routes import Handling
+from tdt.db.routes import Handling, Received
 from tdt.deps import Deps
 from tdt.domain.actes import returns as r
 from tdt.domain.actes.authenticity import MailRules, find_doubt
@@ -20,6 +20,7 @@ from tdt.flows.actes_receive.acts import acknowledge, refuse_acte, refuse_envelo
 from tdt.flows.actes_receive.answers import acknowledge_cancellation, acknowledge_reply
 from tdt.flows.actes_receive.box import aim, keep_owner, propose, set_apart, tell
 from tdt.flows.actes_receive.classification import confirm_classification, renew_classification
+from tdt.flows.actes_receive.large import alone, load, size_of
 from tdt.flows.actes_receive.letters import pack, receive_letter
 
 
@@ -27,11 +28,16 @@ async def ingest(deps: Deps, received_id: ReceivedId) -> None:
     """Read a stored mail and apply each thing it says, in one transaction; what is for nobody goes to the operator."""
     async with deps.transaction("system") as connection:
         received = await routes_db.get_received(connection, received_id)
-    if received is None or received.state != "new":
-        return
-    raw = b"".join([chunk async for chunk in deps.stream("system", received.content_id)])
+        if received is None or received.state != "new":
+            return
+        size = await size_of(connection, received)
+    with alone(size, deps.now()):
+        await _ingest(deps, received, size)
+
+
+async def _ingest(deps: Deps, received: Received, size: int) -> None:
     rules = MailRules() if received.vouched_by else deps.config.actes.mail_rules
-    mail, said, doubt = await asyncio.to_thread(_read, raw, rules)
+    mail, said, doubt = await asyncio.to_thread(_read, await load(deps, received, size), size, rules)
     answers = () if doubt else said
     packed = {number: await pack(deps, one) for number, one in enumerate(answers) if isinstance(one, r.Letter)}
     unused = dict(packed)
@@ -50,7 +56,7 @@ async def ingest(deps: Deps, received_id: ReceivedId) -> None:
                     handling = await _apply(deps, connection, answer)
                 handlings.append(_with_report(handling, answer))
             handling = keep_owner(received, set_apart(doubt) if doubt else _summary(handlings))
-            if await routes_db.move_received(connection, received_id, handling) and handling.authority_id is not None:
+            if await routes_db.move_received(connection, received.id, handling) and handling.authority_id is not None:
                 await move_to_authority(connection, received.content_id, handling.authority_id)
             await propose(connection, received, handling, find_clues(mail, said))
     for writer in (writer for one in unused.values() for writer in one.writers):
@@ -58,9 +64,9 @@ async def ingest(deps: Deps, received_id: ReceivedId) -> None:
     tell(received, handling)
 
 
-def _read(raw: bytes, rules: MailRules) -> tuple[MinistryMail, tuple[r.Return, ...], str]:
+def _read(raw: bytes, size: int, rules: MailRules) -> tuple[MinistryMail, tuple[r.Return, ...], str]:
     """What a mail holds and says, and why it may not be the ministry's."""
-    mail = parse_mail(raw)
+    mail = parse_mail(raw, size)
     return mail, r.read_mail(mail), find_doubt(read_headers(raw), rules)
 
 
