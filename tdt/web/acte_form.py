@@ -57,6 +57,7 @@ def read_submission(form: Form) -> tuple[Submission, SubmittedBodies | None]:
         attachment_signatures=signatures(form, annexes),
         document_papier=fields.is_true("document_papier"),
         en_attente=fields.is_true("en_attente"),
+        must_signed=fields.is_true("must_signed"),
         broadcast_emails=tuple(fields.array("broadcast_email").values()) if wide else (),
         send_sources=wide and fields.text("send_sources") == "on",
         batchfile=fields.text("batchfile"),

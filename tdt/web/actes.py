@@ -43,11 +43,12 @@ async def transac_create(call: Call) -> web.StreamResponse:
     """Deposit an acte."""
     if not call.request.can_read_body:
         raise Refused(NO_POST.format(call.deps.config.limits.acte_archive_bytes))
-    if not call.identity.transmit:
-        raise refused(NOT_RGS.format(call.identity.refusal), "/modules/actes/")
     form = await call.read(acte_plan(call.deps.config.limits))
     if not len(form.fields):
         raise Refused(NO_POST.format(call.deps.config.limits.acte_archive_bytes))
+    # what is to be signed is posted by whoever signs it: that certificate is looked at then
+    if not call.identity.transmit and not form.fields.is_true("must_signed"):
+        raise refused(NOT_RGS.format(call.identity.refusal), "/modules/actes/")
     submission, bodies = read_submission(form)
     return created(await actes_submit.submit(call.deps, call.who, submission, bodies), call.is_api, call.page(HOME))
 

@@ -36,6 +36,11 @@ CLASSIFICATION = (
 @pytest.fixture
 async def ready(stack: Stack) -> Stack:
     """The stack, with a classification received by the collectivité A."""
+    await hold_classification(stack)
+    return stack
+
+
+async def hold_classification(stack: Stack) -> None:
     content = await fetchval(
         stack,
         INSERT_BODY,
@@ -49,7 +54,6 @@ async def ready(stack: Stack) -> Stack:
         stack.authorities["A"],
         content,
     )
-    return stack
 
 
 def form(number: str = "ACTE_1", **changes: str | File) -> Parts:

@@ -150,6 +150,7 @@ READS = {
     "/modules/actes/actes_transac_get_status.php",
     "/modules/actes/actes_transac_get_files_list.php",
     "/modules/actes/actes_download_file.php",
+    "/modules/actes/actes_get_signature.php",
     "/modules/actes/actes_transac_get_tampon.php",
     "/modules/actes/actes_create_pdf.php",
     "/modules/actes/actes_transac_get_ARActe.php",

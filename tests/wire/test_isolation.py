@@ -46,7 +46,8 @@ PLAIN = """
     convention_actes count date_affichage decision_date department district email enveloppe givenname hash
     helios_do_not_verify_nom_fic_unicity helios_ftp_dest login name nature_code nounce number page password password2
     role send_sources show_broadcast_email siren_file status subject telephone type type_acte type_envoie url_return
-    date_debut date_fin limit max_date min_date month offset status_id type_acte url year"""
+    date_debut date_fin limit max_date min_date month offset status_id type_acte url year
+    nb_signature"""
 """Parameters that name nothing that a collectivité holds; login, hash and nounce are crossed apart."""
 
 

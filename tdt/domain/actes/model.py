@@ -110,6 +110,7 @@ class Submission:
     attachment_signatures: tuple[str, ...] = ()
     document_papier: bool = False
     en_attente: bool = False
+    must_signed: bool = False
     broadcast_emails: tuple[str, ...] = ()
     send_sources: bool = False
     batchfile: str = ""

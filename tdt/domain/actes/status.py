@@ -78,6 +78,8 @@ MOVES: Mapping[S, frozenset[S]] = {
 
 DEPOT_INITIAL = "Dépôt initial"
 DEPOT_EN_ATTENTE = "Dépôt dans un état d'attente"
+DEPOT_A_SIGNER = "En attente d'être signé"
+SIGNED = "L'acte a été signé électroniquement"
 VALIDATION_OK = "Accepté par le TdT : validation OK"
 DOCUMENT_RECU = "Reçu par le Tdt"
 DOCUMENT_RECU_SANS_AR = "Reçu par le Tdt (pas d'AR envoyé)"
@@ -109,6 +111,11 @@ def is_given_up(message: str) -> bool:
 def posted_by_agent(name: str) -> str:
     """Words of 17 → 1, confirmed by the agent of this name."""
     return _clip(f"La transaction a été postée par l'agent télétransmetteur {name}")
+
+
+def posted_without_signature(transaction: int) -> str:
+    """Words of 18 → 1 of an act that nobody signed."""
+    return f"La transaction {transaction} a été posté sans signature"
 
 
 def invalid_envelope(reason: str) -> str:

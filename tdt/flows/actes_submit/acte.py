@@ -13,7 +13,7 @@ from tdt.domain.actes.envelope import build_acte
 from tdt.domain.actes.filetype import XML, extension
 from tdt.domain.actes.model import ActeData, ActeStatus, MessageCode, Piece, Submission
 from tdt.domain.actes.rules import CheckedActe, CheckedFile, Facts, check_submission, number_taken
-from tdt.domain.actes.status import DEPOT_EN_ATTENTE, DEPOT_INITIAL
+from tdt.domain.actes.status import DEPOT_A_SIGNER, DEPOT_EN_ATTENTE, DEPOT_INITIAL
 from tdt.domain.authorities import Module, Principal, Right, may
 from tdt.domain.calendar import paris_date
 from tdt.domain.closing import check_open
@@ -58,9 +58,9 @@ async def submit(deps: Deps, who: Principal, submission: Submission, bodies: Sub
             unique_id = naming.unique_id(
                 authority.department, authority.siren, checked.decision_date, checked.number, checked.nature.short
             )
-            waiting = submission.en_attente or not may(who, Right.TT, Module.ACTES)
             sender = Sender(authority, who.user.id, known.route, day, who.identity.evidence)
-            return await _record(deps, connection, sender, _Accepted(checked, submission, bodies, unique_id), waiting)
+            accepted = _Accepted(checked, submission, bodies, unique_id)
+            return await _record(deps, connection, sender, accepted, _first_status(who, submission))
     except Conflict as conflict:
         # two posts of the same number at the same instant: the index let one through
         if conflict.details.get("constraint") == "acte_transaction_number":
@@ -68,15 +68,33 @@ async def submit(deps: Deps, who: Principal, submission: Submission, bodies: Sub
         raise
 
 
-async def _record(deps: Deps, connection: Connection, sender: Sender, accepted: _Accepted, waiting: bool) -> ActeId:
+def _first_status(who: Principal, submission: Submission) -> ActeStatus:
+    """Who asks for a signature waits for it, whatever else it asks for or may do."""
+    if submission.must_signed:
+        return ActeStatus.EN_ATTENTE_D_ETRE_SIGNEE
+    if submission.en_attente or not may(who, Right.TT, Module.ACTES):
+        return ActeStatus.EN_ATTENTE_D_ETRE_POSTEE
+    return ActeStatus.POSTE
+
+
+FIRST_WORDS = {
+    ActeStatus.EN_ATTENTE_D_ETRE_SIGNEE: DEPOT_A_SIGNER,
+    ActeStatus.EN_ATTENTE_D_ETRE_POSTEE: DEPOT_EN_ATTENTE,
+    ActeStatus.POSTE: DEPOT_INITIAL,
+}
+
+
+async def _record(
+    deps: Deps, connection: Connection, sender: Sender, accepted: _Accepted, status: ActeStatus
+) -> ActeId:
     checked, submission = accepted.checked, accepted.submission
     files = await keep(deps, connection, sender.authority.id, _files(accepted))
     new = NewActe(
         type=MessageCode.ACTE,
-        status=ActeStatus.EN_ATTENTE_D_ETRE_POSTEE if waiting else ActeStatus.POSTE,
-        message=DEPOT_EN_ATTENTE if waiting else DEPOT_INITIAL,
+        status=status,
+        message=FIRST_WORDS[status],
         tag="api:acte:submit",
-        job=None if waiting else JobKind.ACTES_ANALYSE,
+        job=JobKind.ACTES_ANALYSE if status is ActeStatus.POSTE else None,
         number=checked.number,
         decision_date=checked.decision_date,
         nature_code=checked.nature.code,
