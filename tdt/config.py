@@ -121,6 +121,7 @@ class Actes(Section, frozen=True):
     one_classification_request_a_day: bool = False
     daily_classification_hour: int = 4
     verify_signing_certificate: bool = True
+    batch_days: int = 30
 
     @property
     def mail_rules(self) -> MailRules:

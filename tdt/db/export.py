@@ -29,6 +29,8 @@ ORDERS: Mapping[str, str] = {
     "acte_classification": "id",
     "acte_classification_announced": "date",
     "acte_report": "id",
+    "acte_batch": "id",
+    "acte_batch_file": "id",
     "acte_mail": "id",
     "acte_notification": "id",
     "account_notification": "account_id, about",

@@ -39,6 +39,8 @@ MEANING: Mapping[str, str] = {
     "acte_classification": "les classifications reçues",
     "acte_classification_announced": "les dates de classification que le ministère a annoncées",
     "acte_report": "ce que les contrôles ont dit de chaque fichier",
+    "acte_batch": "les lots de fichiers à envoyer",
+    "acte_batch_file": "leurs fichiers (transaction_id : l'acte que chacun est devenu)",
     "acte_mail": "courriels sur la vie des actes : à qui, quand, ou pourquoi ils n'ont pas été pris",
     "acte_notification": "ce que chaque courriel annonçait, et ce qui n'a pas été envoyé (souhait, adresse refusée)",
     "account_notification": "ce que chaque compte souhaite recevoir par courriel",

@@ -6,7 +6,10 @@ from tdt.config import Limits
 from tdt.domain.actes.model import PostedFile, Submission
 from tdt.domain.actes.rules import is_signature_text, not_a_signature
 from tdt.domain.content import Body
+from tdt.domain.ids import BatchFileId
+from tdt.flows.actes_batches import Opened
 from tdt.flows.actes_submit import SubmittedBodies
+from tdt.web.call import php_int
 from tdt.web.forms import Form, Upload
 from tdt.web.uploads import Fault, FormPlan
 
@@ -35,17 +38,28 @@ def acte_plan(limits: Limits) -> FormPlan:
     )
 
 
-def read_submission(form: Form) -> tuple[Submission, SubmittedBodies | None]:
-    """The form as the rules judge it, and the bodies in the same order; None when no act was posted."""
+def read_batch_file(form: Form) -> BatchFileId | None:
+    """The file of a lot that the form names as the act, if it names one; the rules judge what is no number."""
+    batch = form.fields.text("batchfile")
+    return BatchFileId(php_int(batch)) if batch.isascii() and batch.isdecimal() else None
+
+
+def read_submission(form: Form, lot: Opened | None = None) -> tuple[Submission, SubmittedBodies | None]:
+    """The form as the rules judge it, and the bodies in the same order; None when no act was posted.
+
+    A file of a lot takes the place of the act, and gives its number where the form gives none.
+    """
     fields = form.fields
     acte = form.files.scalar("acte_pdf_file")
     if acte is not None and not is_file(acte):
         acte = None
+    if lot is not None:
+        acte = Upload(lot.file.posted_filename, lot.file.size, lot.body)
     annexes = annexes_of(form)
     wide = fields.text("show_broadcast_email") == "on"
     submission = Submission(
         nature_code=fields.text("nature_code"),
-        number=fields.text("number"),
+        number=fields.text("number") or (lot.number if lot is not None else ""),
         decision_date=fields.text("decision_date"),
         subject=fields.text("subject"),
         classif=tuple(fields.text(level) for level in LEVELS),
@@ -60,11 +74,12 @@ def read_submission(form: Form) -> tuple[Submission, SubmittedBodies | None]:
         must_signed=fields.is_true("must_signed"),
         broadcast_emails=tuple(fields.array("broadcast_email").values()) if wide else (),
         send_sources=wide and fields.text("send_sources") == "on",
-        batchfile=fields.text("batchfile"),
+        batchfile=fields.text("batchfile") if lot is None else "",
     )
     if acte is None:
         return submission, None
-    return submission, SubmittedBodies(body_of(acte), tuple(body_of(upload) for upload in annexes.values()))
+    file = lot.file if lot is not None else None
+    return submission, SubmittedBodies(body_of(acte), tuple(body_of(upload) for upload in annexes.values()), file)
 
 
 def annexes_of(form: Form) -> dict[str, Upload]:

@@ -11,12 +11,13 @@ from tdt.domain.authorities import Module, Owner, Right, may
 from tdt.domain.errors import Forbidden, Refused
 from tdt.domain.ids import AccountId, ActeId, AuthorityId, ContentId
 from tdt.domain.text import to_latin1
-from tdt.flows import actes_submit
-from tdt.web.acte_form import NO_POST, acte_plan, read_submission
+from tdt.flows import actes_batches, actes_submit
+from tdt.web.acte_form import NO_POST, acte_plan, read_batch_file, read_submission
 from tdt.web.call import Call, php_int, refused
 from tdt.web.s2low import attachment, created, json_answer, text
 
 HOME = "/modules/actes/"
+ADD = "/modules/actes/actes_transac_add.php"
 INDEX = "/modules/actes/index.php"
 NOT_RGS = "La télétransmission nécessite un certificat RGS<br/>Erreur : {}"
 ON_THE_WAY = frozenset({ActeStatus.POSTE, ActeStatus.EN_ATTENTE_DE_TRANSMISSION, ActeStatus.TRANSMIS})
@@ -49,8 +50,15 @@ async def transac_create(call: Call) -> web.StreamResponse:
     # what is to be signed is posted by whoever signs it: that certificate is looked at then
     if not call.identity.transmit and not form.fields.is_true("must_signed"):
         raise refused(NOT_RGS.format(call.identity.refusal), "/modules/actes/")
-    submission, bodies = read_submission(form)
-    return created(await actes_submit.submit(call.deps, call.who, submission, bodies), call.is_api, call.page(HOME))
+    number = read_batch_file(form)
+    lot = await actes_batches.open_file(call.deps, call.who, number) if number is not None else None
+    submission, bodies = read_submission(form, lot)
+    acte = await actes_submit.submit(call.deps, call.who, submission, bodies)
+    page = HOME
+    if lot is not None and form.fields.text("process_next_batch_file") == "on":
+        following = await actes_batches.find_next(call.deps, call.who, lot.file)
+        page = f"{ADD}?batchfile={following}" if following is not None else HOME
+    return created(acte, call.is_api, call.page(page))
 
 
 async def get_status(call: Call) -> web.StreamResponse:

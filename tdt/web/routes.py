@@ -3,6 +3,7 @@
 from tdt.domain.authorities import Module, Role
 from tdt.web import (
     account,
+    acte_batches,
     acte_closing,
     acte_confirm,
     acte_documents,
@@ -37,6 +38,7 @@ SERVICES = "/admin/services/admin_services.php"
 AUTHORITIES = "/admin/authorities/admin_authorities.php"
 AUTHORITY_EDIT = "/admin/authorities/admin_authority_edit.php"
 GROUPS = "/admin/groups/admin_groups.php"
+ADD_BATCH = "/modules/actes/actes_batch_add.php"
 IMPORT_ACTE = "/modules/actes/actes_transac_import.php"
 ADD_ACTE = "/modules/actes/actes_transac_add.php"
 
@@ -115,6 +117,25 @@ ROUTES = (
         Module.ACTES,
         page=ACTES_INDEX,
         admins=True,
+    ),
+    Route(
+        "/modules/actes/actes_batch_create.php",
+        acte_batches.batch_create,
+        Access.VIEW,
+        Shape.REPLY,
+        Module.ACTES,
+        page=ADD_BATCH,
+        changes=True,
+    ),
+    Route(
+        "/modules/actes/actes_batch_add_file.php",
+        acte_batches.batch_add_file,
+        Access.VIEW,
+        Shape.REPLY,
+        Module.ACTES,
+        page=ADD_BATCH,
+        takes_body=True,
+        changes=True,
     ),
     Route(
         "/modules/actes/actes_transac_submit.php",

@@ -18,6 +18,7 @@ from tdt.domain.expiry import Ending
 from tdt.domain.ids import RouteId
 from tdt.domain.routes import Route, RouteKind
 from tdt.flows import (
+    actes_batches,
     actes_closing,
     actes_documents,
     actes_receive,
@@ -138,10 +139,11 @@ async def keep_house(deps: Deps) -> None:
             forgotten = await logins.forget(deps)
             refused = await closing.refuse_drafts(deps)
             unanswered = await actes_closing.close_unanswered(deps)
+            unsent = await actes_batches.sweep(deps)
             read = await classification.read_as_data(deps)
-            if made or swept or forgotten or refused or unanswered or read:
+            if made or swept or forgotten or refused or unanswered or unsent or read:
                 counts = {"partitions": made, "orphans": len(swept), "logins": forgotten, "drafts_refused": refused}
-                more = {"classifications_read": read, "unanswered_closed": unanswered}
+                more = {"classifications_read": read, "unanswered_closed": unanswered, "unsent_files": unsent}
                 log.info("housekeeping.done", **counts, **more)
         except TdtError as error:
             log.warning("housekeeping.failed", code=error.code, reason=error.message)

@@ -38,7 +38,8 @@ HELD = ("colleague", "child", "parent", "house", "group", "foreign")
 
 UNKNOWN: Mapping[str, str] = {
     **dict.fromkeys(
-        ("acte", "letter", "file", "env", "pes", "account", "authority", "service", "group", "siret"), "999999999"
+        ("acte", "letter", "file", "env", "pes", "account", "authority", "service", "group", "siret", "lot", "lotfile"),
+        "999999999",
     ),
     "unique_id": "034-999999999-20200131-RIEN-DE",
     "siren": "999999999",
@@ -385,7 +386,30 @@ async def _deposits(world: World, name: str, account: int, place: Mapping[str, s
     )
     letter = await _letter(world, (account, acte, route), authority, unique_id)
     pes = await _pes(world, name, account, place, route)
-    found = {"acte": acte, "letter": letter, "unique_id": unique_id, "env": envelope, "file": file, "pes": pes}
+    lot = await _id(
+        world,
+        "insert into acte_batch (authority_id, account_id, description) values ($1, $2, 'lot') returning id",
+        authority,
+        account,
+    )
+    lotfile = await _id(
+        world,
+        """insert into acte_batch_file (authority_id, batch_id, posted_filename, size, content_id)
+        values ($1, $2, 'a.pdf', 13, $3) returning id""",
+        authority,
+        lot,
+        await _content(world, authority, b"%PDF-1.4 lot"),
+    )
+    found = {
+        "lot": lot,
+        "lotfile": lotfile,
+        "acte": acte,
+        "letter": letter,
+        "unique_id": unique_id,
+        "env": envelope,
+        "file": file,
+        "pes": pes,
+    }
     return {key: str(value) for key, value in found.items()}
 
 

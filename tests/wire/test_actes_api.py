@@ -351,7 +351,7 @@ async def test_a_signature_that_is_not_text_is_refused_in_words(ready: Stack) ->
 @pytest.mark.parametrize(
     ("batch", "words"), [("x", "batchfile n&#039;est pas un entier"), ("12", "Échec de la transaction en mode lot.")]
 )
-async def test_there_are_no_lots(ready: Stack, batch: str, words: str) -> None:
+async def test_what_is_no_file_of_a_lot(ready: Stack, batch: str, words: str) -> None:
     answer = await ready.client().post(CREATE, form("LOT", batchfile=batch))
     assert answer.body == latin1(f"KO\n{words}\n")
 

@@ -42,12 +42,12 @@ FOR_ANYONE = {"/connexion-status", "/login.php", "/admin/users/api-list-login.ph
 
 
 PLAIN = """
-    acte_pdf_file acte_pdf_file_sign api auth_method authority_type_id batchfile certificat_status confirm
+    acte_pdf_file acte_pdf_file_sign api auth_method authority_type_id certificat_status confirm
     convention_actes count date_affichage decision_date department district email enveloppe givenname hash
     helios_do_not_verify_nom_fic_unicity helios_ftp_dest login name nature_code nounce number page password password2
     role send_sources show_broadcast_email siren_file status subject telephone type type_acte type_envoie url_return
     date_debut date_fin limit max_date min_date month offset status_id type_acte url year
-    nb_signature"""
+    nb_signature num_prefix description files process_next_batch_file"""
 """Parameters that name nothing that a collectivité holds; login, hash and nounce are crossed apart."""
 
 

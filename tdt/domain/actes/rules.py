@@ -163,7 +163,7 @@ def _check_before_files(submission: Submission, facts: Facts) -> date | None:
     if sum(file.size for file in posted if file) > facts.archive_limit:
         raise Refused(f"La taille totale des fichiers est trop importante (max : {facts.archive_limit})")
     if not _empty(submission.batchfile):
-        # files of a lot are prepared in the browser pages of S2LOW: none can exist here
+        # one that the sender has takes the place of the act and leaves nothing here (tdt.web.acte_form)
         raise Refused("Échec de la transaction en mode lot.")
     if facts.number_taken:
         raise number_taken()

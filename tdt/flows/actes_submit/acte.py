@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tdt.db import actes as db
+from tdt.db.batches import BatchFile, move_to_used
 from tdt.db.classifications import read_held
 from tdt.db.deposits import NewActe
 from tdt.db.pool import Connection
@@ -18,10 +19,12 @@ from tdt.domain.authorities import Module, Principal, Right, may
 from tdt.domain.calendar import paris_date
 from tdt.domain.closing import check_open
 from tdt.domain.content import Body, hold
-from tdt.domain.errors import Conflict
+from tdt.domain.errors import Conflict, Refused
 from tdt.domain.ids import ActeId
 from tdt.domain.jobs import JobKind
 from tdt.flows.actes_submit.deposit import File, Sender, authority_of, deposit, keep
+
+NO_BATCH = "Échec de la transaction en mode lot."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class SubmittedBodies:
 
     acte: Body
     attachments: tuple[Body, ...] = ()
+    lot: BatchFile | None = None
+    """The file of a lot that the act is: its body is kept already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,11 @@ async def _record(
         send_sources=submission.send_sources,
         evidence=sender.evidence,
     )
-    return await deposit(deps, connection, sender, (new, files))
+    acte = await deposit(deps, connection, sender, (new, files))
+    lot = accepted.bodies.lot
+    if lot is not None and not await move_to_used(connection, lot.id, acte):
+        raise Refused(NO_BATCH)
+    return acte
 
 
 def _files(accepted: _Accepted) -> list[File]:
@@ -121,7 +130,8 @@ def _files(accepted: _Accepted) -> list[File]:
         zip(judged, posted, (bodies.acte, *bodies.attachments), strict=True), start=1
     ):
         name = naming.document_name(file.code_pj, accepted.unique_id, "1-1", position, extension(file.mime))
-        documents.append(File(name, file.mime, body, sent.posted_filename, file.code_pj, file.signature))
+        kept = bodies.lot.content_id if bodies.lot is not None and position == 1 else None
+        documents.append(File(name, file.mime, body, sent.posted_filename, file.code_pj, file.signature, kept))
     message = _message(checked, [Piece(document.name, document.signature) for document in documents])
     return [File(naming.message_name(accepted.unique_id, "1-1"), XML, hold(message)), *documents]
 

@@ -11,7 +11,7 @@ from tdt.domain.actes import naming
 from tdt.domain.authorities import Authority, Principal
 from tdt.domain.content import Body
 from tdt.domain.errors import Forbidden, Refused
-from tdt.domain.ids import AccountId, ActeId, AuthorityId, RouteId
+from tdt.domain.ids import AccountId, ActeId, AuthorityId, ContentId, RouteId
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,14 @@ class File:
     posted_filename: str = ""
     code_pj: str = ""
     signature: str = ""
+    content: ContentId | None = None
+    """Of a body that is kept already."""
 
 
 async def keep(deps: Deps, connection: Connection, authority: AuthorityId, files: Sequence[File]) -> list[NewFile]:
     """Keep the bodies, and describe the files by their position: the message is at 0."""
-    contents = await deps.keep(connection, authority, [file.body for file in files])
+    kept = iter(await deps.keep(connection, authority, [file.body for file in files if file.content is None]))
+    contents = [next(kept) if file.content is None else file.content for file in files]
     return [
         NewFile(
             position, file.name, file.posted_filename, file.mime, file.body.size, file.code_pj, file.signature, content
