@@ -205,6 +205,21 @@ async def test_the_daily_request_is_made_once_even_by_two_workers_and_not_when_s
     assert await works.value(REQUESTS) == 2
 
 
+async def test_what_the_server_asks_by_itself_leaves_and_is_answered(works: Plant) -> None:
+    """Nobody deposited it: its envelope speaks for the collectivité alone."""
+    await actes_submit.renew_classification_daily(works.deps, town(works))
+    request = ActeId(await works.value("select id from acte_transaction where type = 7"))
+    envelope = await works.envelope_of(request)
+    await actes_send.analyse(works.deps, request)
+    await actes_send.package(works.deps, envelope)
+    await actes_send.transmit(works.deps, envelope)
+    [(name, _)] = works.prefecture.parcels
+    assert name == await works.value("select archive_name from acte_envelope where id = $1", envelope)
+    assert (await works.ingest(mail(NEWER)))[0] == "handled"
+    assert await works.acte_life(request) == [1, 2, 3, 4]
+    assert await in_force(works) == NEWER
+
+
 async def test_a_request_of_long_ago_without_answer_does_not_stand_in_the_way(works: Plant) -> None:
     await actes_submit.request_classification(works.deps, works.people["A"])
     await works.fetch(
