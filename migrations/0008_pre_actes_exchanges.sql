@@ -233,3 +233,4 @@ alter table acte_batch_file enable row level security;
 create policy tenant on acte_batch_file
     using (tdt_sees(authority_id) or authority_id in (select tdt_group_members()))
     with check (tdt_sees(authority_id) or authority_id in (select tdt_group_members()));
+create index acte_transaction_sent on acte_transaction (id) where status = 3 and type <> 2;

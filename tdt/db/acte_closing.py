@@ -81,10 +81,11 @@ async def had_status(connection: Connection, acte: ActeId, status: int) -> bool:
 
 UNANSWERED = f"""
     select {COLUMNS} from acte_transaction t
-    where status = 3 and id > $2 and submitted_at < $1
+    where status = 3 and type <> 2 and id > $2 and submitted_at < $1
         and (select max(at) from acte_workflow w where w.transaction_id = t.id and w.status = 3) < $1
     order by id limit $3"""
-"""What leaves is answered within hours: there are few at 3, and an index of their own holds them."""
+"""What leaves is answered within hours: there are few at 3, and an index of their own holds them. But to an answer to a
+courrier simple (2-2), the only type 2 that leaves, the ministry never answers: 3 is its end."""
 
 
 async def list_unanswered(connection: Connection, before: datetime, after: int, limit: int) -> list[Acte]:
@@ -104,7 +105,7 @@ class Unanswered:
 COUNT_UNANSWERED = """
     select count(*) as count, min(left_at) as since from (
         select (select max(at) from acte_workflow w where w.transaction_id = t.id and w.status = 3) as left_at
-        from acte_transaction t where status = 3) s
+        from acte_transaction t where status = 3 and type <> 2) s
     where left_at < $1"""
 
 

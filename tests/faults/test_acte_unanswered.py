@@ -8,11 +8,15 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
+from tdt.domain.actes.model import PostedFile
+from tdt.domain.actes.replies import Reply
 from tdt.domain.audit import Actor, Source
-from tdt.flows import actes_closing, actes_moves, actes_send
+from tdt.domain.ids import ActeId
+from tdt.flows import actes_closing, actes_moves, actes_send, actes_submit
 from tdt.workers.metrics import WorkerMetrics
 from tdt.workers.schedule import watch_unanswered
-from tests.faults.plant import Plant, anomaly_mail, ar_mail
+from tests.faults.plant import Plant, anomaly_mail, ar_mail, letter_mail
+from tests.pdf_files import PDF
 
 MONTH = timedelta(days=30, minutes=1)
 
@@ -46,6 +50,24 @@ async def test_an_act_that_is_not_sent_or_is_answered_is_left_alone(works: Plant
     works.elapse(MONTH)
     assert await actes_closing.close_unanswered(works.deps) == 0
     assert (await works.acte_status(waiting), await works.acte_status(sent)) == (2, 4)
+
+
+async def test_an_answer_to_a_courrier_simple_has_no_answer_to_wait_for(works: Plant) -> None:
+    acte, envelope = await works.packaged_acte()
+    await actes_send.transmit(works.deps, envelope)
+    await works.ingest(ar_mail())
+    await works.ingest(letter_mail("2-1"))
+    letter = ActeId(await works.value("select id from acte_transaction where related_id = $1", acte))
+    form = Reply("", "99_DE", PostedFile("réponse.pdf", len(PDF), PDF[:4096]))
+    body = await works.body(PDF)
+    made = await actes_submit.reply(works.deps, works.people["A"], letter, form, [body])
+    await actes_send.analyse(works.deps, made)
+    sent = await works.envelope_of(made)
+    await actes_send.package(works.deps, sent)
+    await actes_send.transmit(works.deps, sent)
+    works.elapse(MONTH)
+    assert await actes_closing.close_unanswered(works.deps) == 0
+    assert await works.acte_life(made) == [1, 2, 3]
 
 
 async def test_an_installation_may_never_close(works: Plant) -> None:
