@@ -185,7 +185,6 @@ create index acte_transaction_decided on acte_transaction (authority_id, decisio
 create index acte_envelope_submitted on acte_envelope (authority_id, submitted_at, id);
 
 -- What waits for an answer of the ministry.
-create index acte_transaction_sent on acte_transaction (id) where status = 3;
 -- An act that the ministry refused may be sent again under its number: the refused one gives its number up, to one act only.
 alter table acte_transaction
     add column superseded_at timestamptz,
