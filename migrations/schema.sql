@@ -334,7 +334,7 @@ CREATE UNIQUE INDEX acte_transaction_number ON public.acte_transaction USING btr
 CREATE INDEX acte_transaction_related ON public.acte_transaction USING btree (related_id) WHERE (related_id IS NOT NULL);
 CREATE INDEX acte_transaction_request ON public.acte_transaction USING btree (authority_id, id) WHERE (type = 7);
 CREATE UNIQUE INDEX acte_transaction_resend ON public.acte_transaction USING btree (resend_of);
-CREATE INDEX acte_transaction_sent ON public.acte_transaction USING btree (id) WHERE (status = 3);
+CREATE INDEX acte_transaction_sent ON public.acte_transaction USING btree (id) WHERE ((status = 3) AND (type <> 2));
 CREATE INDEX acte_transaction_status ON public.acte_transaction USING btree (authority_id, status, id);
 CREATE INDEX acte_transaction_unique_id ON public.acte_transaction USING btree (unique_id);
 CREATE INDEX acte_transaction_unread ON public.acte_transaction USING btree (authority_id, id) WHERE (((type >= 2) AND (type <= 5)) AND (type_reponse IS NULL) AND (read_at IS NULL));
