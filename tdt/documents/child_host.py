@@ -3,6 +3,7 @@
 Run as `python -m tdt.documents.child_host FD`. It ends when the other end of FD is closed, and its children with it.
 """
 
+import ctypes
 import errno
 import gc
 import importlib
@@ -28,6 +29,8 @@ OPEN_FILES = 256
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 BROKEN = 73
 """Exit code of a child that could not even begin."""
+PR_SET_PDEATHSIG = 1
+LIBRARY = ctypes.CDLL(None)
 
 
 def main(line: socket.socket) -> None:
@@ -74,14 +77,24 @@ def _obey(line: socket.socket, running: dict[int, int]) -> bool:
         # loaded once for all children; a child that needs what cannot be loaded says so itself
         importlib.import_module(order.module)
     gc.freeze()
+    host = os.getpid()
     pid = os.fork()
     if pid == 0:
+        _follow(host)
         line.close()
         _be_child(order, files)
     running[pid] = order.number
     for file in files:
         os.close(file)
     return True
+
+
+def _follow(host: int) -> None:
+    """Whatever kills the host, its children do not stay."""
+    if hasattr(LIBRARY, "prctl"):
+        LIBRARY.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != host:
+        os._exit(BROKEN)
 
 
 def _be_child(order: Order, files: Sequence[int]) -> typing.NoReturn:

@@ -153,8 +153,12 @@ async def test_a_few_at_a_time(children: Children) -> None:
 
 async def test_when_the_host_dies_one_tries_again_with_another(children: Children) -> None:
     first = await children.run(tasks.SEE, "")
+    reading, writing = os.pipe()
     with pytest.raises(Temporary):
-        await children.run(tasks.KILL_HOST, "")
+        await children.run(tasks.KILL_HOST, "", [writing])
+    await gone(await started(reading))
+    os.close(reading)
+    os.close(writing)
     second = await children.run(tasks.SEE, "")
     assert first["parent"] != second["parent"]
 
