@@ -125,6 +125,8 @@ async def delete_received(connection: Connection, authority: AuthorityId) -> int
 
 
 PARTICULARS = (
+    "update received set proposed_authority_id = null, proposed_siren = '', proposed_act = ''"
+    " where proposed_authority_id = $1",
     "delete from acte_classification where authority_id = $1",
     "delete from acte_classification_announced where authority_id = $1",
     "delete from convention_avenant where authority_id = $1",

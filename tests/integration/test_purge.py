@@ -299,3 +299,20 @@ async def test_what_another_row_still_names_stops_it_and_no_other(ready: Stack, 
     assert (failed["authority_id"], failed["constraint"]) == (town, "acte_classification_content_id_fkey")
     kept: list[dict[str, Any]] = await rows(stack, "select from content where id = $1", body["id"])
     assert len(kept) == 1
+
+
+async def test_a_mail_that_was_perhaps_for_it_stays_without_its_name(ready: Stack, tmp_path: Path) -> None:
+    """It is nobody's, and may be another's: only the guess goes."""
+    stack = ready
+    await fill_both(stack)
+    town = await close(stack)
+    await execute(
+        stack,
+        f"""with body as (insert into content (sha256, size, place, data) values (sha256('x'), 1, 'row', 'x') returning id)
+        insert into received (route_id, remote_key, name, content_id, state, proposed_authority_id, proposed_siren)
+        select (select min(id) from route), 'boite', 'boite', id, 'set_aside', {town}, '123456782' from body""",
+    )
+    await exports.export(stack.deps, OPERATOR, town, tmp_path / "export")
+    assert await purge.purge_due(tomorrow(stack)) == [town]
+    (row,) = await rows(stack, "select * from received where remote_key = 'boite'")
+    assert (row["state"], row["proposed_authority_id"], row["proposed_siren"]) == ("set_aside", None, "")
