@@ -308,7 +308,8 @@ async def test_a_mail_that_was_perhaps_for_it_stays_without_its_name(ready: Stac
     town = await close(stack)
     await execute(
         stack,
-        f"""with body as (insert into content (sha256, size, place, data) values (sha256('x'), 1, 'row', 'x') returning id)
+        f"""with body as (
+            insert into content (sha256, size, place, data) values (sha256('x'), 1, 'row', 'x') returning id)
         insert into received (route_id, remote_key, name, content_id, state, proposed_authority_id, proposed_siren)
         select (select min(id) from route), 'boite', 'boite', id, 'set_aside', {town}, '123456782' from body""",
     )
