@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tdt.db import account_admin, accounts, acte_lists, actes, authority_admin, groups, helios, services
+from tdt.db import account_admin, accounts, acte_lists, acte_views, actes, authority_admin, groups, helios, services
 from tdt.db.account_admin import AccountFilter
 from tdt.db.authority_admin import AuthorityFilter
 from tdt.db.pool import Connection, GroupScope, Pool, Record, Scope, transaction
@@ -144,6 +144,10 @@ def _transactions(ids: Ids) -> list[Read]:
             Read(f"life of an acte ({name})", scope, lambda c: actes.list_workflow(c, ids.acte)),
             Read(f"files of an acte ({name})", scope, lambda c: actes.list_files(c, ids.acte)),
             Read(f"file of an acte ({name})", scope, lambda c: actes.get_file(c, ids.file)),
+            Read(f"steps of an acte, by whom ({name})", scope, lambda c: acte_views.list_steps(c, ids.acte)),
+            Read(f"files of an acte, with digests ({name})", scope, lambda c: acte_views.list_shown_files(c, ids.acte)),
+            Read(f"whose an acte is ({name})", scope, lambda c: acte_views.find_depositor(c, ids.acte)),
+            Read(f"what hangs on an acte ({name})", scope, lambda c: acte_views.list_relatives(c, ids.acte)),
             Read(f"classification held ({name})", scope, lambda c: actes.last_classification(c, ids.authority)),
             Read(
                 f"classification asked for ({name})",

@@ -12,7 +12,12 @@ Life = Mapping[str, Any]
 OUTCOMES = {"accepted": "accepté", "failed": "échec", "uncertain": "incertain", "settled": "prouvé par une réponse"}
 VERDICTS = {"passed": "bon", "refused": "REFUSÉ", "not_applicable": "sans objet"}
 STATES = {"ready": "à faire", "running": "en cours", "dead": "MIS DE CÔTÉ"}
-DEADLINES = {"defere": "déféré", "controle_budgetaire": "contrôle budgétaire", "reponse": "réponse attendue"}
+DEADLINES = {
+    "defere": "déféré",
+    "controle_budgetaire": "contrôle budgétaire",
+    "reponse": "réponse attendue",
+    "fermeture": "fermeture",
+}
 KIB = 1024
 
 

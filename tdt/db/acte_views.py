@@ -116,12 +116,15 @@ class Relative:
 
 
 RELATIVES = """
-    select id, related_id, type, type_reponse, status, submitted_at, received_on, letter_date, letter_text, read_at
-    from acte_transaction
-    where related_id = $1 or related_id in (select id from acte_transaction where related_id = $1)
-        or id = (select related_id from acte_transaction where id = $1)
-        or resend_of = $1 or id = (select resend_of from acte_transaction where id = $1)
-    order by id"""
+    with near as (
+        select id from acte_transaction where related_id = $1
+        union select c.id from acte_transaction p join acte_transaction c on c.related_id = p.id
+            where p.related_id = $1
+        union select unnest(array[related_id, resend_of]) from acte_transaction where id = $1
+        union select id from acte_transaction where resend_of = $1)
+    select t.id, t.related_id, t.type, t.type_reponse, t.status, t.submitted_at, t.received_on, t.letter_date,
+        t.letter_text, t.read_at
+    from near join acte_transaction t on t.id = near.id order by t.id"""
 
 
 async def list_relatives(connection: Connection, acte: ActeId) -> list[Relative]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -136,6 +136,14 @@ async def test_when_it_is_forecast_to_leave(ready: Stack) -> None:
     assert (await life(ready, acte))["departure"] == {"at": None, "reason": closed}
     await actes.move(ready, acte, 4, b"<AR/>")
     assert (await life(ready, acte))["departure"] is None
+
+
+async def test_the_day_on_which_silence_ends_it(ready: Stack) -> None:
+    acte = await actes.create(ready, actes.form())
+    await actes.move(ready, acte, 3, None, "Transmis au MI")
+    [deadline] = (await life(ready, acte))["deadlines"]
+    assert (deadline["kind"], deadline["letter"]) == ("fermeture", None)
+    assert date.fromisoformat(deadline["on"]) - date.fromisoformat(deadline["since"]) == timedelta(days=30)
 
 
 async def test_letters_and_their_answers_restart_the_delay(ready: Stack) -> None:

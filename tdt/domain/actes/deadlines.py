@@ -28,6 +28,7 @@ class DeadlineKind(StrEnum):
     DEFERE = "defere"
     CONTROLE_BUDGETAIRE = "controle_budgetaire"
     REPONSE = "reponse"
+    FERMETURE = "fermeture"
 
 
 @dataclass(frozen=True, slots=True)

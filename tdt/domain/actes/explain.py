@@ -5,18 +5,12 @@ The workflow keeps the words of S2LOW and of the ministry, which clients show as
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tdt.domain.actes.explained_refusals import AGAIN, AGENT, COLLECTIVITE, EXPLOITANT, OURS, PLATE_FORME, PREFECTURE
 from tdt.domain.actes.model import ActeStatus as S
-
-COLLECTIVITE = "la collectivité"
-EXPLOITANT = "l'exploitant de la plate-forme"
-PREFECTURE = "la préfecture"
-PLATE_FORME = "la plate-forme"
-AGENT = "un agent télétransmetteur"
-
-AGAIN = "déposer à nouveau l'acte, sous un autre numéro si la plate-forme refuse le premier"
+from tdt.domain.actes.status import INVALID_ENVELOPE
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,159 +127,7 @@ _ANOMALY = re.compile(r"Anomalie signalee par le [^:]+ : (?P<nature>\S*) - (?P<d
 _ENVELOPE = re.compile(r"Enveloppe rejetée par le [^(]+ \((?P<nature>\S*) : (?P<detail>.*)", re.DOTALL)
 _CHECK = re.compile(r"\b(?:ODT|PREF)-VERIF-[0-9]+\b")
 
-SEAL = "sceller le budget dans TotEM, déposer le fichier scellé sans le modifier"
-_OURS: Sequence[tuple[str, str, str, str, str]] = (
-    # code, words that the workflow's text begins with, "Enveloppe invalide : " left out (a regular expression), cause …
-    (
-        "VIRUS",
-        r"Virus détecté : ",
-        "L'antivirus a trouvé un virus dans un fichier : rien n'a été transmis.",
-        COLLECTIVITE,
-        "nettoyer le poste d'où vient le fichier, déposer un fichier sain, sous un autre numéro",
-    ),
-    (
-        "CLASSIFICATION_INUTILISABLE",
-        r"La classification reçue ne peut pas servir : ",
-        "La classification envoyée par la préfecture est illisible ou incomplète : celle en vigueur est gardée.",
-        COLLECTIVITE,
-        "la redemander ; si cela dure, l'exploitant regarde le message reçu",
-    ),
-    (
-        "SANS_REPONSE",
-        r"Fermeture automatique de la transaction de plus de ",
-        "Le ministère n'a pas répondu : nul ne sait s'il a reçu l'envoi. Un accusé qui viendrait encore serait pris.",
-        EXPLOITANT,
-        "vérifier la boîte aux lettres relevée, demander à la préfecture si elle a l'acte ; ne rien déposer avant",
-    ),
-    (
-        "MANUEL",
-        r"Transaction passée manuellement en erreur",
-        "L'exploitant de la plate-forme a abandonné cet envoi.",
-        EXPLOITANT,
-        "dire à la collectivité pourquoi, et si elle doit déposer à nouveau",
-    ),
-    (
-        "FORMAT",
-        r"Le format .* du fichier .* n'est pas autorisé",
-        "Un fichier n'est ni un PDF, ni une image JPEG ou PNG, ni un budget en XML.",
-        COLLECTIVITE,
-        f"convertir le fichier en PDF, puis {AGAIN}",
-    ),
-    (
-        "TYPOLOGIE_ABSENTE",
-        r"La typologie est absente sur le fichier",
-        "La typologie d'un fichier manque.",
-        COLLECTIVITE,
-        f"donner une typologie à chaque fichier, puis {AGAIN}",
-    ),
-    (
-        "TYPOLOGIE",
-        r"La typologie .* n'est pas permise",
-        "La typologie d'un fichier n'existe pas pour cette nature d'acte dans la classification de la collectivité.",
-        COLLECTIVITE,
-        f"mettre à jour la classification, choisir une typologie permise, puis {AGAIN}",
-    ),
-    (
-        "PDF_PROTEGE",
-        r"Le fichier .* est un PDF (?:protégé par un mot de passe|verrouillé)",
-        "Un PDF est protégé : la préfecture ne pourrait ni le lire ni le garder.",
-        COLLECTIVITE,
-        f"l'enregistrer sans protection, puis {AGAIN}",
-    ),
-    (
-        "PDF_ILLISIBLE",
-        r"Le fichier .* est un PDF (?:endommagé|sans aucune page)",
-        "Un PDF est endommagé, incomplet ou vide.",
-        COLLECTIVITE,
-        f"l'enregistrer à nouveau depuis son logiciel, vérifier qu'il s'ouvre, puis {AGAIN}",
-    ),
-    (
-        "SIGNATAIRE",
-        r"La signature .*le certificat du signataire n'est pas accepté",
-        "Le certificat d'un signataire a pris fin, est révoqué, ou n'est pas d'une autorité acceptée ici.",
-        COLLECTIVITE,
-        f"faire signer avec un certificat RGS en cours de validité, puis {AGAIN} ; appeler l'exploitant s'il en est un",
-    ),
-    (
-        "SIGNATURE",
-        r"La signature .*n'est pas valide",
-        "Une signature ne correspond pas au document : il a été modifié ou enregistré à nouveau après elle.",
-        COLLECTIVITE,
-        f"faire signer le document définitif sans plus l'enregistrer ensuite, puis {AGAIN}",
-    ),
-    (
-        "CONTROLE_IMPOSSIBLE",
-        r"Le fichier .* n'a pas pu être contrôlé",
-        "Un fichier demande plus de mémoire ou de temps que la plate-forme n'en donne à un contrôle.",
-        COLLECTIVITE,
-        f"simplifier le fichier (le réimprimer en PDF), puis {AGAIN} ; si cela dure, appeler l'exploitant",
-    ),
-    (
-        "TAILLE",
-        r"La taille de l'archive est trop élevée",
-        "L'acte et ses annexes sont trop gros pour @CTES.",
-        COLLECTIVITE,
-        f"alléger les fichiers (numérisation moins fine, moins d'annexes), puis {AGAIN}",
-    ),
-    (
-        "BUDGET_ILLISIBLE",
-        r"Le fichier .* n'est pas un document budgétaire lisible",
-        "Le fichier XML n'est pas un budget, ou il est abîmé.",
-        COLLECTIVITE,
-        SEAL,
-    ),
-    (
-        "BUDGET_NATURE",
-        r"Seuls les budgets sont transmis au format XML",
-        "Un acte en XML est un budget : nature 5, matière 7.1.",
-        COLLECTIVITE,
-        "déposer l'acte avec cette nature et cette matière, ou en PDF",
-    ),
-    (
-        "BUDGET_NON_SCELLE",
-        r"Le budget .* n'est pas scellé",
-        "Le budget n'est pas scellé : l'application de la préfecture ne lit que des budgets scellés.",
-        COLLECTIVITE,
-        SEAL,
-    ),
-    (
-        "BUDGET_ALTERE",
-        r"Le budget .* a été modifié après son scellement",
-        "Le budget a été modifié après son scellement.",
-        COLLECTIVITE,
-        SEAL,
-    ),
-    (
-        "BUDGET_ETRANGER",
-        r"Le budget .* est celui du SIREN",
-        "Le budget est celui d'un autre établissement.",
-        COLLECTIVITE,
-        "vérifier le fichier choisi, ou déposer depuis le compte de cet établissement",
-    ),
-    (
-        "BUDGET_DECISION",
-        r"La nature de décision du budget .* est inconnue",
-        "La nature de décision du budget est inconnue.",
-        COLLECTIVITE,
-        "la corriger dans le logiciel financier, puis sceller le budget à nouveau",
-    ),
-    (
-        "BUDGET_EXERCICE",
-        r"L'exercice du budget",
-        "L'exercice du budget ne va pas avec la date de la décision.",
-        COLLECTIVITE,
-        "vérifier le fichier choisi et la date de l'acte",
-    ),
-    (
-        "BUDGET_ANNEXES",
-        r"Les pièces jointes doivent être au format PDF",
-        "Les annexes d'un budget en XML sont des PDF.",
-        COLLECTIVITE,
-        "convertir les annexes en PDF, puis déposer l'acte à nouveau",
-    ),
-)
-_INVALID = "Enveloppe invalide : "
-_OUR_PATTERNS = [(re.compile(words), Explanation(code, *told)) for code, words, *told in _OURS]
+_OUR_PATTERNS = [(re.compile(words), Explanation(code, *told)) for code, words, *told in OURS]
 _CLOSED = re.compile(r"Refusé : la collectivité a fermé le ")
 
 EXPECTED: Mapping[S, Expected] = {
@@ -310,7 +152,7 @@ def explain(message: str) -> Explanation:
     for pattern, table, prefix in ((_ANOMALY, _ACTE, "ANOMALIE_ACTE"), (_ENVELOPE, _ENVELOPPE, "ANOMALIE_ENVELOPPE")):
         if (match := pattern.match(message)) is not None:
             return _anomaly(match, table, prefix)
-    reason = message.removeprefix(_INVALID)
+    reason = message.removeprefix(INVALID_ENVELOPE)
     for words, explanation in _OUR_PATTERNS:
         if words.match(reason):
             return explanation
@@ -321,7 +163,7 @@ def explain(message: str) -> Explanation:
             COLLECTIVITE,
             "déposer l'acte sur sa nouvelle plate-forme",
         )
-    if message.startswith(_INVALID):
+    if message.startswith(INVALID_ENVELOPE):
         return Explanation(
             "ENVELOPPE_INVALIDE",
             "Le message construit par la plate-forme est refusé par ses propres contrôles.",

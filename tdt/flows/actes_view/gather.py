@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from tdt.db import acte_views as db
 from tdt.db.accounts import get_owner
@@ -11,7 +12,7 @@ from tdt.db.actes import Acte, get_transaction
 from tdt.db.pool import Connection
 from tdt.db.shown_work import list_shown_attempts, list_shown_jobs
 from tdt.deps import Deps
-from tdt.domain.actes.deadlines import Deadline, Exchange, list_deadlines
+from tdt.domain.actes.deadlines import Deadline, DeadlineKind, Exchange, list_deadlines
 from tdt.domain.actes.model import ActeStatus, MessageCode
 from tdt.domain.audit import Actor
 from tdt.domain.authorities import Module, Right, may
@@ -40,7 +41,7 @@ async def view(deps: Deps, by: Actor, acte_id: ActeId) -> dict[str, object]:
         if acte is None:
             raise Refused(UNKNOWN)
         await _check_view(connection, by, acte)
-        life = await _gather(connection, acte)
+        life = await _gather(connection, acte, deps.config.actes.close_after_days)
     if acte.status in ON_THE_WAY:
         # what waits before it on the route is others', too: seen by the system, told as an instant
         async with deps.transaction("system") as connection:
@@ -62,23 +63,24 @@ async def _check_view(connection: Connection, by: Actor, acte: Acte) -> None:
         raise Forbidden("Accès refusé")
 
 
-async def _gather(connection: Connection, acte: Acte) -> Life:
+async def _gather(connection: Connection, acte: Acte, close_after: int) -> Life:
     envelope = await db.find_shown_envelope(connection, acte.envelope_id)
     depositor = await db.find_depositor(connection, acte.id)
     if envelope is None or depositor is None:
         raise Refused(UNKNOWN)
     relatives = await db.list_relatives(connection, acte.id)
+    steps = await db.list_steps(connection, acte.id)
     return Life(
         acte=acte,
         depositor=depositor,
-        steps=await db.list_steps(connection, acte.id),
+        steps=steps,
         files=await db.list_shown_files(connection, acte.id),
         envelope=envelope,
         attempts=await list_shown_attempts(connection, ENVELOPE, acte.envelope_id),
         jobs=await list_shown_jobs(connection, (MINE, acte.id), (OF_THE_ENVELOPE, acte.envelope_id)),
         reports=await list_reports(connection, acte.id),
         relatives=relatives,
-        deadlines=_deadlines(acte, depositor, relatives),
+        deadlines=[*_deadlines(acte, depositor, relatives), *_closing(acte, steps, close_after)],
     )
 
 
@@ -100,3 +102,12 @@ def _exchanges(acte: Acte, relatives: Sequence[db.Relative]) -> list[Exchange]:
         answers = [one.received_on for one in relatives if one.related_id == letter.id and one.received_on is not None]
         found.append(Exchange(letter.id, letter.type, paris_date(letter.submitted_at), max(answers, default=None)))
     return found
+
+
+def _closing(acte: Acte, steps: Sequence[db.Step], days: int) -> list[Deadline]:
+    """The day on which what the ministry does not answer is put in error (0 days: never)."""
+    sent = [paris_date(step.at) for step in steps if step.status is ActeStatus.TRANSMIS]
+    if acte.status is not ActeStatus.TRANSMIS or not sent or not days:
+        return []
+    on = sent[-1] + timedelta(days=days)
+    return [Deadline(DeadlineKind.FERMETURE, on, sent[-1], "sans réponse de la préfecture, mise en erreur")]

@@ -20,6 +20,7 @@ from tdt.domain.actes.budget import (
 )
 from tdt.domain.actes.budget_reading import BudgetReader, read_budget
 from tdt.domain.errors import Refused
+from tdt.simulators.prefecture_acte import sealed as sealed_for_the_simulator
 from tests.budgets import LINES, SIREN, budget, minified, official_schema, sealed
 from tests.xsd import record_xsd_check, shared_directory
 
@@ -146,6 +147,23 @@ def test_an_altered_budget(alter: Callable[[bytes], bytes], indented: bool) -> N
     code, message = refusal(read)
     assert code == "BUDGET_ALTERE"
     assert "sceller à nouveau" in message
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        sealed(budget()),
+        minified(sealed(budget())),
+        budget(),
+        sealed(budget()).replace(b'V="1200.10"', b'V="1200.11"', 1),
+        sealed(budget()).replace(b"</Budget>", b"<!-- vu -->\n</Budget>"),
+        sealed(budget()).replace(b"</Budget>", b"  </Budget>"),
+    ],
+)
+def test_the_simulated_ministry_judges_seals_alike(data: bytes) -> None:
+    """It was written apart, with libxml2's canonical form."""
+    ours = [read_budget(data, indented).sealed_as is not None for indented in (False, True)]
+    assert any(ours) == sealed_for_the_simulator(etree.fromstring(data))
 
 
 def test_a_comment_or_the_case_of_the_digests_alters_nothing() -> None:

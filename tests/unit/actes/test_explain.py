@@ -4,9 +4,18 @@ import re
 
 import pytest
 
-from tdt.domain.actes.explain import AGENT, PREFECTURE, expected, explain
+from tdt.domain.actes.explain import expected, explain
+from tdt.domain.actes.explained_refusals import AGENT, PREFECTURE
 from tdt.domain.actes.model import ActeStatus
-from tdt.domain.actes.status import STATUS_LABELS, acte_anomaly, envelope_anomaly, invalid_envelope
+from tdt.domain.actes.status import (
+    ERREUR_MANUELLE,
+    STATUS_LABELS,
+    acte_anomaly,
+    closed_unanswered,
+    envelope_anomaly,
+    invalid_envelope,
+    refused_together,
+)
 from tests.architecture.sources import ROOT
 
 
@@ -37,6 +46,16 @@ def test_the_anomalies_of_an_envelope(nature: str) -> None:
         (envelope_anomaly("MI", "003", "x" * 600), "ANOMALIE_ENVELOPPE_003"),
         (invalid_envelope("ligne 3 : Element not expected"), "ENVELOPPE_INVALIDE"),
         ("Passée en erreur par l'administrateur : hors délai", "AUTRE"),
+        (invalid_envelope("La signature du fichier F n'est pas valide : le document a changé"), "SIGNATURE"),
+        (
+            invalid_envelope(
+                "La signature « S » du fichier F n'est pas valide : le certificat du signataire n'est pas accepté"
+            ),
+            "SIGNATAIRE",
+        ),
+        (closed_unanswered(30), "SANS_REPONSE"),
+        (ERREUR_MANUELLE, "MANUEL"),
+        (refused_together(12, invalid_envelope("La typologie est absente sur le fichier F")), "ENVELOPPE_COMMUNE"),
         ("", "AUTRE"),
     ],
 )
@@ -55,7 +74,9 @@ def listed() -> list[str]:
         cells = [one.strip() for one in line.strip("|").split("|")]
         if line.startswith("| `"):
             messages = re.findall(r"`([^`]+)`", cells[0])
-            found += [one.replace("… ", "Enveloppe invalide : ") for one in messages if " " in one]
+            # "… n'est pas" goes on with the message before; "… La typologie" is one of its own, shortened
+            whole = [one for one in messages if " " in one and not re.match("… [a-zé]", one)]
+            found += [one.replace("… ", "Enveloppe invalide : ") for one in whole]
     return found
 
 
