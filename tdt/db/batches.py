@@ -114,7 +114,9 @@ async def delete_unused(connection: Connection, before: datetime, limit: int) ->
     Gives how many, and the names of those in the spool.
     """
     contents = [row["content_id"] for row in await connection.fetch(SWEEP, before, limit)]
-    await connection.execute(CHUNKS, contents)
-    names = [row["spool_name"] for row in await connection.fetch(BODIES, contents) if row["spool_name"] is not None]
+    names: list[str] = []
+    if contents:
+        await connection.execute(CHUNKS, contents)
+        names = [row["spool_name"] for row in await connection.fetch(BODIES, contents) if row["spool_name"] is not None]
     await connection.execute(EMPTY, before)
     return len(contents), names

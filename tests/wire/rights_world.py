@@ -31,6 +31,10 @@ from tests.wire.administration import make_certificate
 from tests.wire.client import File, close, multipart, read_answer
 
 PASSWORD = "mot-de-passe-de-tous"
+CLASSIFICATION = (
+    b'<actes:RetourClassification xmlns:actes="http://www.interieur.gouv.fr/ACTES#v1.1-20040216">'
+    b"<actes:DateClassification>2020-01-01</actes:DateClassification></actes:RetourClassification>"
+)
 TWIN = "certificat de quelqu'un"
 BOUNDARY_TYPE = "multipart/form-data; boundary=----------------------------7a1f0c9be2d4"
 HELD = ("colleague", "child", "parent", "house", "group", "foreign")
@@ -264,7 +268,7 @@ async def _place(world: World, name: str, siren: str, group: int) -> dict[str, s
     )
     pdf = await _content(world, authority, b"%PDF-1.4 convention " + name.encode())
     await world.owner.execute("update authority set agreement_content_id = $2 where id = $1", authority, pdf)
-    classification = await _content(world, authority, b"<classification/>")
+    classification = await _content(world, authority, CLASSIFICATION)
     await world.owner.execute(
         "insert into acte_classification (authority_id, date, content_id) values ($1, '2020-01-01', $2)",
         authority,
