@@ -83,3 +83,8 @@ def test_every_control_route_is_described(tmp_path: Path) -> None:
 
 def test_nothing_of_the_workshop_is_told() -> None:
     assert [str(page) for page in PAGES if CONFIDENTIAL.search(page.read_text(encoding="utf-8"))] == []
+
+
+def test_the_tree_of_the_architecture_names_every_module() -> None:
+    shown = set(re.findall(r"\w+", text("docs/architecture.md").partition("## The tree")[2].partition("\n## ")[0]))
+    assert [str(path) for path in modules("tdt") if not path.stem.startswith("__") and path.stem not in shown] == []
