@@ -39,7 +39,8 @@ async def list_of_name(connection: Connection, authority: AuthorityId, name: str
 
 
 NUMBERS_TAKEN = """
-    select number from acte_transaction where authority_id = $1 and type = 1 and number = any($2)
+    select number from acte_transaction
+    where authority_id = $1 and type = 1 and superseded_at is null and number = any($2)
     union
     select p.number from acte_purged p join authority a on a.siren = p.siren
     where a.id = $1 and p.number = any($2)"""

@@ -127,7 +127,9 @@ IN_FORCE = """
 
 SUBMIT_FACTS = f"""
     select coalesce((select closes_on <= $3 from authority where id = $1), false) as closed,
-        exists (select from acte_transaction where authority_id = $1 and number = $2 and type = 1)
+        exists (
+            select from acte_transaction
+            where authority_id = $1 and number = $2 and type = 1 and superseded_at is null)
             or exists (
                 select from acte_purged p join authority a on a.siren = p.siren where a.id = $1 and p.number = $2)
             as number_taken,
