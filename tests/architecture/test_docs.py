@@ -86,5 +86,7 @@ def test_nothing_of_the_workshop_is_told() -> None:
 
 
 def test_the_tree_of_the_architecture_names_every_module() -> None:
-    shown = set(re.findall(r"\w+", text("docs/architecture.md").partition("## The tree")[2].partition("\n## ")[0]))
+    tree = text("docs/architecture.md").partition("## The tree")[2].partition("\n## ")[0]
+    shown = set(re.findall(r"\w+", tree))
     assert [str(path) for path in modules("tdt") if not path.stem.startswith("__") and path.stem not in shown] == []
+    assert [line for line in tree.splitlines() if len(line) > 130] == []

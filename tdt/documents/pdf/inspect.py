@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Sequence
-from typing import BinaryIO
 
 import pikepdf
 
 from tdt.documents.inspection import Inspection, PdfOrder
+from tdt.documents.pdf.opening import open_pdf
 
-END, TAIL = b"%%EOF", 1024
 DETAIL = 300
 LOST = ": expected "
 """In the warnings of qpdf about an object that it takes for null, since what stands there is none."""
@@ -18,7 +17,7 @@ def inspect(_order: PdfOrder, files: Sequence[int]) -> Inspection:
     """Read the first file: its structure, and the content of each page."""
     with os.fdopen(os.dup(files[0]), "rb") as source:
         try:
-            pdf, repaired = _open(source)
+            pdf, repaired = open_pdf(source)
             with pdf:
                 return _look(pdf, repaired)
         except pikepdf.PasswordError as error:
@@ -27,21 +26,6 @@ def inspect(_order: PdfOrder, files: Sequence[int]) -> Inspection:
             if "bad_alloc" in str(error):
                 raise MemoryError from error
             return Inspection("damaged", str(error)[:DETAIL])
-
-
-def _open(source: BinaryIO) -> tuple[pikepdf.Pdf, bool]:
-    """A damaged table is rebuilt if the file is there to its end: of a file that was cut, some pages are missing."""
-    source.seek(0)
-    try:
-        return pikepdf.open(source, attempt_recovery=False), False
-    except pikepdf.PasswordError:
-        raise
-    except pikepdf.PdfError:
-        source.seek(max(0, source.seek(0, os.SEEK_END) - TAIL))
-        if END not in source.read():
-            raise
-        source.seek(0)
-        return pikepdf.open(source), True
 
 
 def _look(pdf: pikepdf.Pdf, repaired: bool) -> Inspection:

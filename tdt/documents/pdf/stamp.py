@@ -10,13 +10,13 @@ import pikepdf
 from tdt.documents.pdf.boxes import Found, Unreadable, find_boxes, list_contents, read_content
 from tdt.documents.pdf.drawing import HEIGHT, WIDTH, draw_stamp
 from tdt.documents.pdf.geometry import Box, Geometry, inherited, multiply, number, read_geometry, transformed
+from tdt.documents.pdf.opening import open_pdf
 from tdt.documents.pdf.place import Corner, Place, Wish, find_place, make_band
 from tdt.documents.stamp import PDF_ENCRYPTED, PDF_UNREADABLE, Stamped, StampOrder
 from tdt.domain.errors import Refused
 
 NAME, CONTENT = "/TdtTampon", "/TdtContenu"
 LACK = "bad_alloc"
-END, TAIL = b"%%EOF", 1024
 SAVING: dict[str, Any] = {
     "deterministic_id": True,
     "min_version": "1.4",
@@ -32,7 +32,7 @@ def stamp(order: StampOrder, files: Sequence[int]) -> Stamped:
     given, made = files
     with os.fdopen(os.dup(given), "rb") as source, os.fdopen(os.dup(made), "wb") as target:
         try:
-            pdf, repaired = _open(source)
+            pdf, repaired = open_pdf(source)
             with pdf:
                 return _stamp(pdf, order, target, repaired)
         except pikepdf.PasswordError as error:
@@ -64,21 +64,6 @@ def _stamp(pdf: pikepdf.Pdf, order: StampOrder, target: BinaryIO, repaired: bool
             # qpdf leaves a stream empty that it has no memory for, and only warns
             raise MemoryError
     return Stamped(len(chosen), bands, repaired, _is_signed(pdf), logo)
-
-
-def _open(source: BinaryIO) -> tuple[pikepdf.Pdf, bool]:
-    """A damaged table is rebuilt, as every reader does, if the file is there to its end; a part of a document is not
-    to be shown as the whole."""
-    try:
-        return pikepdf.open(source, attempt_recovery=False), False
-    except pikepdf.PasswordError:
-        raise
-    except pikepdf.PikepdfError:
-        source.seek(max(0, source.seek(0, os.SEEK_END) - TAIL))
-        if END not in source.read():
-            raise
-        source.seek(0)
-        return pikepdf.open(source), True
 
 
 def _declared(pdf: pikepdf.Pdf) -> int:

@@ -29,7 +29,6 @@ HEADERS = {
     ("Budget", "BlocBudget"): frozenset({"NatDec", "NumDec", "Exer", "ProjetBudget", "DteDec", "CodTypBud"}),
 }
 SINGLE = frozenset({"Scellement", "EnTeteDocBudgetaire", "Budget", "EnTeteBudget", "BlocBudget"})
-LINE = ("Budget", "LigneBudget")
 LENGTH = 200
 """Of a value that is kept: the schema stops at 100."""
 

@@ -64,12 +64,6 @@ def closed(acte: int, target: S) -> str:
     return f"Passage de la transaction n°{acte} à l'état « {STATUS_LABELS[target]} ». Résultat ok.\n"
 
 
-def not_closed(acte: int, target: S) -> str:
-    """A line of the answer: its status changed meanwhile."""
-    label = STATUS_LABELS[target]
-    return f"Erreur lors de la tentative de passage de la transaction n°{acte} vers l'état {label}.\n"
-
-
 def planned(acte: int) -> str:
     """A line of the answer."""
     return f"Programmation de l'envoi de la transaction {acte} à Pastell\n"
