@@ -1,4 +1,4 @@
-"""Opening a PDF that somebody else made: repaired where every reader repairs it, never where a part of it is missing."""
+"""Opening a PDF that somebody else made: repaired as every reader does, never where a part of it is missing."""
 
 import os
 from typing import BinaryIO
