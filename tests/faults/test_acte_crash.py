@@ -200,6 +200,30 @@ async def test_a_sending_that_ends_while_another_begins_is_seen(works: Plant) ->
     assert len(works.prefecture.parcels) == 1
 
 
+async def test_what_is_given_up_while_its_sending_ends_keeps_the_record_of_it(works: Plant) -> None:
+    acte, envelope = await works.packaged_acte()
+    works.prefecture.mode = "hang"
+    sent = asyncio.create_task(actes_send.transmit(works.deps, envelope))
+    async with asyncio.timeout(20):
+        await works.prefecture.whole.wait()
+    owner = await asyncpg.connect(works.database.owner_dsn)
+    try:
+        async with owner.transaction():  # as actes_moves.give_up does
+            await owner.execute("select from acte_envelope where id = $1 for no key update", envelope)
+            await owner.execute("update acte_transaction set status = -1 where id = $1", acte)
+            works.prefecture.mode = "accept"
+            works.prefecture.leaving.set()
+
+            async def blocked() -> bool:
+                return bool(await owner.fetchval("select count(*) from pg_locks where not granted"))
+
+            await until(blocked, "the end of the sending")
+    finally:
+        await owner.close()
+    await sent
+    assert (await works.outcomes(), await works.acte_status(acte)) == (["accepted"], -1)
+
+
 async def test_package_twice_at_once_makes_one_archive(works: Plant) -> None:
     acte = await works.submit_acte(pdf=BIG_PDF)
     envelope = await works.envelope_of(acte)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tdt.domain.actes.model import ActeStatus
 from tdt.domain.audit import Actor, Source
 from tdt.domain.errors import Temporary, Uncertain
 from tdt.domain.ids import EnvelopeId
 from tdt.domain.routes import RouteKind
-from tdt.flows import actes_send, routes
+from tdt.flows import actes_moves, actes_send, routes
 from tests.faults.plant import BIG_PDF, WINDOW, Plant
 
 OPERATOR = Actor(Source.CLI, None, "exploitant")
@@ -163,3 +164,49 @@ async def test_both_addresses_away(works: Plant, tmp_path: Path) -> None:
         with pytest.raises(Temporary):
             await actes_send.transmit(works.deps, envelope)
     assert await attempts(works) == [("main", "failed", False), ("rescue", "failed", False)]
+
+
+@asynccontextmanager
+async def stuck(works: Plant, envelope: EnvelopeId) -> AsyncIterator[asyncio.Task[None]]:
+    """A worker stuck at the main address: it gets nothing there, and only when the block ends."""
+    reached, go = asyncio.Event(), asyncio.Event()
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.set()
+        await go.wait()
+        writer.transport.abort()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with listening:
+        main = f"https://localhost:{listening.sockets[0].getsockname()[1]}/"
+        await use(works, main, f"https://localhost:{works.prefecture.port}/")
+        sending = asyncio.create_task(actes_send.transmit(works.deps, envelope))
+        async with asyncio.timeout(20):
+            await reached.wait()
+        yield sending
+        go.set()
+        await asyncio.wait([sending])
+
+
+async def test_a_worker_taken_for_dead_does_not_go_to_the_rescue_address(works: Plant, tmp_path: Path) -> None:
+    """Another has sent the archive meanwhile: the first, that wakes up, must not send it too."""
+    _, envelope = await works.packaged_acte()
+    async with stuck(works, envelope) as first, broken("closed", tmp_path) as (_, closed):
+        works.elapse(2 * WINDOW)
+        await use(works, closed, f"https://localhost:{works.prefecture.port}/")
+        await actes_send.transmit(works.deps, envelope)
+        assert len(works.prefecture.parcels) == 1
+    assert isinstance(first.exception(), Temporary)
+    assert len(works.prefecture.parcels) == 1
+    await actes_send.transmit(works.deps, envelope)
+    assert await attempts(works) == [("main", "failed", False), ("main", "failed", False), ("rescue", "accepted", True)]
+
+
+async def test_what_is_given_up_meanwhile_does_not_go_to_the_rescue_address(works: Plant) -> None:
+    acte, envelope = await works.packaged_acte()
+    async with stuck(works, envelope) as sending:
+        await actes_moves.give_up(works.deps, OPERATOR, acte)
+    assert isinstance(sending.exception(), Temporary)
+    assert (works.prefecture.parcels, await attempts(works)) == ([], [("main", "failed", False)])
+    # surely not with the ministry: it can be put in line again
+    await actes_moves.put_again(works.deps, OPERATOR, acte, ActeStatus.EN_ATTENTE_DE_TRANSMISSION)

@@ -69,15 +69,31 @@ class _Sending:
             await self._end(connection, outcome, error)
 
     async def go_to_rescue(self, error: Temporary) -> None:
-        """The main address surely got nothing: that is on record before the rescue one is tried."""
-        async with self.deps.transaction("system") as connection:
-            await self._end(connection, Outcome.FAILED, error)
-            self.about = replace(self.about, address="rescue")
-            self.attempt = await routes_db.insert_attempt(connection, self.about)
+        """The main address surely got nothing: that is on record before the rescue one is tried.
 
-    async def _end(self, connection: Connection, outcome: Outcome, error: TdtError) -> None:
+        Raises the error when the sending is not ours any more: given up, answered, or begun anew by another worker.
+        """
+        async with self.deps.transaction("system") as connection:
+            ours = await self._is_ours(connection)
+            ended = await self._end(connection, Outcome.FAILED, error)
+            if ours and ended:
+                self.about = replace(self.about, address="rescue")
+                self.attempt = await routes_db.insert_attempt(connection, self.about)
+        if not (ours and ended):
+            raise error
+
+    async def _is_ours(self, connection: Connection) -> bool:
+        """Whether nothing has happened since we began: the wait for the main address may have been long."""
+        sent = await db.lock_envelope(connection, EnvelopeId(self.about.object_id))
+        attempts = await routes_db.list_attempts(connection, OBJECT, self.about.object_id)
+        if sent is None or any(one.id > self.attempt for one in attempts):
+            return False
+        actes, unsent, _ = await _carried(connection, sent)
+        return all(one.status is unsent for one in actes)
+
+    async def _end(self, connection: Connection, outcome: Outcome, error: TdtError) -> bool:
         reached = not error.details.get("unreached", False)
-        await routes_db.move_attempt(connection, self.attempt, outcome, error.message, reached)
+        return await routes_db.move_attempt(connection, self.attempt, outcome, error.message, reached)
 
 
 Started = tuple[_Sending, Route, db.Envelope, ContentId]
@@ -153,6 +169,8 @@ async def _judge(deps: Deps, connection: Connection, sent: db.Envelope, actes: l
 async def _record_sent(deps: Deps, sent: db.Envelope, attempt: AttemptId, detail: str) -> None:
     """Transaction 2. The answer may have come before us: then the status has already moved on."""
     async with deps.transaction("system") as connection:
+        # what is given up at this very instant is seen in its status: that the archive arrived stays on record
+        await db.lock_envelope(connection, sent.id)
         await routes_db.move_attempt(connection, attempt, Outcome.ACCEPTED, detail)
         actes, unsent, left = await _carried(connection, sent)
         text = transmitted(deps.config.actes.ministry_acronym) if left is ActeStatus.TRANSMIS else ACQUITTEMENT_ENVOYE
