@@ -308,6 +308,12 @@ async def get_received(connection: Connection, received: ReceivedId) -> Received
     return Received(**row) if row is not None else None
 
 
+async def lock_received(connection: Connection, received: ReceivedId) -> Received | None:
+    """The same, held until the end of the transaction: one reading at a time, and no operator meanwhile."""
+    row = await connection.fetchrow(f"{GET_RECEIVED} for update", received)
+    return Received(**row) if row is not None else None
+
+
 MOVE_RECEIVED = """
     update received set state = $2, kind = $3, detail = $4, authority_id = $5, handled_at = now()
     where id = $1 and state = 'new'"""

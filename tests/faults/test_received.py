@@ -1,11 +1,14 @@
 """The operator's box: what nobody could be given waits with a proposed owner, and goes where an operator sends it."""
 
 import asyncio
+import importlib
 import json
 
 import pytest
 
 from tdt.db import received as db
+from tdt.db.routes import Received
+from tdt.deps import Deps
 from tdt.domain.actes.mail import parse_mail
 from tdt.domain.audit import Actor, Source
 from tdt.domain.errors import Refused
@@ -15,6 +18,7 @@ from tdt.workers.metrics import WorkerMetrics
 from tests.faults.plant import OTHER_SIREN, SIREN, Plant, anomaly_mail, ar_mail, letter_mail
 from tests.unit.actes.mails import envelope, raw_mail, sample, xml
 
+ingest_module = importlib.import_module("tdt.flows.actes_receive.ingest")
 BY = Actor(Source.CLI, None, "root")
 ACT = f"034-{SIREN}-20260309-2026_017-DE"
 ELSEWHERE = f"034-{SIREN}-20260309-AUTRE_1-DE"
@@ -190,3 +194,35 @@ async def test_what_an_operator_is_shown_and_what_is_counted(works: Plant) -> No
     metrics.show_waiting(await received.count_waiting(works.deps))
     assert b'tdt_received_waiting{kind="actes",reason="unattributed"} 1.0' in metrics.render()
     assert b'tdt_received_waiting{kind="actes",reason="forged"} 0.0' in metrics.render()
+
+
+async def test_a_worker_taken_for_dead_does_not_undo_what_an_operator_decided(
+    works: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It read the mail before, and comes to its end after."""
+    acte = await sent(works)
+    mine = owner(works, "A")
+    number = await works.deliver(ar_mail(number="2026_17"))
+    reached, go = asyncio.Event(), asyncio.Event()
+
+    load = ingest_module.load
+
+    async def late(deps: Deps, read: Received, size: int) -> bytes:
+        reached.set()
+        await go.wait()
+        raw: bytes = await load(deps, read, size)
+        return raw
+
+    monkeypatch.setattr(ingest_module, "load", late)
+    first = asyncio.create_task(actes_receive.ingest(works.deps, number))
+    await reached.wait()
+    monkeypatch.setattr(ingest_module, "load", load)
+    await actes_receive.ingest(works.deps, number)
+    await received.assign(works.deps, BY, number, mine, ACT)
+    go.set()
+    await first
+    waits = await line(works, number)
+    assert (waits.state, waits.authority_id, waits.assigned) == ("new", mine, True)
+    await actes_receive.ingest(works.deps, number)
+    assert (await line(works, number)).state == "handled"
+    assert await works.acte_life(acte) == [1, 2, 3, 4]

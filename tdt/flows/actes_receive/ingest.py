@@ -1,6 +1,7 @@
 """Read a stored mail of the ministry and apply each thing it says, in one transaction."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -21,7 +22,7 @@ from tdt.flows.actes_receive.answers import acknowledge_cancellation, acknowledg
 from tdt.flows.actes_receive.box import aim, keep_owner, propose, set_apart, tell
 from tdt.flows.actes_receive.classification import confirm_classification, renew_classification
 from tdt.flows.actes_receive.large import alone, load, size_of
-from tdt.flows.actes_receive.letters import pack, receive_letter
+from tdt.flows.actes_receive.letters import Packed, pack, receive_letter
 
 
 async def ingest(deps: Deps, received_id: ReceivedId) -> None:
@@ -40,28 +41,41 @@ async def _ingest(deps: Deps, received: Received, size: int) -> None:
     mail, said, doubt = await asyncio.to_thread(_read, await load(deps, received, size), size, rules)
     answers = () if doubt else said
     packed = {number: await pack(deps, one) for number, one in enumerate(answers) if isinstance(one, r.Letter)}
-    unused = dict(packed)
+    unused: Mapping[int, Packed] = packed
+    handling = None
     with ExitStack() as stack:
         for writer in (writer for one in packed.values() for writer in one.writers):
             stack.enter_context(writer.discarded_on_failure())
         async with deps.transaction(received.scope) as connection:
-            answers = await aim(connection, received, answers)
-            handlings = []
-            for number, answer in enumerate(answers):
-                if isinstance(answer, r.Letter):
-                    handling, made = await receive_letter(deps, connection, received, answer, packed[number])
-                    if made is not None:
-                        del unused[number]
-                else:
-                    handling = await _apply(deps, connection, answer)
-                handlings.append(_with_report(handling, answer))
-            handling = keep_owner(received, set_apart(doubt) if doubt else _summary(handlings))
-            if await routes_db.move_received(connection, received.id, handling) and handling.authority_id is not None:
-                await move_to_authority(connection, received.content_id, handling.authority_id)
-            await propose(connection, received, handling, find_clues(mail, said))
+            # taken for dead, we may come after another worker, and after what an operator decided of what it made
+            if await routes_db.lock_received(connection, received.id) == received:
+                handlings, unused = await _apply_all(deps, connection, received, (answers, packed))
+                handling = keep_owner(received, set_apart(doubt) if doubt else _summary(handlings))
+                await routes_db.move_received(connection, received.id, handling)
+                if handling.authority_id is not None:
+                    await move_to_authority(connection, received.content_id, handling.authority_id)
+                await propose(connection, received, handling, find_clues(mail, said))
     for writer in (writer for one in unused.values() for writer in one.writers):
         writer.discard()
-    tell(received, handling)
+    if handling is not None:
+        tell(received, handling)
+
+
+async def _apply_all(
+    deps: Deps, connection: Connection, received: Received, what: tuple[tuple[r.Return, ...], Mapping[int, Packed]]
+) -> tuple[list[Handling], Mapping[int, Packed]]:
+    """Apply each thing that a mail says; gives what was made of each, and the packed letters that nothing needs."""
+    said, packed = what
+    unused, handlings = dict(packed), []
+    for number, answer in enumerate(await aim(connection, received, said)):
+        if isinstance(answer, r.Letter):
+            handling, made = await receive_letter(deps, connection, received, answer, packed[number])
+            if made is not None:
+                del unused[number]
+        else:
+            handling = await _apply(deps, connection, answer)
+        handlings.append(_with_report(handling, answer))
+    return handlings, unused
 
 
 def _read(raw: bytes, size: int, rules: MailRules) -> tuple[MinistryMail, tuple[r.Return, ...], str]:
