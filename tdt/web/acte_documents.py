@@ -3,10 +3,11 @@
 from aiohttp import web
 
 from tdt.db import actes as db
+from tdt.db import batches
 from tdt.domain.actes.model import ActeStatus
 from tdt.domain.calendar import parse_civil_date
 from tdt.domain.errors import Forbidden, Refused
-from tdt.domain.ids import ActeFileId, ActeId, EnvelopeId
+from tdt.domain.ids import ActeFileId, ActeId, BatchFileId, EnvelopeId
 from tdt.flows import actes_documents
 from tdt.web.actes import INDEX, check_view, get_followed
 from tdt.web.call import Call, php_int, refused
@@ -19,8 +20,10 @@ STAMP_HEADER = "X-Tdt-Tampon"
 
 
 async def download_file(call: Call) -> web.StreamResponse:
-    """One file (`file`) as it was sent, or with its stamp (`tampon`), or the archive of an envelope (`env`)."""
+    """One file (`file`) as sent, or with its stamp (`tampon`); a file of a lot; the archive of an envelope (`env`)."""
     file_id, envelope_id = call.query.text("file"), call.query.text("env")
+    if file_id.isdecimal() and call.query.text("type") == "batch":
+        return await _send_batch_file(call, BatchFileId(php_int(file_id)))
     if file_id.isdecimal():
         return await _send_file(call, ActeFileId(php_int(file_id)))
     if envelope_id.isdecimal():
@@ -38,6 +41,17 @@ async def _send_file(call: Call, file_id: ActeFileId) -> web.StreamResponse:
     if call.query.is_true("tampon") and file.mimetype == PDF:
         return await _send_stamped(call, file)
     return await call.send(file.content_id, file.mimetype, file.posted_filename or file.name)
+
+
+async def _send_batch_file(call: Call, file_id: BatchFileId) -> web.StreamResponse:
+    """A file of a lot has a number of its own: that of an act's file is another file."""
+    async with call.transaction() as connection:
+        file = await batches.get_file(connection, file_id)
+        batch = await batches.get_batch(connection, file.batch_id) if file is not None else None
+        if file is None or batch is None:
+            raise Forbidden("Accès refusé", details={"page": INDEX})
+        await check_view(call, connection, (batch.account_id, batch.authority_id))
+    return await call.send(file.content_id, PDF, file.posted_filename)
 
 
 async def _send_stamped(call: Call, file: db.ActeFile) -> web.StreamResponse:

@@ -79,6 +79,23 @@ async def test_a_browser_goes_on_to_the_next_file(ready: Stack) -> None:
     assert await sent(one["id"]) == home
 
 
+async def test_a_file_of_a_lot_is_downloaded_by_its_own_number(ready: Stack) -> None:
+    await actes.create(ready, actes.form())
+    lot = await opened(ready)
+    data = actes.PDF + b"% du lot"
+    [file] = await added(ready, lot, File("du lot.pdf", data))
+    url = f"{actes.DOWNLOAD}?type=batch&file={file['id']}"
+    for account in ("certonly", "adm"):
+        answer = await ready.client(account).get(url)
+        assert (answer.status, answer.body) == (200, data)
+        assert answer.headers["content-type"] == "application/pdf"
+        assert answer.headers["content-disposition"] == 'attachment; filename="du lot.pdf"'
+    for where, account in ((url, "other"), (f"{actes.DOWNLOAD}?type=batch&file=99999999", "certonly")):
+        answer = await ready.client(account).get(where)
+        assert (answer.status, answer.body) == (302, b"")
+        assert answer.headers["location"] == "https://tdt.example/modules/actes/index.php"
+
+
 async def test_the_lot_of_somebody_else_is_unknown(ready: Stack) -> None:
     lot = await opened(ready)
     [file] = await added(ready, lot, File("1.pdf", actes.PDF))
