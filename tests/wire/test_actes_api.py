@@ -92,6 +92,19 @@ def latin1(text: str) -> bytes:
     return text.encode("latin-1")
 
 
+async def test_a_collectivite_without_route_deposits_nothing(ready: Stack) -> None:
+    """Nothing is accepted that cannot leave, of ACTES nor of HELIOS."""
+    await fetchval(ready, "delete from authority_route where authority_id = $1", ready.authorities["A"])
+    acte = await ready.client().post(CREATE, form())
+    assert acte.body == latin1("KO\nLa collectivité n&#039;est pas raccordée à @CTES.\n")
+    pes = await ready.client().post(
+        "/modules/helios/api/helios_importer_fichier.php", [("enveloppe", File("p.xml", PDF))]
+    )
+    assert b"La collectivit&#xE9; n'est pas raccord&#xE9;e &#xE0; H&#xE9;lios." in pes.body
+    for table in ("acte_transaction", "helios_transaction"):
+        assert await fetchval(ready, f"select count(*) from {table}") == 0
+
+
 @pytest.mark.parametrize("quoted", [True, False])
 async def test_both_dialects_deposit_the_same_acte(ready: Stack, quoted: bool) -> None:
     number = await create(ready, form(), quoted)
