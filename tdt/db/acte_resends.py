@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tdt.db.actes import Acte
 from tdt.db.pool import Connection, affected
 from tdt.domain.errors import Conflict
 from tdt.domain.ids import ActeId, AttemptId, ContentId, EnvelopeId
@@ -81,3 +82,22 @@ async def is_superseded(connection: Connection, envelope: EnvelopeId) -> bool:
     query = "select exists (select from acte_transaction where envelope_id = $1 and superseded_at is not null)"
     superseded: bool = await connection.fetchval(query, envelope)
     return superseded
+
+
+ANSWERED_BEFORE = """
+    select t.id from acte_transaction t
+    where t.unique_id = $1 and t.authority_id = $2 and t.type = 1 and t.superseded_at is not null
+        and t.classification_date is distinct from $3
+        and exists (
+            select from acte_workflow w join content c on c.id = w.flux_content_id
+            where w.transaction_id = t.id and c.sha256 = $4)
+    order by t.id limit 1"""
+
+
+async def find_answered_before(connection: Connection, acte: Acte, sha256: bytes) -> ActeId | None:
+    """The refused act that gave this one its number and that these bytes of the State moved, made with another
+    classification: they are about that one, and came again."""
+    found = await connection.fetchval(
+        ANSWERED_BEFORE, acte.unique_id, acte.authority_id, acte.classification_date, sha256
+    )
+    return ActeId(found) if found is not None else None

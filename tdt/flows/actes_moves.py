@@ -8,18 +8,21 @@ from collections.abc import Sequence
 from tdt.db import acte_closing as closing_db
 from tdt.db import actes as db
 from tdt.db import routes as routes_db
-from tdt.db.acte_resends import is_superseded
+from tdt.db.acte_resends import get_mark, is_superseded
 from tdt.db.audit import insert_change
+from tdt.db.content import get_small
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.domain.actes import closing as rules
 from tdt.domain.actes.model import ActeStatus
+from tdt.domain.actes.resend import proves_absence, read_refusal
 from tdt.domain.actes.status import ERREUR_MANUELLE, STATUS_LABELS
 from tdt.domain.audit import Actor
 from tdt.domain.errors import Refused
 from tdt.domain.ids import ActeId
 from tdt.domain.jobs import JobKind
+from tdt.domain.routes import Attempt
 
 ENVELOPE = "acte_envelope"
 NO_SUCH = "Cette transaction n'existe pas"
@@ -82,13 +85,21 @@ async def _take(connection: Connection, acte_id: ActeId) -> Sequence[db.Acte]:
 
 async def _past(connection: Connection, acte: db.Acte) -> rules.Past:
     envelope = await db.get_envelope(connection, acte.envelope_id)
-    step = await closing_db.get_last_step(connection, acte.id)
+    attempts = await routes_db.list_attempts(connection, ENVELOPE, acte.envelope_id)
     return rules.Past(
         archived=envelope is not None and envelope.content_id is not None,
         accepted=await closing_db.had_status(connection, acte.id, ActeStatus.EN_ATTENTE_DE_TRANSMISSION),
-        attempts=await routes_db.list_attempts(connection, ENVELOPE, acte.envelope_id),
-        refused_by_ministry=step is not None and step.answered,
+        attempts=attempts,
+        refused_by_ministry=await _refused_by_ministry(connection, acte, attempts),
     )
+
+
+async def _refused_by_ministry(connection: Connection, acte: db.Acte, attempts: Sequence[Attempt]) -> bool:
+    """Whether it refused the transaction, and surely does not have it: an AR may have come all the same."""
+    mark = await get_mark(connection, acte.id)
+    if mark.flux is None or mark.late_ar:
+        return False
+    return proves_absence(read_refusal(await get_small(connection, mark.flux)), attempts)
 
 
 async def _move(connection: Connection, by: Actor, acte: db.Acte, target: ActeStatus, message: str) -> None:

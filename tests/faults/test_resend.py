@@ -195,3 +195,46 @@ async def test_a_typologie_that_the_new_classification_lacks_is_told_and_nothing
     await works.ingest(mail(NEWER, changed))
     assert "La typologie 99_DE n'est pas permise" in (await refusal(works, acte)).message
     assert await works.value("select superseded_at from acte_transaction where id = $1", acte) is None
+
+
+async def test_the_anomaly_of_the_refused_one_that_comes_again_refuses_nothing(works: Plant) -> None:
+    """The same mail a second time, once the act has left again with the new classification."""
+    acte, _ = await sent(works)
+    anomaly = told(NEWER, "AnomalieActe", STALE)
+    await works.ingest(anomaly)
+    await works.ingest(mail(NEWER))
+    made = await actes_submit.resend(works.deps, agent(works), acte)
+    await go(works, made.id)
+    assert (await works.ingest(anomaly))[0] == "ignored"
+    assert await works.acte_status(made.id) == 3
+    assert (await works.ingest(ar_mail()))[0] == "handled"
+    assert await works.acte_status(made.id) == 4
+
+
+async def put_again(works: Plant, acte: ActeId) -> str:
+    with pytest.raises(Refused) as refused:
+        await actes_moves.put_again(works.deps, OPERATOR, acte, ActeStatus.EN_ATTENTE_DE_TRANSMISSION)
+    assert await works.acte_status(acte) == -1
+    return refused.value.message
+
+
+async def test_a_refusal_that_does_not_prove_that_the_ministry_lacks_it_puts_nothing_in_line_again(
+    works: Plant,
+) -> None:
+    may_be_there = "elle est peut-être arrivée au ministère"
+    acte, _ = await sent(works)
+    await works.ingest(anomaly_mail("001"))
+    assert may_be_there in await put_again(works, acte), "it has it already"
+    other, envelope = await works.packaged_acte("2026_018")
+    await actes_send.transmit(works.deps, envelope)
+    await works.ingest(anomaly_mail("007", number="2026_018"))
+    assert (await works.ingest(ar_mail(number="2026_018")))[0] == "set_aside"
+    assert may_be_there in await put_again(works, other), "its AR came all the same"
+
+
+async def test_an_envelope_that_left_twice_and_was_refused_is_not_put_in_line_again(works: Plant) -> None:
+    acte, envelope = await killed(works)
+    works.elapse(WINDOW)
+    await actes_send.transmit(works.deps, envelope)
+    await works.ingest(envelope_anomaly_mail(await works.value("select name from acte_envelope")))
+    assert "elle est peut-être arrivée au ministère" in await put_again(works, acte)

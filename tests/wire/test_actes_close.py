@@ -272,7 +272,7 @@ async def in_error(stack: Stack, outcome: str | None, refused: bool = False, arc
     if refused:
         await actes.fetchval(
             stack,
-            """update acte_workflow set flux_content_id = (select max(id) from content)
+            """update acte_workflow set flux_content_id = (select max(id) from content where place = 'row')
             where transaction_id = $1 and status = -1 returning id""",
             acte,
         )

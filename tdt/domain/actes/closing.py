@@ -121,7 +121,7 @@ BEFORE_SENDING = frozenset({S.POSTE, S.EN_ATTENTE_DE_TRANSMISSION})
 @dataclass(frozen=True, slots=True)
 class Past:
     """What is known of the sending of a transaction in error: whether its archive was made, whether it was accepted for
-    sending (status 2), the tries, and whether the ministry itself refused it."""
+    sending (status 2), the tries, and whether the ministry itself refused it, so that it surely does not have it."""
 
     archived: bool
     accepted: bool

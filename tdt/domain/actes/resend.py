@@ -90,7 +90,17 @@ def _is_stale(refusal: Refusal | None) -> bool:
 
 
 def _surely_not_registered(past: Past) -> bool:
-    """Refused, or never sent. An envelope that left twice may be refused for the second time alone."""
+    """Refused, or never sent."""
     if past.refusal is None:
         return all(attempt.outcome is Outcome.FAILED and not reached for attempt, reached in past.attempts)
-    return not past.refusal.of_envelope or not any(attempt.was_uncertain for attempt, _ in past.attempts[:-1])
+    return proves_absence(past.refusal, [attempt for attempt, _ in past.attempts])
+
+
+def proves_absence(refusal: Refusal | None, attempts: Sequence[Attempt]) -> bool:
+    """Whether the ministry surely does not have what it refused so: not when it says that it has it already, nor of an
+    envelope that left twice, which may be refused for the second time alone."""
+    if refusal is None:
+        return True
+    if _is_duplicate(refusal):
+        return False
+    return not refusal.of_envelope or not any(attempt.was_uncertain for attempt in attempts[:-1])

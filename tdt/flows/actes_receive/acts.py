@@ -2,6 +2,7 @@
 
 from tdt.db import actes as db
 from tdt.db import routes as routes_db
+from tdt.db.acte_resends import find_answered_before
 from tdt.db.content import insert_small
 from tdt.db.pool import Connection
 from tdt.db.routes import Handling
@@ -13,6 +14,7 @@ from tdt.domain.actes.naming import read_envelope_name
 from tdt.domain.ids import ActeId
 from tdt.flows.actes_receive.classification import watch_classification
 from tdt.flows.actes_receive.correlation import ENVELOPE, SHARED, settle, waiting
+from tdt.flows.actes_receive.letters import digest
 
 BEFORE_SENDING = (ActeStatus.POSTE, ActeStatus.EN_ATTENTE_DE_TRANSMISSION, ActeStatus.EN_ATTENTE_D_ETRE_POSTEE)
 """An answer to an act that was never sent is not ours, or is a forgery: anybody can write to a mailbox."""
@@ -56,6 +58,9 @@ async def refuse_acte(deps: Deps, connection: Connection, answer: r.AnomalieActe
     if not sent:
         return await _late_anomaly(connection, answer, actes)
     acte = sent[0]
+    before = await find_answered_before(connection, acte, digest(answer.xml))
+    if before is not None:
+        return Handling("ignored", "1-3", f"Anomalie déjà reçue, pour la transaction {before}.", acte.authority_id)
     if await _is_of_resend(connection, answer, acte):
         # the identical resend of an uncertain sending: the ministry has the act since the first one, its AR will say so
         await settle(deps, connection, acte, "Anomalie 001 : déjà transmis")
