@@ -207,9 +207,17 @@ async def test_a_held_or_failed_sending_tells_its_reason(works: Plant) -> None:
         query = "update job set state = $2, last_error = $3 where kind = $1"
         await works.fetch(query, JobKind.ACTES_TRANSMIT, state, error)
         assert await departure(works, envelope) == Forecast(None, expected)
-    await works.fetch("update job set state = 'ready', last_error = 'INDISPONIBLE' where kind = 'actes.transmit'")
-    found = await departure(works, envelope)
-    assert found is not None and found.at is not None and found.reason == "INDISPONIBLE"
+    for error, expected in (
+        ("INDISPONIBLE", "Le ministère est injoignable ou ne prend rien pour le moment : un nouvel essai est prévu."),
+        (
+            "INCERTAIN",
+            "On ne sait pas encore si le ministère a reçu l'envoi : sa réponse est attendue d'abord.",
+        ),
+        ("OSError", "Le dernier essai n'a pas abouti : un nouvel essai est prévu."),
+    ):
+        await works.fetch("update job set state = 'ready', last_error = $1 where kind = 'actes.transmit'", error)
+        found = await departure(works, envelope)
+        assert found is not None and found.at is not None and found.reason == expected
 
 
 @pytest.mark.parametrize(

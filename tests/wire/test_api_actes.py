@@ -10,6 +10,7 @@ import pytest
 
 from tdt.config import Actes
 from tdt.db.acte_reports import Report, insert_report
+from tdt.domain.ids import ActeId
 from tdt.flows import actes_send
 from tests.wire import test_actes_api as actes
 from tests.wire.administration import error
@@ -153,6 +154,14 @@ async def test_letters_and_their_answers_restart_the_delay(ready: Stack) -> None
     )
     await actes.move(ready, acte, 4, b"<AR/>")
     letter = await hang(ready, acte, acte, "3, null, 8, '2020-02-10T09:00Z', null")
+    asked = await life(ready, letter)
+    assert [(one["kind"], one["on"], one["letter"]) for one in asked["deadlines"]] == [
+        ("reponse", "2020-04-10", letter)
+    ]
+    assert asked["expected"] == {
+        "who": "la collectivité",
+        "what": "répondre à la préfecture avant le 10/04/2020 inclus",
+    }
     answer = await hang(ready, letter, acte, "3, 4, 4, '2020-02-20T09:00Z', '2020-02-21'")
     found = await life(ready, acte)
     assert [(one["id"], one["message"], one["label"], one["about"]) for one in found["related"]] == [
@@ -164,7 +173,29 @@ async def test_letters_and_their_answers_restart_the_delay(ready: Stack) -> None
     seen = await life(ready, letter)
     assert (seen["about"]["id"], seen["about"]["message"]) == (acte, "1-1")
     assert [one["id"] for one in seen["related"]] == [answer]
-    assert seen["deadlines"] == []
+    assert (seen["deadlines"], seen["expected"]) == ([], None)
+
+
+async def test_nobody_waits_for_an_answer_to_an_answer_to_a_courrier_simple(ready: Stack) -> None:
+    acte = await actes.create(ready, actes.form())
+    letter = await hang(ready, acte, acte, "2, null, 21, '2020-02-10T09:00Z', null")
+    answer = await hang(ready, letter, acte, "2, 2, 3, '2020-02-20T09:00Z', null")
+    await actes.move(ready, ActeId(int(str(answer))), 3, None, "Transmis au MI")
+    for one in (letter, answer):
+        found = await life(ready, one)
+        assert (found["expected"], found["deadlines"]) == (None, [])
+
+
+async def test_a_letter_waits_for_its_collectivite_until_an_answer_is_on_its_way(ready: Stack) -> None:
+    acte = await actes.create(ready, actes.form())
+    letter = await hang(ready, acte, acte, "4, null, 8, '2020-02-10T09:00Z', null")
+    refused = await hang(ready, letter, acte, "4, 4, -1, '2020-02-20T09:00Z', null")
+    assert (await life(ready, letter))["expected"]["who"] == "la collectivité"
+    await actes.fetchval(ready, "update acte_transaction set status = 3 where id = $1 returning id", refused)
+    assert (await life(ready, letter))["expected"] is None
+    await actes.fetchval(ready, "update acte_transaction set status = -1 where id = $1 returning id", refused)
+    await actes.fetchval(ready, "update acte_transaction set status = 0 where id = $1 returning id", acte)
+    assert (await life(ready, letter))["deadlines"] == []
 
 
 async def hang(stack: Stack, about: object, acte: object, values: str) -> object:

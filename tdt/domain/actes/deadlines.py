@@ -63,6 +63,12 @@ def list_deadlines(received_on: date, nature_code: int | None, exchanges: Sequen
     if nature_code == BUDGET_NATURE:
         end = end_of(received_on, BUDGET_MONTHS)
         found.append(Deadline(DeadlineKind.CONTROLE_BUDGETAIRE, end, received_on, "réception du budget"))
+    return found + list_answers_due(exchanges)
+
+
+def list_answers_due(exchanges: Sequence[Exchange]) -> list[Deadline]:
+    """Until when each letter that has no answer yet wants it."""
+    found = []
     for one in exchanges:
         if one.answered_on is None:
             on = add_months(one.received_on, ANSWER_MONTHS)

@@ -12,7 +12,7 @@ from tdt.db.actes import Acte, get_transaction
 from tdt.db.pool import Connection
 from tdt.db.shown_work import list_shown_attempts, list_shown_jobs
 from tdt.deps import Deps
-from tdt.domain.actes.deadlines import Deadline, DeadlineKind, Exchange, list_deadlines
+from tdt.domain.actes.deadlines import Deadline, DeadlineKind, Exchange, list_answers_due, list_deadlines
 from tdt.domain.actes.model import ActeStatus, MessageCode
 from tdt.domain.audit import Actor
 from tdt.domain.authorities import Module, Right, may
@@ -85,8 +85,11 @@ async def _gather(connection: Connection, acte: Acte, close_after: int) -> Life:
 
 
 def _deadlines(acte: Acte, depositor: db.Depositor, relatives: Sequence[db.Relative]) -> list[Deadline]:
-    """The delays of the law: of an act that was received and is not cancelled."""
+    """The delays of the law: of an act that was received, of a letter about it; unless the act was cancelled."""
     received_on = depositor.received_on
+    if _asks(acte):
+        cancelled = any(one.id == acte.related_id and one.status is ActeStatus.ANNULE for one in relatives)
+        return [] if cancelled else list_answers_due([_exchange(acte, relatives)])
     if acte.type != MessageCode.ACTE or received_on is None or acte.status is ActeStatus.ANNULE:
         return []
     return list_deadlines(received_on, acte.nature_code, _exchanges(acte, relatives))
@@ -94,20 +97,26 @@ def _deadlines(acte: Acte, depositor: db.Depositor, relatives: Sequence[db.Relat
 
 def _exchanges(acte: Acte, relatives: Sequence[db.Relative]) -> list[Exchange]:
     """The letters that want an answer, each with the day on which the préfecture had it."""
-    found = []
-    for letter in relatives:
-        asks = letter.type in (MessageCode.PIECES_COMPLEMENTAIRES, MessageCode.LETTRE_OBSERVATIONS)
-        if not asks or letter.type_reponse is not None or letter.related_id != acte.id:
-            continue
-        answers = [one.received_on for one in relatives if one.related_id == letter.id and one.received_on is not None]
-        found.append(Exchange(letter.id, letter.type, paris_date(letter.submitted_at), max(answers, default=None)))
-    return found
+    return [_exchange(one, relatives) for one in relatives if _asks(one) and one.related_id == acte.id]
+
+
+def _asks(one: Acte | db.Relative) -> bool:
+    """Whether it is a letter that wants an answer."""
+    asking = (MessageCode.PIECES_COMPLEMENTAIRES, MessageCode.LETTRE_OBSERVATIONS)
+    return one.type in asking and one.type_reponse is None
+
+
+def _exchange(letter: Acte | db.Relative, relatives: Sequence[db.Relative]) -> Exchange:
+    answers = [one.received_on for one in relatives if one.related_id == letter.id and one.received_on is not None]
+    return Exchange(letter.id, letter.type, paris_date(letter.submitted_at), max(answers, default=None))
 
 
 def _closing(acte: Acte, steps: Sequence[db.Step], days: int) -> list[Deadline]:
     """The day on which what the ministry does not answer is put in error (0 days: never)."""
     sent = [paris_date(step.at) for step in steps if step.status is ActeStatus.TRANSMIS]
-    if acte.status is not ActeStatus.TRANSMIS or not sent or not days:
+    # a 2-2 (the only type 2 that leaves) gets no answer and is never closed
+    answered = acte.type != MessageCode.COURRIER_SIMPLE
+    if acte.status is not ActeStatus.TRANSMIS or not answered or not sent or not days:
         return []
     on = sent[-1] + timedelta(days=days)
     return [Deadline(DeadlineKind.FERMETURE, on, sent[-1], "sans réponse de la préfecture, mise en erreur")]

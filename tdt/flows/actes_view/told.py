@@ -9,6 +9,7 @@ from tdt.db.actes import Acte
 from tdt.db.shown_work import ShownAttempt, ShownJob
 from tdt.domain.actes.deadlines import Deadline
 from tdt.domain.actes.explain import expected, explain
+from tdt.domain.actes.explained_refusals import COLLECTIVITE
 from tdt.domain.actes.model import ActeStatus, MessageCode
 from tdt.domain.actes.rules import DEFAULT_NATURES
 from tdt.domain.actes.status import STATUS_LABELS
@@ -137,8 +138,17 @@ def _problem(life: Life) -> dict[str, object] | None:
 def _expected(life: Life) -> dict[str, object] | None:
     if any(job.state == "dead" for job in life.jobs):
         return {"who": "l'exploitant de la plate-forme", "what": "reprendre ce traitement, mis de côté"}
-    awaited = expected(life.acte.status)
-    return {"who": awaited.who, "what": awaited.what} if awaited is not None else None
+    acte = life.acte
+    if acte.type == MessageCode.COURRIER_SIMPLE and acte.status is ActeStatus.TRANSMIS:
+        return None  # the ministry answers nothing to a 2-2
+    awaited = expected(acte.status)
+    if awaited is not None:
+        return {"who": awaited.who, "what": awaited.what}
+    own = [one for one in life.deadlines if one.letter == acte.id]
+    on_the_way = any(one.related_id == acte.id and one.status is not ActeStatus.ERREUR for one in life.relatives)
+    if own and not on_the_way:
+        return {"who": COLLECTIVITE, "what": f"répondre à la préfecture avant le {own[0].on:%d/%m/%Y} inclus"}
+    return None
 
 
 def _departure(forecast: Forecast | None) -> dict[str, object] | None:
