@@ -166,14 +166,24 @@ async def test_both_addresses_away(works: Plant, tmp_path: Path) -> None:
     assert await attempts(works) == [("main", "failed", False), ("rescue", "failed", False)]
 
 
+async def relay(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    while data := await source.read(1 << 16):
+        target.write(data)
+        await target.drain()
+    target.close()
+
+
 @asynccontextmanager
-async def stuck(works: Plant, envelope: EnvelopeId) -> AsyncIterator[asyncio.Task[None]]:
-    """A worker stuck at the main address: it gets nothing there, and only when the block ends."""
+async def stuck(works: Plant, envelope: EnvelopeId, late: bool = False) -> AsyncIterator[asyncio.Task[None]]:
+    """A worker stuck at the main address until the block ends: it gets nothing there, or (`late`) all that it wants."""
     reached, go = asyncio.Event(), asyncio.Event()
 
-    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         reached.set()
         await go.wait()
+        if late:
+            answer, request = await asyncio.open_connection("127.0.0.1", works.prefecture.port)
+            await asyncio.gather(relay(reader, request), relay(answer, writer), return_exceptions=True)
         writer.transport.abort()
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -200,6 +210,18 @@ async def test_a_worker_taken_for_dead_does_not_go_to_the_rescue_address(works: 
     assert len(works.prefecture.parcels) == 1
     await actes_send.transmit(works.deps, envelope)
     assert await attempts(works) == [("main", "failed", False), ("main", "failed", False), ("rescue", "accepted", True)]
+
+
+async def test_a_worker_taken_for_dead_that_reaches_the_ministry_at_last_sends_nothing(works: Plant) -> None:
+    _, envelope = await works.packaged_acte()
+    async with stuck(works, envelope, late=True) as first:
+        works.elapse(2 * WINDOW)
+        await use(works, f"https://localhost:{works.prefecture.port}/", "")
+        await actes_send.transmit(works.deps, envelope)
+        assert len(works.prefecture.parcels) == 1
+    assert isinstance(first.exception(), Temporary)
+    assert len(works.prefecture.parcels) == 1
+    assert await attempts(works) == [("main", "failed", False), ("main", "accepted", True)]
 
 
 async def test_what_is_given_up_meanwhile_does_not_go_to_the_rescue_address(works: Plant) -> None:

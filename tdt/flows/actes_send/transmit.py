@@ -1,5 +1,6 @@
 """Hand an archive to the ministry: intention recorded, bytes sent, result recorded (the crash rule)."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -22,6 +23,7 @@ from tdt.domain.transmission import HOUR, POSTPONED, Forecast
 from tdt.flows.actes_send.windows import postpone
 
 OBJECT = "acte_envelope"
+NOT_OURS = "Rien n'est parti : l'envoi a été repris, abandonné, ou a eu sa réponse entre-temps."
 
 
 async def transmit(deps: Deps, envelope_id: EnvelopeId) -> None:
@@ -43,7 +45,7 @@ async def transmit(deps: Deps, envelope_id: EnvelopeId) -> None:
             stored = await get_content(connection, content)
         if stored is None:
             raise Permanent("L'archive a disparu.", details={"envelope_id": envelope_id})
-        archive = (sent.archive_name, stored.size, lambda: deps.stream(sent.authority_id, content))
+        archive = (sent.archive_name, stored.size, lambda: sending.chunks(content))
         detail = await deps.remotes.send_archive(route, archive, sending.go_to_rescue)
     except (Temporary, Permanent) as error:
         await sending.end(Outcome.FAILED, error)
@@ -81,6 +83,17 @@ class _Sending:
                 self.attempt = await routes_db.insert_attempt(connection, self.about)
         if not (ours and ended):
             raise error
+
+    async def chunks(self, content: ContentId) -> AsyncIterator[bytes]:
+        """The archive, unless the sending is not ours any more once the ministry is ready to take it."""
+        async with self.deps.transaction("system") as connection:
+            ours = await self._is_ours(connection)
+            if not ours:
+                await self._end(connection, Outcome.FAILED, Temporary(NOT_OURS, details={"unreached": True}))
+        if not ours:
+            raise Temporary(NOT_OURS)
+        async for chunk in self.deps.stream(self.about.authority_id, content):
+            yield chunk
 
     async def _is_ours(self, connection: Connection) -> bool:
         """Whether nothing has happened since we began: the wait for the main address may have been long."""
