@@ -174,14 +174,6 @@ class WorkflowRow:
     message: str
 
 
-async def list_workflow(connection: Connection, transaction: HeliosId) -> list[WorkflowRow]:
-    """The life of a transaction, oldest first."""
-    rows = await connection.fetch(
-        "select status, at, message from helios_workflow where transaction_id = $1 order by id", transaction
-    )
-    return [WorkflowRow(HeliosStatus(row["status"]), row["at"], row["message"]) for row in rows]
-
-
 async def last_workflow(connection: Connection, transaction: HeliosId) -> WorkflowRow | None:
     """The last step, or None for an unknown transaction."""
     row = await connection.fetchrow(

@@ -82,7 +82,6 @@ async def test_no_function_that_the_web_uses_gives_it_away(works: Plant) -> None
         assert not (await actes_db.get_submit_facts(connection, mine, number, date(2026, 3, 10))).number_taken
         assert await actes_db.last_classification(connection, mine) is None
         assert await helios_db.get_transaction(connection, life["flow"]) is None
-        assert await helios_db.list_workflow(connection, life["flow"]) == []
         assert await helios_db.last_workflow(connection, life["flow"]) is None
         assert await routes_db.list_attempts(connection, "acte_envelope", life["envelope"]) == []
         assert [await routes_db.get_received(connection, one) for one in life["received"]] == [None, None]

@@ -211,10 +211,3 @@ def _value(attributes: Sequence[str], name: str) -> str:
         if key == name:
             return value
     return ""
-
-
-def read_budget(data: bytes, indented: bool = False) -> Budget:
-    """A file that is whole. Raises BudgetUnreadable."""
-    reader = BudgetReader(indented)
-    reader.feed(data)
-    return reader.close()

@@ -168,4 +168,3 @@ OURS: Sequence[tuple[str, str, str, str, str]] = (
         "convertir les annexes en PDF, puis déposer l'acte à nouveau",
     ),
 )
-_INVALID = "Enveloppe invalide : "

@@ -18,7 +18,7 @@ from tdt.domain.actes.budget import (
     section_of,
     summary,
 )
-from tdt.domain.actes.budget_reading import BudgetReader, read_budget
+from tdt.domain.actes.budget_reading import BudgetReader
 from tdt.domain.errors import Refused
 from tdt.simulators.prefecture_acte import sealed as sealed_for_the_simulator
 from tests.budgets import LINES, SIREN, budget, minified, official_schema, sealed
@@ -26,6 +26,12 @@ from tests.xsd import record_xsd_check, shared_directory
 
 FACTS = BudgetFacts(SIREN, 5, (7, 1), date(2026, 3, 9))
 EXAMPLE = "data/actes/worked-example/23-acte-budgetaire"
+
+
+def read_budget(data: bytes, indented: bool = False) -> Budget:
+    reader = BudgetReader(indented)
+    reader.feed(data)
+    return reader.close()
 
 
 def refusal(read: Budget, facts: BudgetFacts = FACTS) -> tuple[str, str]:
