@@ -1,8 +1,9 @@
 """Ask for the annulation of an act that the préfecture has (6-1)."""
 
+from dataclasses import replace
+
 from tdt.db import acte_letters as letters_db
 from tdt.db import actes as db
-from tdt.db.deposits import NewActe
 from tdt.db.pool import Connection
 from tdt.db.routes import find_deposit_route
 from tdt.deps import Deps
@@ -10,16 +11,14 @@ from tdt.domain.actes import naming
 from tdt.domain.actes.envelope import build_cancellation
 from tdt.domain.actes.filetype import XML
 from tdt.domain.actes.model import ActeStatus, MessageCode
-from tdt.domain.actes.status import DEPOT_INITIAL
 from tdt.domain.authorities import Owner, Principal, Right, may
 from tdt.domain.calendar import paris_date
 from tdt.domain.closing import check_open
 from tdt.domain.content import hold
 from tdt.domain.errors import Forbidden, Refused
 from tdt.domain.ids import ActeId
-from tdt.domain.jobs import JobKind
 from tdt.domain.routes import RouteKind
-from tdt.flows.actes_submit.deposit import File, Sender, authority_of, deposit, keep
+from tdt.flows.actes_submit.deposit import File, Sender, authority_of, deposit, keep, repeat
 
 UNKNOWN = "Erreur d'initialisation de la transaction."
 PENDING = "Une demande d'annulation est déjà en cours pour cette transaction."
@@ -41,22 +40,8 @@ async def cancel(deps: Deps, who: Principal, acte_id: ActeId) -> ActeId:
         sender = Sender(authority, who.user.id, way, day, who.identity.evidence)
         message = File(naming.message_name(unique_id, "6-1"), XML, hold(build_cancellation(unique_id)))
         files = await keep(deps, connection, authority.id, [message])
-        new = NewActe(
-            type=MessageCode.ANNULATION,
-            status=ActeStatus.POSTE,
-            message=DEPOT_INITIAL,
-            tag="api:acte:cancel",
-            job=JobKind.ACTES_ANALYSE,
-            number=acte.number,
-            decision_date=acte.decision_date,
-            nature_code=acte.nature_code,
-            classif=acte.classif,
-            classification_date=acte.classification_date,
-            subject=acte.subject,
-            unique_id=unique_id,
-            related_id=acte.id,
-            evidence=sender.evidence,
-        )
+        again = repeat(acte, sender, "api:acte:cancel")
+        new = replace(again, type=MessageCode.ANNULATION, unique_id=unique_id, related_id=acte.id)
         return await deposit(deps, connection, sender, (new, files))
 
 

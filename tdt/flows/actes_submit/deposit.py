@@ -4,14 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from tdt.db.actes import Acte
 from tdt.db.deposits import SERIAL, NewActe, NewEnvelope, NewFile, insert_deposit
 from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.domain.actes import naming
+from tdt.domain.actes.model import ActeStatus
+from tdt.domain.actes.status import DEPOT_INITIAL
 from tdt.domain.authorities import Authority, Principal
 from tdt.domain.content import Body
 from tdt.domain.errors import Forbidden, Refused
 from tdt.domain.ids import AccountId, ActeId, AuthorityId, ContentId, RouteId
+from tdt.domain.jobs import JobKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,25 @@ def route_of(sender: Sender) -> RouteId:
     if sender.route is None:
         raise Refused("La collectivité n'est pas raccordée à @CTES.", code="ROUTE_ABSENTE")
     return sender.route
+
+
+def repeat(acte: Acte, sender: Sender, tag: str) -> NewActe:
+    """A transaction that says again what an act, or a letter about it, says: the caller replaces what differs."""
+    return NewActe(
+        type=acte.type,
+        status=ActeStatus.POSTE,
+        message=DEPOT_INITIAL,
+        tag=tag,
+        job=JobKind.ACTES_ANALYSE,
+        number=acte.number,
+        decision_date=acte.decision_date,
+        nature_code=acte.nature_code,
+        classif=acte.classif,
+        classification_date=acte.classification_date,
+        subject=acte.subject,
+        unique_id=acte.unique_id,
+        evidence=sender.evidence,
+    )
 
 
 async def deposit(

@@ -1,6 +1,7 @@
 """What each message of a ready-made envelope becomes: a transaction, about an act that is there, with its files."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tdt.db import acte_letters as letters_db
 from tdt.db import actes as db
@@ -13,7 +14,7 @@ from tdt.domain.actes.status import DEPOT_INITIAL, may_move
 from tdt.domain.actes.submitted import NO_REFERENCE, TRANSACTION, SentActe, SentMessage, check_recorded
 from tdt.domain.content import Body, hold
 from tdt.domain.errors import Refused
-from tdt.flows.actes_submit.deposit import File, Sender
+from tdt.flows.actes_submit.deposit import File, Sender, repeat
 
 TAG = "api:acte:envelope"
 PENDING = f"{TRANSACTION}Une demande d'annulation est déjà en cours pour cette transaction."
@@ -73,24 +74,14 @@ def _acte(sender: Sender, held: Classification | None, acte: SentActe) -> NewAct
 
 
 def _about(sender: Sender, message: SentMessage, acte: db.Acte, related: db.Acte) -> NewActe:
-    """An answer or an annulation repeats what its act says."""
-    return NewActe(
+    """An answer or an annulation repeats what its act says; all that the envelope holds has one job."""
+    return replace(
+        repeat(acte, sender, TAG),
         type=message.kind.type,
-        status=ActeStatus.POSTE,
-        message=DEPOT_INITIAL,
-        tag=TAG,
         job=None,
-        number=acte.number,
-        decision_date=acte.decision_date,
-        nature_code=acte.nature_code,
-        classif=acte.classif,
-        classification_date=acte.classification_date,
-        subject=acte.subject,
-        unique_id=acte.unique_id,
         related_id=related.id,
         type_reponse=message.kind.type_reponse,
         letter_date=message.letter_date,
-        evidence=sender.evidence,
     )
 
 

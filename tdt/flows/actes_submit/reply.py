@@ -1,6 +1,7 @@
 """Answer a letter of the préfecture (2-2, 3-3, 3-4, 4-3, 4-4)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tdt.db import actes as db
 from tdt.db.accounts import get_owner
@@ -11,18 +12,16 @@ from tdt.deps import Deps
 from tdt.domain.actes import naming
 from tdt.domain.actes.envelope import build_answer
 from tdt.domain.actes.filetype import XML, extension
-from tdt.domain.actes.model import ActeStatus, MessageCode, Piece
+from tdt.domain.actes.model import MessageCode, Piece
 from tdt.domain.actes.replies import CheckedReply, Reply, check_reply
-from tdt.domain.actes.status import DEPOT_INITIAL
 from tdt.domain.authorities import Module, Principal, Right, may
 from tdt.domain.calendar import paris_date
 from tdt.domain.closing import check_open
 from tdt.domain.content import Body, hold
 from tdt.domain.errors import Forbidden, Refused
 from tdt.domain.ids import ActeId
-from tdt.domain.jobs import JobKind
 from tdt.domain.routes import RouteKind
-from tdt.flows.actes_submit.deposit import File, Sender, authority_of, deposit, keep
+from tdt.flows.actes_submit.deposit import File, Sender, authority_of, deposit, keep, repeat
 
 UNKNOWN = "Transaction inconnue"
 WRONG_TYPE = "Erreur lors de la génération de l'acte : Mauvais type de transaction."
@@ -54,24 +53,8 @@ async def reply(deps: Deps, who: Principal, letter_id: ActeId, form: Reply, bodi
 
 
 def _new(letter: db.Acte, checked: CheckedReply, sender: Sender) -> NewActe:
-    return NewActe(
-        type=letter.type,
-        status=ActeStatus.POSTE,
-        message=DEPOT_INITIAL,
-        tag="api:acte:reply",
-        job=JobKind.ACTES_ANALYSE,
-        number=letter.number,
-        decision_date=letter.decision_date,
-        nature_code=letter.nature_code,
-        classif=letter.classif,
-        classification_date=letter.classification_date,
-        subject=letter.subject,
-        unique_id=letter.unique_id,
-        related_id=letter.id,
-        type_reponse=checked.type_reponse,
-        letter_date=letter.letter_date,
-        evidence=sender.evidence,
-    )
+    again = repeat(letter, sender, "api:acte:reply")
+    return replace(again, related_id=letter.id, type_reponse=checked.type_reponse, letter_date=letter.letter_date)
 
 
 async def _letter(connection: Connection, who: Principal, letter_id: ActeId) -> db.Acte:

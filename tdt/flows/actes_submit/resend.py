@@ -1,6 +1,6 @@
 """Send an act again that the ministry refused: a new transaction, same files and number, newest classification."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from tdt.db import actes as db
@@ -17,7 +17,7 @@ from tdt.domain.actes import naming
 from tdt.domain.actes.classification import parse_classification
 from tdt.domain.actes.envelope import build_acte
 from tdt.domain.actes.filetype import XML
-from tdt.domain.actes.model import ActeData, ActeStatus, MessageCode, Piece
+from tdt.domain.actes.model import ActeData, Piece
 from tdt.domain.actes.resend import Past, check_resend, read_refusal
 from tdt.domain.actes.rules import AnalysedFile, check_analysis
 from tdt.domain.actes.status import resent
@@ -28,9 +28,8 @@ from tdt.domain.closing import check_open
 from tdt.domain.content import hold
 from tdt.domain.errors import Forbidden, Permanent, Refused
 from tdt.domain.ids import ActeId
-from tdt.domain.jobs import JobKind
 from tdt.domain.routes import RouteKind
-from tdt.flows.actes_submit.deposit import File, Sender, deposit, keep
+from tdt.flows.actes_submit.deposit import File, Sender, deposit, keep, repeat
 
 UNKNOWN = "Numéro de transaction invalide."
 
@@ -147,23 +146,13 @@ async def _files(
 
 def _new(acte: db.Acte, mark: Mark, day: date, how: tuple[Sender, str]) -> NewActe:
     sender, tag = how
-    return NewActe(
-        type=MessageCode.ACTE,
-        status=ActeStatus.POSTE,
+    return replace(
+        repeat(acte, sender, tag),
         message=resent(acte.id),
-        tag=tag,
-        job=JobKind.ACTES_ANALYSE,
-        number=acte.number,
-        decision_date=acte.decision_date,
-        nature_code=acte.nature_code,
-        classif=acte.classif,
         classification_date=day,
-        subject=acte.subject,
         document_papier=acte.document_papier,
-        unique_id=acte.unique_id,
         broadcast_emails=mark.broadcast_emails,
         send_sources=mark.send_sources,
-        evidence=sender.evidence,
     )
 
 
