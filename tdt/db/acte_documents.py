@@ -50,9 +50,15 @@ FILES = """
 LIFE = "select status, at, message from acte_workflow where transaction_id = $1 order by id"
 
 EXCHANGES = """
+    with first as (select id from acte_transaction where related_id = $1),
+        near as (
+            select id, id as letter from first
+            union all
+            select answer.id, first.id from first join acte_transaction answer on answer.related_id = first.id)
     select t.type, t.type_reponse, t.status, t.submitted_at, t.letter_date, t.letter_text,
         (select count(*) from acte_file f where f.transaction_id = t.id and f.position > 0) as files
-    from acte_transaction t where t.related_id = $1 order by t.id"""
+    from near join acte_transaction t on t.id = near.id order by near.letter, t.id"""
+"""Each letter, then its answers, which hang on it."""
 
 
 async def get_bordereau_facts(connection: Connection, acte: ActeId) -> Facts | None:

@@ -238,6 +238,24 @@ async def test_the_bordereau_of_a_transaction(ready: Stack, tmp_path: Path) -> N
     assert again.body == answer.body
 
 
+async def test_the_bordereau_shows_each_letter_and_then_its_answers(ready: Stack, tmp_path: Path) -> None:
+    number = await deposit(ready, pdfs.make(A4))
+    hanging = (
+        "insert into acte_transaction (authority_id, account_id, envelope_id, related_id, type, type_reponse, status)"
+        " select authority_id, account_id, envelope_id, $2, $3, $4, $5 from acte_transaction where id = $1 returning id"
+    )
+    first = await fetchval(ready, hanging, number, number, 3, None, 8)
+    await fetchval(ready, hanging, number, number, 4, None, 8)
+    await fetchval(ready, hanging, number, first, 3, 4, 4)
+    path = tmp_path / "bordereau.pdf"
+    path.write_bytes((await ready.client().get(f"{BORDEREAU}?trans_id={number}")).body)
+    text = " ".join(word.text for page in pdfs.see(path) for word in page.words)
+    shown = text[text.index("Échanges liés") :]
+    labels = ("Demande de pièces complémentaires", "Transmission de pièces complémentaires", "Lettre d’observations")
+    places = [shown.find(label) for label in labels]
+    assert -1 < places[0] < places[1] < places[2], shown
+
+
 async def test_a_bordereau_whatever_the_state_and_what_is_refused(ready: Stack) -> None:
     number = await deposit(ready, pdfs.make(A4), acknowledged=False)
     early = await ready.client().get(f"{BORDEREAU}?trans_id={number}")
