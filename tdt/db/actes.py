@@ -76,6 +76,19 @@ async def list_by_unique_id(connection: Connection, unique_id: str) -> list[Acte
     return [as_acte(row) for row in await connection.fetch(BY_UNIQUE_ID, unique_id)]
 
 
+SENT_MESSAGE = f"""
+    select {COLUMNS} from acte_transaction
+    where unique_id = $1 and type = $2 and superseded_at is null
+        and (type_reponse = $3 or (type_reponse is null and type in (1, 6) and $3 = 1))
+    order by submitted_at desc, id desc limit 1"""
+
+
+async def find_sent_message(connection: Connection, unique_id: str, type: int, answer: int) -> Acte | None:
+    """The newest transaction whose message we sent under this identifier and code (`6-1`, `3-4`)."""
+    row = await connection.fetchrow(SENT_MESSAGE, unique_id, type, answer)
+    return as_acte(row) if row is not None else None
+
+
 BY_NUMBER = f"""
     select {COLUMNS} from acte_transaction
     where type = 1 and number = $2 and superseded_at is null

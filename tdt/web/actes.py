@@ -6,6 +6,7 @@ from tdt.db import actes as db
 from tdt.db.accounts import get_owner
 from tdt.db.pool import Connection
 from tdt.domain.actes.model import ActeStatus
+from tdt.domain.actes.naming import read_message_name
 from tdt.domain.actes.status import STATUS_LABELS
 from tdt.domain.authorities import Module, Owner, Right, may
 from tdt.domain.errors import Forbidden, Refused
@@ -114,7 +115,7 @@ async def get_followed(call: Call, connection: Connection) -> db.Acte:
     unique_id, number = call.query.text("unique_id"), php_int(call.query.text("transaction"))
     acte = None
     if unique_id:
-        acte = next(iter(await db.list_by_unique_id(connection, unique_id)), None)
+        acte = await _find_named(connection, unique_id)
     elif number:
         acte = await db.get_transaction(connection, ActeId(number))
     if acte is None:
@@ -122,6 +123,16 @@ async def get_followed(call: Call, connection: Connection) -> db.Acte:
     if not may(call.who, Right.FOLLOW, owner=Owner(acte.account_id, acte.authority_id)):
         raise Forbidden("Accès refusé")
     return acte
+
+
+async def _find_named(connection: Connection, unique_id: str) -> db.Acte | None:
+    """By an IDActe; else by the name of a message sent about it, without its `_0.xml`: S2LOW looks there next."""
+    found = await db.list_by_unique_id(connection, unique_id)
+    name = read_message_name(f"{unique_id}_0.xml") if not found else None
+    if name is None:
+        return next(iter(found), None)
+    kind, _, answer = name.code.partition("-")
+    return await db.find_sent_message(connection, unique_id.removesuffix(f"-{name.code}"), int(kind), int(answer))
 
 
 async def check_view(call: Call, connection: Connection, owner: tuple[AccountId | None, AuthorityId]) -> None:

@@ -212,6 +212,27 @@ async def test_the_ar_comes_with_the_status_and_by_its_own_page(ready: Stack) ->
     assert (await ready.client().get(f"{STATUS}?unique_id={unique_id}")).body == b"OK\n4\n" + xml
 
 
+async def test_the_status_of_a_message_by_its_name(ready: Stack) -> None:
+    number = await create(ready, form())
+    await move(ready, number, 4, b"<AR/>")
+    unique_id = await fetchval(ready, "select unique_id from acte_transaction where id = $1", number)
+    hanging = (
+        "insert into acte_transaction (authority_id, account_id, envelope_id, related_id, type, type_reponse, status,"
+        " unique_id) select authority_id, account_id, envelope_id, id, $2, $3, $4, unique_id from acte_transaction"
+        " where id = $1 returning id"
+    )
+    for values in ((6, None, 3), (3, None, 8), (3, 4, 2)):
+        await move(ready, ActeId(int(str(await fetchval(ready, hanging, number, *values)))), values[2], None)
+    said = {"": b"OK\n4\n<AR/>", "-1-1": b"OK\n4\n<AR/>", "-6-1": b"OK\n3\n", "-3-4": b"OK\n2\n"}
+    for suffix, answer in said.items():
+        assert (await ready.client().get(f"{STATUS}?unique_id={unique_id}{suffix}")).body == answer
+    for suffix in ("-3-1", "-3-3", "-7-1", "-6-1-6-1"):
+        unknown = await ready.client().get(f"{STATUS}?unique_id={unique_id}{suffix}")
+        assert unknown.body == latin1("KO\nNuméro de transaction invalide.")
+    hidden = await ready.client("other").get(f"{STATUS}?unique_id={unique_id}-6-1")
+    assert hidden.body == latin1("KO\nNuméro de transaction invalide.")
+
+
 async def test_an_error_is_told_after_the_status(ready: Stack) -> None:
     number = await create(ready, form())
     await move(ready, number, -1, None, "Enveloppe invalide : œuvre refusée")
