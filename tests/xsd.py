@@ -9,6 +9,7 @@ happened: `official XSD: N checks` or `official XSD: absent`. A test that compar
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lxml import etree
@@ -33,6 +34,19 @@ def record_xsd_check(n: int = 1) -> None:
     """Count n messages that the official schema has judged."""
     global _checks  # noqa: PLW0603
     _checks += n
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where the run is spread over processes, hand the count of this one to the one that writes the summary."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["xsd_checks"] = _checks
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take the count of a process of the run."""
+    record_xsd_check(getattr(node, "workeroutput", {}).get("xsd_checks", 0))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
