@@ -169,6 +169,7 @@ async def test_what_is_not_a_flat_archive_is_refused_and_leaves_nothing(spool: S
         gzip.compress(tar(FILES))[:-5] + b"wrong",
         gzip.compress(tar(FILES)) + gzip.compress(b"") * 200,
     ],
+    ids=["empty", "zip", "tar", "no trailer", "cut", "more", "zeros and more", "wrong check", "many members"],
 )
 async def test_what_is_not_gzip_is_refused_in_s2lows_words(spool: Spool, data: bytes) -> None:
     with pytest.raises(ArchiveFault) as caught:
