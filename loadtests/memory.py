@@ -31,7 +31,7 @@ def run(stand: Stand, _rounds: int, quick: bool) -> Iterator[Outcome]:
     size = SIZE // 16 if quick else SIZE
     with sandbox(stand.directory) as (running, program):
         _travel(running, Wish("ESSAI-PETIT", 1_000_000, 3))
-        processes = _find(program)
+        processes = find_processes(program)
         before = {process: resident(pid) for process, pid in processes.items()}
         for name, attachments in (("3,000 PJ", 3_000), ("one PJ", 1)):
             wish = Wish(f"ESSAI-{attachments}", size, attachments)
@@ -60,7 +60,7 @@ def _measure(stand: Stand, processes: dict[str, int], before: dict[str, int], wh
     )
 
 
-def _find(program: Program) -> dict[str, int]:
+def find_processes(program: Program) -> dict[str, int]:
     """The processes of ours in the sandbox: by the command of `python -m tdt`, numbered when there are several."""
     found: dict[str, int] = {}
     for process in program.processes():
@@ -89,9 +89,9 @@ def _travel(stand: Stand, wish: Wish) -> float:
             file.write(piece)
     transaction = deposit(stand, path)
     path.unlink()
-    _wait(lambda: _status(stand, transaction) in ACQUITTED, f"transaction {transaction}")
+    wait_until(lambda: _status(stand, transaction) in ACQUITTED, f"transaction {transaction}")
     acquitted = time.monotonic()
-    _wait(lambda: run_sql(stand, ARCHIVING)[0][0] == 0, "the archive")
+    wait_until(lambda: run_sql(stand, ARCHIVING)[0][0] == 0, "the archive")
     return acquitted
 
 
@@ -129,7 +129,7 @@ def _door(stand: Stand) -> Door:
     return Door(stand.port, stand.pki / "ca.pem", account.cert, account.key)
 
 
-def _wait(is_so: Callable[[], bool], what: str) -> None:
+def wait_until(is_so: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + SECONDS
     while not is_so():
         if time.monotonic() > deadline:
