@@ -42,6 +42,7 @@ class Connection(Protocol):
 
 
 RETRY_SECONDS = 0.2
+RELEASE_SECONDS = 10.0
 
 AWAY = (
     ConnectionError,
@@ -177,7 +178,7 @@ def _is_gone(connection: Any) -> bool:
 async def _roll_back(connection: Any) -> None:
     """Undo what an open transaction did; a connection that is gone has already undone it."""
     try:
-        await asyncio.shield(connection.execute("rollback"))
+        await asyncio.shield(connection.execute("rollback", timeout=RELEASE_SECONDS))
     except AWAY:
         with suppress(asyncpg.InterfaceError):
             connection.terminate()
@@ -185,7 +186,8 @@ async def _roll_back(connection: Any) -> None:
 
 async def _release(pool: Pool, connection: Any) -> None:
     with suppress(*AWAY):
-        await asyncio.shield(pool.release(connection))
+        # a connection that does not come to rest is cut: nobody may wait for it for ever
+        await asyncio.shield(pool.release(connection, timeout=RELEASE_SECONDS))
 
 
 async def _prepare(connection: Any) -> None:
