@@ -40,6 +40,7 @@ async def hold_route(pool: Pool, route: int) -> AsyncIterator[asyncio.Event | No
                     connection.remove_termination_listener(on_lost)
                     await connection.execute("select pg_advisory_unlock($1, $2)", ROUTE_LOCKS, route)
     except UNREACHABLE as error:
-        if error is of_the_block:
-            raise  # a full disk, a mailbox that is away: not the database's
+        if of_the_block is not None:
+            # a full disk, a mailbox that is away: not the database's; a cancellation, which unlocking must not undo
+            raise of_the_block from None
         raise Temporary("La base de données ne répond pas.") from error

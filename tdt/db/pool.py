@@ -42,7 +42,6 @@ class Connection(Protocol):
 
 
 RETRY_SECONDS = 0.2
-RELEASE_SECONDS = 10.0
 
 AWAY = (
     ConnectionError,
@@ -103,7 +102,9 @@ async def session(pool: Pool) -> AsyncIterator[Any]:
             yield connection
         finally:
             if not connection.is_closed():
-                await asyncio.shield(connection.reset())
+                # a connection that is gone must not hide why the block ended, least of all that it was cancelled
+                with suppress(*AWAY):
+                    await asyncio.shield(connection.reset())
 
 
 @asynccontextmanager
@@ -178,7 +179,7 @@ def _is_gone(connection: Any) -> bool:
 async def _roll_back(connection: Any) -> None:
     """Undo what an open transaction did; a connection that is gone has already undone it."""
     try:
-        await asyncio.shield(connection.execute("rollback", timeout=RELEASE_SECONDS))
+        await asyncio.shield(connection.execute("rollback"))
     except AWAY:
         with suppress(asyncpg.InterfaceError):
             connection.terminate()
@@ -186,8 +187,7 @@ async def _roll_back(connection: Any) -> None:
 
 async def _release(pool: Pool, connection: Any) -> None:
     with suppress(*AWAY):
-        # a connection that does not come to rest is cut: nobody may wait for it for ever
-        await asyncio.shield(pool.release(connection, timeout=RELEASE_SECONDS))
+        await asyncio.shield(pool.release(connection))
 
 
 async def _prepare(connection: Any) -> None:

@@ -9,6 +9,7 @@ import structlog
 
 from tdt.db.jobs import CHANNEL
 from tdt.db.pool import AWAY, Pool, session
+from tdt.tasks import end
 
 log = structlog.get_logger()
 
@@ -27,8 +28,7 @@ async def job_notices(pool: Pool) -> AsyncIterator[asyncio.Event]:
     try:
         yield noticed
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end(task)
 
 
 async def _keep_listening(pool: Pool, noticed: asyncio.Event) -> None:

@@ -22,6 +22,7 @@ from tdt.domain.ids import JobId
 from tdt.queue.notices import job_notices
 from tdt.queue.outbox import Relay
 from tdt.queue.wakeups import Ring
+from tdt.tasks import end
 
 log = structlog.get_logger()
 
@@ -67,8 +68,7 @@ class RabbitWakeups:
             try:
                 yield _until_end(rings, task)
             finally:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                await end(task)
 
     async def answered(self, ring: Ring) -> None:
         """Acknowledge the delivery; one whose connection is gone has been handed out again, which does no harm."""
@@ -106,9 +106,7 @@ class RabbitWakeups:
                     relay.result()
                 raise BrokerAway("connection lost")
             finally:
-                for task in (relay, losing):
-                    task.cancel()
-                await asyncio.gather(relay, losing, return_exceptions=True)
+                await end(relay, losing)
 
 
 async def _until_end(rings: asyncio.Queue[Ring | None], task: asyncio.Task[None]) -> AsyncIterator[Ring]:

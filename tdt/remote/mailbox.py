@@ -14,6 +14,7 @@ from tdt.domain.errors import NotFound, Temporary
 from tdt.remote.errors import SETTINGS, Remote, translated
 from tdt.remote.imap_fetched import read_fetched
 from tdt.remote.tls import client_context
+from tdt.tasks import end
 
 SERVICE = "Boîte aux lettres du ministère (IMAP)"
 _REMOTE = Remote(SERVICE, (aioimaplib.AioImapException,))
@@ -247,8 +248,7 @@ class Mailbox:
                 raise ConnectionResetError("connection lost")
             raise TimeoutError
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end(task)
 
 
 def _set_of(uids: Iterable[int]) -> str:

@@ -14,6 +14,7 @@ from tdt.deps import Deps, Ring, Wakeups, open_wakeups
 from tdt.domain.errors import Held, TdtError, Temporary
 from tdt.domain.ids import JobId
 from tdt.domain.jobs import Dead, Done, Job, JobKind, NextStep, RetryAt, next_step
+from tdt.tasks import end
 from tdt.workers.handlers import HANDLERS, first_retry
 from tdt.workers.metrics import WorkerMetrics
 from tdt.workers.schedule import (
@@ -141,9 +142,7 @@ class Worker:
         state = next(task for task in helpers if task.get_name() == "state")
         state.cancel()
         _, late = await asyncio.wait(loops, timeout=self._deps.config.worker.shutdown_seconds)
-        for task in (*late, *helpers):
-            task.cancel()
-        await asyncio.gather(*late, *helpers, return_exceptions=True)
+        await end(*late, *helpers)
         if not late:
             async with self._deps.transaction("system") as connection:
                 await db.delete_worker(connection, self.name)

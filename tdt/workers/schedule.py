@@ -33,6 +33,7 @@ from tdt.flows import (
     received,
     revocation,
 )
+from tdt.tasks import end
 from tdt.workers.metrics import WorkerMetrics
 
 log = structlog.get_logger()
@@ -60,7 +61,7 @@ async def listen_to_the_state(deps: Deps) -> None:
                 await asyncio.wait(tasks, timeout=REFRESH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.sleep(TAKEOVER_SECONDS)
     finally:
-        await _end([task for _, task in listeners.values()])
+        await end(*(task for _, task in listeners.values()))
 
 
 Listeners = dict[RouteId, tuple[Route, asyncio.Task[None]]]
@@ -80,16 +81,10 @@ async def _match(deps: Deps, listeners: Listeners) -> None:
     except Temporary:
         return
     stale = [known for known, (route, _) in listeners.items() if route not in routes]
-    await _end([listeners.pop(known)[1] for known in stale])
+    await end(*(listeners.pop(known)[1] for known in stale))
     for route in routes:
         if route.id not in listeners:
             listeners[route.id] = (route, asyncio.create_task(_listen(deps, route)))
-
-
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _listen(deps: Deps, route: Route) -> None:
@@ -113,9 +108,7 @@ async def _until(lost: asyncio.Event, collecting: Coroutine[Any, Any, None]) -> 
         if task.done():
             task.result()
     finally:
-        for one in (task, waiting):
-            one.cancel()
-        await asyncio.gather(task, waiting, return_exceptions=True)
+        await end(task, waiting)
 
 
 async def _collect(deps: Deps, route: Route, late: set[str]) -> None:

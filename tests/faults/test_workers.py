@@ -4,6 +4,7 @@ import asyncio
 import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -273,3 +274,30 @@ async def store_without_acknowledging(works: Plant) -> int:
 
 async def emptied(maildir: Path) -> bool:
     return not [*(maildir / "new").iterdir(), *(maildir / "cur").iterdir()]
+
+
+async def test_two_outages_of_postgres_leave_no_job_behind(works: Plant) -> None:
+    """Every connection is ended again and again while the whole pipeline runs."""
+    actes = [await works.submit_acte(f"N{number}") for number in range(5)]
+    flows = [await works.submit_pes(pes(f"F{number}", str(number))) for number in range(5)]
+    admin = await asyncpg.connect(works.database.admin_dsn)
+    async with working(works):
+        for _ in range(10):
+            await admin.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and usename = 'tdt_app'"
+            )
+            await asyncio.sleep(0.05)
+        works.elapse(timedelta(hours=1))  # sendings in doubt may be settled
+        await until(lambda: all_done(works, actes, flows, admin), "everything is sent", 40)
+    await admin.close()
+    names: dict[str, bytes] = {}
+    for name, data in works.prefecture.parcels:
+        assert names.setdefault(name, data) == data
+    assert len(names) == 5
+
+
+async def all_done(works: Plant, actes: list[Any], flows: list[Any], admin: Any) -> bool:
+    await admin.execute("update job set run_at = now() where state = 'ready' and run_at > now() + interval '10 s'")
+    done = [await works.acte_status(acte) for acte in actes] + [await works.helios_status(flow) for flow in flows]
+    return done == [3] * 10 and await no_job(works)

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from tdt.db.locks import hold_route
 from tdt.db.pool import Pool, transaction
 from tdt.domain.errors import Conflict, Temporary
 from tdt.domain.ids import AuthorityId
@@ -263,3 +265,41 @@ async def test_the_scope_ends_with_its_transaction(database: TestDatabase) -> No
             assert seen == expected
         async with pool.acquire() as connection:
             assert await connection.fetch("select id from authority") == []
+
+
+async def test_a_connection_that_is_cut_does_not_undo_a_cancellation(database: TestDatabase) -> None:
+    """Whoever holds a route is told to stop just when its connection is cut: unlocking fails, the holder stops."""
+
+    def cut() -> None:
+        # while the loop stands still: the holder learns of its cancellation first
+        asyncio.run(execute(database.admin_dsn, CUT))
+
+    async with application(database.app_dsn) as pool:
+        held = asyncio.Event()
+
+        async def hold() -> None:
+            async with hold_route(pool, 1):
+                held.set()
+                await asyncio.Event().wait()
+
+        holder = asyncio.create_task(hold())
+        await held.wait()
+        cutting = threading.Thread(target=cut)
+        cutting.start()
+        cutting.join()
+        holder.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await holder
+
+
+CUT = """
+    select pg_terminate_backend(pid, 5000) from pg_stat_activity
+    where datname = current_database() and usename <> current_user and pid <> pg_backend_pid()"""
+
+
+async def execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

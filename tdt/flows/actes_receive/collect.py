@@ -13,6 +13,7 @@ from tdt.domain.content import Body
 from tdt.domain.errors import TdtError
 from tdt.domain.jobs import JobKind
 from tdt.domain.routes import Route
+from tdt.tasks import end
 
 log = structlog.get_logger()
 
@@ -38,9 +39,7 @@ async def collect(deps: Deps, route: Route, late: set[str]) -> None:
     try:
         await asyncio.gather(*tasks)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
 
 
 async def _keep_following(deps: Deps, route: Route, folder: str, late: set[str]) -> None:
