@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from loadtests.memory import LIMIT_MIB, find_processes, wait_until
+from loadtests.memory import LIMIT_MIB, door_of, find_processes, wait_until
 from loadtests.processes import Program, forget_peak, peak_resident, resident
 from loadtests.result import Outcome, Sample, Side
 from loadtests.stand import Stand, run_sql, sandbox
-from loadtests.wire import BLOCK, FORM_END, Door, ask, body_of, connect, field, file_head, request_head
+from loadtests.wire import BLOCK, connect, field, file_head, get, post_files, request_head
 from tdt.domain.actes.model import ActeStatus
 from tdt.domain.jobs import JobKind
 
@@ -113,20 +113,7 @@ def _deposit(stand: Stand, number: str, paths: list[Path]) -> int:
     texts += field("type_pj[]", "31_DP") * (len(paths) - 1)
     heads = [file_head("acte_pdf_file", "deliberation.pdf", "application/pdf")]
     heads += [file_head("acte_attachments[]", f"annexe {n}.pdf", "application/pdf") for n in range(1, len(paths))]
-    inside = sum(len(head) + path.stat().st_size + 2 for head, path in zip(heads, paths, strict=True)) - 2
-    length = len(texts) + inside + len(FORM_END)
-    door = _door(stand)
-
-    def blocks() -> Iterator[bytes]:
-        yield request_head("POST", CREATE, length) + texts
-        for index, (head, path) in enumerate(zip(heads, paths, strict=True)):
-            yield (b"\r\n" if index else b"") + head
-            with path.open("rb") as file:
-                while block := file.read(BLOCK):
-                    yield block
-        yield FORM_END
-
-    answer = body_of(ask(door, door.context(), blocks()))
+    answer = post_files(door_of(stand), CREATE, texts, list(zip(heads, paths, strict=True)))
     found = re.fullmatch(rb"OK\n(\d+)\n\n", answer)
     if found is None:
         raise RuntimeError(f"refused: {answer[:600]!r}")
@@ -134,28 +121,18 @@ def _deposit(stand: Stand, number: str, paths: list[Path]) -> int:
 
 
 def _status(stand: Stand, acte: int) -> int:
-    answer = _get(stand, f"{STATUS}?transaction={acte}")
+    answer = get(door_of(stand), f"{STATUS}?transaction={acte}")
     status = int(answer.split(b"\n")[1])
     if status == ActeStatus.ERREUR:
         raise RuntimeError(f"refused: {answer[:600].decode('latin-1')}")
     return status
 
 
-def _get(stand: Stand, path: str) -> bytes:
-    door = _door(stand)
-    return body_of(ask(door, door.context(), [request_head("GET", path)]))
-
-
 def _count(stand: Stand, path: str) -> int:
     """How many bytes of a body come, without holding them."""
-    door, count = _door(stand), 0
+    door, count = door_of(stand), 0
     with connect(door, door.context()) as connection:
         connection.sendall(request_head("GET", path).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         while piece := connection.recv(BLOCK):
             count += len(piece)
     return count
-
-
-def _door(stand: Stand) -> Door:
-    account = stand.account("certonly")
-    return Door(stand.port, stand.pki / "ca.pem", account.cert, account.key)

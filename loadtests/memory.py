@@ -11,7 +11,7 @@ from loadtests.pes import Wish, write_pes
 from loadtests.processes import Program, forget_peak, peak_resident, resident
 from loadtests.result import Outcome, Sample, Side
 from loadtests.stand import Stand, run_sql, sandbox
-from loadtests.wire import BLOCK, FORM_END, Door, ask, body_of, file_head, request_head
+from loadtests.wire import Door, file_head, get, post_files
 from tdt.domain.helios.model import HeliosStatus
 from tdt.domain.jobs import JobKind
 
@@ -98,17 +98,7 @@ def _travel(stand: Stand, wish: Wish) -> float:
 def deposit(stand: Stand, path: Path) -> int:
     """Post a file; the number of its transaction."""
     head = file_head("enveloppe", "flux.xml", "text/xml")
-    length = len(head) + path.stat().st_size + len(FORM_END)
-    door = _door(stand)
-
-    def blocks() -> Iterator[bytes]:
-        yield request_head("POST", IMPORT, length) + head
-        with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                yield block
-        yield FORM_END
-
-    answer = body_of(ask(door, door.context(), blocks()))
+    answer = post_files(door_of(stand), IMPORT, b"", [(head, path)])
     found = re.search(rb"<id>(\d+)</id>\s*<resultat>OK", answer)
     if found is None:
         raise RuntimeError(f"refused: {answer[:600]!r}")
@@ -116,15 +106,15 @@ def deposit(stand: Stand, path: Path) -> int:
 
 
 def _status(stand: Stand, transaction: int) -> int:
-    door = _door(stand)
-    answer = body_of(ask(door, door.context(), [request_head("GET", f"{STATUS}?transaction={transaction}")]))
+    answer = get(door_of(stand), f"{STATUS}?transaction={transaction}")
     found = re.search(rb"<status>(-?\d+)</status>", answer)
     if found is None or int(found[1]) in LOST:
         raise RuntimeError(f"not accepted: {answer[:600]!r}")
     return int(found[1])
 
 
-def _door(stand: Stand) -> Door:
+def door_of(stand: Stand) -> Door:
+    """The server, as a software that has a certificate alone."""
     account = stand.account("certonly")
     return Door(stand.port, stand.pki / "ca.pem", account.cert, account.key)
 

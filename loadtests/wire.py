@@ -5,7 +5,7 @@ import multiprocessing
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
@@ -98,6 +98,27 @@ def file_head(name: str, filename: str, mime: str) -> bytes:
 
 
 FORM_END = f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+def post_files(door: Door, path: str, texts: bytes, files: Sequence[tuple[bytes, Path]]) -> bytes:
+    """Post a form of these text fields and files, each with its head, never holding them; the body of the answer."""
+    inside = sum(len(head) + file.stat().st_size for head, file in files) + 2 * (len(files) - 1)
+
+    def blocks() -> Iterator[bytes]:
+        yield request_head("POST", path, len(texts) + inside + len(FORM_END)) + texts
+        for number, (head, file) in enumerate(files):
+            yield (b"\r\n" if number else b"") + head
+            with file.open("rb") as opened:
+                while block := opened.read(BLOCK):
+                    yield block
+        yield FORM_END
+
+    return body_of(ask(door, door.context(), blocks()))
+
+
+def get(door: Door, path: str) -> bytes:
+    """The body of an answer."""
+    return body_of(ask(door, door.context(), [request_head("GET", path)]))
 
 
 @dataclass(frozen=True, slots=True)

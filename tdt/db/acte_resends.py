@@ -5,28 +5,7 @@ from dataclasses import dataclass
 from tdt.db.actes import Acte
 from tdt.db.pool import Connection, affected
 from tdt.domain.errors import Conflict
-from tdt.domain.ids import ActeId, AttemptId, ContentId, EnvelopeId
-from tdt.domain.routes import Attempt, Outcome
-
-TRIES = """
-    select id, authority_id, started_at, outcome, reached from attempt
-    where object_kind = 'acte_envelope' and object_id = $1 order by started_at, id"""
-
-
-async def list_tries(connection: Connection, envelope: EnvelopeId) -> list[tuple[Attempt, bool]]:
-    """Every try for this envelope, oldest first, each with whether a byte of it may have left."""
-    return [
-        (
-            Attempt(
-                AttemptId(row["id"]),
-                row["authority_id"],
-                row["started_at"],
-                Outcome(row["outcome"]) if row["outcome"] is not None else None,
-            ),
-            row["reached"],
-        )
-        for row in await connection.fetch(TRIES, envelope)
-    ]
+from tdt.domain.ids import ActeId, ContentId, EnvelopeId
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,10 @@ from tdt.domain.routes import RouteKind
 from tdt.domain.text import WORKFLOW_MESSAGE_LENGTH
 
 OBJECT = "acte_transaction"
+"""What events and the audit call a transaction."""
+
+ENVELOPE = "acte_envelope"
+"""What attempts call an envelope: it is what leaves."""
 
 
 @dataclass(frozen=True, slots=True)

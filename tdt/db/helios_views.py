@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tdt.db.pool import Connection
+from tdt.db.shown_work import BY_WHOM
 from tdt.domain.helios.model import HeliosStatus
 from tdt.domain.ids import AccountId, HeliosId
 
@@ -20,15 +21,10 @@ class Step:
     account: str | None
 
 
-STEPS = """
+STEPS = f"""
     select w.status, w.at, w.message, a.account_id, trim(u.givenname || ' ' || u.name) as account
     from helios_workflow w
-    left join lateral (
-        -- of the same database transaction, so of the same instant
-        select account_id from audit
-        where authority_id = w.authority_id and at = w.at and object_id = w.transaction_id
-            and account_id is not null limit 1) a on true
-    left join account u on u.id = a.account_id
+    {BY_WHOM}
     where w.transaction_id = $1 order by w.id"""
 
 

@@ -226,7 +226,7 @@ async def move_attempt(
 
 
 ATTEMPTS = """
-    select id, authority_id, started_at, outcome from attempt
+    select id, authority_id, started_at, outcome, reached from attempt
     where object_kind = $1 and object_id = $2 order by started_at, id"""
 
 
@@ -239,6 +239,7 @@ async def list_attempts(connection: Connection, object_kind: str, object_id: int
             row["authority_id"],
             row["started_at"],
             Outcome(row["outcome"]) if row["outcome"] is not None else None,
+            row["reached"],
         )
         for row in rows
     ]

@@ -36,6 +36,14 @@ class ShownAttempt:
         }
 
 
+BY_WHOM = """left join lateral (
+        -- of the same database transaction, so of the same instant
+        select account_id from audit
+        where authority_id = w.authority_id and at = w.at and object_id = w.transaction_id
+            and account_id is not null limit 1) a on true
+    left join account u on u.id = a.account_id"""
+"""To the steps `w` of a workflow: the account that took each, `u`, from the audit."""
+
 ATTEMPTS = """
     select name, size, sha256, started_at, ended_at, outcome, detail, clause from attempt
     where object_kind = $1 and object_id = $2 order by started_at, id"""

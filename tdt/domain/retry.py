@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from tdt.domain.errors import Permanent, Uncertain
 from tdt.domain.routes import Attempt
 
 
@@ -39,3 +40,16 @@ def decide(
     if now < over:
         return WaitUntil(over)
     return Hold() if on_uncertain == "hold" else Send()
+
+
+def check_may_send(
+    attempts: Sequence[Attempt], now: datetime, window: timedelta, on_uncertain: Literal["resend", "hold"]
+) -> None:
+    """The decision as a sender takes it. Raises Uncertain (to wait) or Permanent (an operator decides), else sends."""
+    match decide(attempts, now, window, on_uncertain):
+        case WaitUntil(at):
+            raise Uncertain("Une tentative est incertaine.", details={"retry_at": at})
+        case Hold():
+            raise Permanent("Une tentative est incertaine : un exploitant doit décider.", code="ENVOI_INCERTAIN")
+        case Send():
+            pass

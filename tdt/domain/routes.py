@@ -60,6 +60,8 @@ class Attempt:
     authority_id: AuthorityId
     started_at: datetime
     outcome: Outcome | None
+    reached: bool = True
+    """Whether a byte of it may have left."""
 
     @property
     def is_uncertain(self) -> bool:

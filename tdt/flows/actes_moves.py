@@ -24,7 +24,6 @@ from tdt.domain.ids import ActeId
 from tdt.domain.jobs import JobKind
 from tdt.domain.routes import Attempt
 
-ENVELOPE = "acte_envelope"
 NO_SUCH = "Cette transaction n'existe pas"
 NOT_GIVEN_UP = "Impossible de passer la transaction {} en erreur : elle est à l'état {} (« {} »)."
 RESENT = "elle a été renvoyée sous le même numéro par une autre transaction"
@@ -85,7 +84,7 @@ async def _take(connection: Connection, acte_id: ActeId) -> Sequence[db.Acte]:
 
 async def _past(connection: Connection, acte: db.Acte) -> rules.Past:
     envelope = await db.get_envelope(connection, acte.envelope_id)
-    attempts = await routes_db.list_attempts(connection, ENVELOPE, acte.envelope_id)
+    attempts = await routes_db.list_attempts(connection, db.ENVELOPE, acte.envelope_id)
     return rules.Past(
         archived=envelope is not None and envelope.content_id is not None,
         accepted=await closing_db.had_status(connection, acte.id, ActeStatus.EN_ATTENTE_DE_TRANSMISSION),

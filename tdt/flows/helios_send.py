@@ -211,13 +211,7 @@ async def _start(deps: Deps, transaction_id: HeliosId) -> _Started | Verdict | N
             return None
         attempts = await routes_db.list_attempts(connection, db.OBJECT, transaction_id)
         window = timedelta(seconds=deps.config.helios.uncertain_seconds)
-        match retry.decide(attempts, deps.now(), window, deps.config.helios.on_uncertain):
-            case retry.WaitUntil(at):
-                raise Uncertain("Une tentative est incertaine.", details={"retry_at": at})
-            case retry.Hold():
-                raise Permanent("Une tentative est incertaine : un exploitant doit décider.", code="ENVOI_INCERTAIN")
-            case retry.Send():
-                pass
+        retry.check_may_send(attempts, deps.now(), window, deps.config.helios.on_uncertain)
         route = await routes_db.get_route(connection, found.route_id)
         authority = await get_authority(connection, found.authority_id)
         stored = await get_content(connection, found.content_id)

@@ -47,8 +47,7 @@ class Past:
     classification_date: date | None
     resent_as: ActeId | None
     refusal: Refusal | None
-    attempts: Sequence[tuple[Attempt, bool]]
-    """Each with whether a byte of it may have left."""
+    attempts: Sequence[Attempt]
     late_ar: bool
 
 
@@ -92,8 +91,8 @@ def _is_stale(refusal: Refusal | None) -> bool:
 def _surely_not_registered(past: Past) -> bool:
     """Refused, or never sent."""
     if past.refusal is None:
-        return all(attempt.outcome is Outcome.FAILED and not reached for attempt, reached in past.attempts)
-    return proves_absence(past.refusal, [attempt for attempt, _ in past.attempts])
+        return all(attempt.outcome is Outcome.FAILED and not attempt.reached for attempt in past.attempts)
+    return proves_absence(past.refusal, past.attempts)
 
 
 def proves_absence(refusal: Refusal | None, attempts: Sequence[Attempt]) -> bool:

@@ -13,7 +13,7 @@ from tdt.domain.actes.model import ActeStatus
 from tdt.domain.actes.naming import read_envelope_name
 from tdt.domain.ids import ActeId
 from tdt.flows.actes_receive.classification import watch_classification
-from tdt.flows.actes_receive.correlation import ENVELOPE, SHARED, settle, waiting
+from tdt.flows.actes_receive.correlation import SHARED, settle, waiting
 from tdt.flows.actes_receive.letters import digest
 
 BEFORE_SENDING = (ActeStatus.POSTE, ActeStatus.EN_ATTENTE_DE_TRANSMISSION, ActeStatus.EN_ATTENTE_D_ETRE_POSTEE)
@@ -80,7 +80,7 @@ async def refuse_acte(deps: Deps, connection: Connection, answer: r.AnomalieActe
 async def _is_of_resend(connection: Connection, answer: r.AnomalieActe, acte: db.Acte) -> bool:
     """Whether this is what the ministry says to an identical resend: an act that it has, and a try in doubt before
     the last one. A try that surely failed proves nothing: the number is then really taken."""
-    attempts = await routes_db.list_attempts(connection, ENVELOPE, acte.envelope_id)
+    attempts = await routes_db.list_attempts(connection, db.ENVELOPE, acte.envelope_id)
     return answer.nature == DUPLICATE_ACTE and any(one.was_uncertain for one in attempts[:-1])
 
 

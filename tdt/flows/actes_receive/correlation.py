@@ -12,8 +12,6 @@ from tdt.domain.audit import Actor, Source
 
 SHARED = "Plusieurs collectivités de ce SIREN ont un envoi de ce nom."
 
-ENVELOPE = "acte_envelope"
-
 
 async def waiting(connection: Connection, actes: list[db.Acte]) -> list[db.Acte]:
     """Those that an answer may be for: sent, or with a sending on record. A mail alone never proves a sending."""
@@ -30,7 +28,7 @@ async def _waits(connection: Connection, acte: db.Acte) -> bool:
             return False
     elif acte.status is not ActeStatus.EN_ATTENTE_DE_TRANSMISSION:
         return False
-    return bool(await routes_db.list_attempts(connection, ENVELOPE, acte.envelope_id))
+    return bool(await routes_db.list_attempts(connection, db.ENVELOPE, acte.envelope_id))
 
 
 async def settle(deps: Deps, connection: Connection, acte: db.Acte, proof: str) -> db.Acte:
@@ -38,7 +36,7 @@ async def settle(deps: Deps, connection: Connection, acte: db.Acte, proof: str) 
 
     An archive arrives whole: what travels with the act has left too. One that was given up is on its way again.
     """
-    await routes_db.move_attempts_to_settled(connection, ENVELOPE, acte.envelope_id, proof)
+    await routes_db.move_attempts_to_settled(connection, db.ENVELOPE, acte.envelope_id, proof)
     if acte.status is ActeStatus.ERREUR:
         await _take_up(connection, acte)
         return await _again(connection, acte)
@@ -81,4 +79,4 @@ async def was_sent(connection: Connection, acte: db.Acte) -> bool:
     """Whether an act has left, or may have: only then can the préfecture write about it."""
     if acte.status not in NOT_PROVEN:
         return True
-    return bool(await routes_db.list_attempts(connection, ENVELOPE, acte.envelope_id))
+    return bool(await routes_db.list_attempts(connection, db.ENVELOPE, acte.envelope_id))

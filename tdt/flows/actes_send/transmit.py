@@ -22,7 +22,6 @@ from tdt.domain.routes import Outcome, Route
 from tdt.domain.transmission import HOUR, POSTPONED, Forecast
 from tdt.flows.actes_send.windows import postpone
 
-OBJECT = "acte_envelope"
 NOT_OURS = "Rien n'est parti : l'envoi a été repris, abandonné, ou a eu sa réponse entre-temps."
 
 
@@ -98,7 +97,7 @@ class _Sending:
     async def _is_ours(self, connection: Connection) -> bool:
         """Whether nothing has happened since we began: the wait for the main address may have been long."""
         sent = await db.lock_envelope(connection, EnvelopeId(self.about.object_id))
-        attempts = await routes_db.list_attempts(connection, OBJECT, self.about.object_id)
+        attempts = await routes_db.list_attempts(connection, db.ENVELOPE, self.about.object_id)
         if sent is None or any(one.id > self.attempt for one in attempts):
             return False
         actes, unsent, _ = await _carried(connection, sent)
@@ -123,18 +122,12 @@ async def _start(deps: Deps, envelope_id: EnvelopeId) -> Started | Verdict | For
         if sent is None or sent.content_id is None:
             return None
         # the attempts before the statuses: a sending that ends meanwhile is seen in one or in the other
-        attempts = await routes_db.list_attempts(connection, OBJECT, envelope_id)
+        attempts = await routes_db.list_attempts(connection, db.ENVELOPE, envelope_id)
         actes, unsent, _ = await _carried(connection, sent)
         if any(one.status is not unsent for one in actes):
             return None  # an answer already came, or it was refused: the evidence settles it
         window = timedelta(seconds=deps.config.actes.uncertain_seconds)
-        match retry.decide(attempts, deps.now(), window, deps.config.actes.on_uncertain):
-            case retry.WaitUntil(at):
-                raise Uncertain("Une tentative est incertaine.", details={"retry_at": at})
-            case retry.Hold():
-                raise Permanent("Une tentative est incertaine : un exploitant doit décider.", code="ENVOI_INCERTAIN")
-            case retry.Send():
-                pass
+        retry.check_may_send(attempts, deps.now(), window, deps.config.actes.on_uncertain)
         route = await routes_db.get_route(connection, sent.route_id)
         stored = await get_content(connection, sent.content_id)
         if route is None or stored is None:
@@ -152,7 +145,7 @@ async def _start(deps: Deps, envelope_id: EnvelopeId) -> Started | Verdict | For
         about = routes_db.Sending(
             sent.authority_id,
             route.id,
-            OBJECT,
+            db.ENVELOPE,
             envelope_id,
             sent.archive_name,
             stored.sha256,

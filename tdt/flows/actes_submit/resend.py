@@ -5,13 +5,13 @@ from datetime import date
 
 from tdt.db import actes as db
 from tdt.db.accounts import get_owner
-from tdt.db.acte_resends import Mark, get_mark, list_tries, move_resend_of, move_to_superseded
+from tdt.db.acte_resends import Mark, get_mark, move_resend_of, move_to_superseded
 from tdt.db.audit import insert_change
 from tdt.db.authorities import get_authority
 from tdt.db.content import get_small
 from tdt.db.deposits import NewActe, NewFile
 from tdt.db.pool import Connection
-from tdt.db.routes import find_deposit_route
+from tdt.db.routes import find_deposit_route, list_attempts
 from tdt.deps import Deps
 from tdt.domain.actes import naming
 from tdt.domain.actes.classification import parse_classification
@@ -59,7 +59,7 @@ async def resend(deps: Deps, by: Actor, number: ActeId) -> Resent:
             acte.classification_date,
             mark.resent_as,
             refusal,
-            await list_tries(connection, acte.envelope_id),
+            await list_attempts(connection, db.ENVELOPE, acte.envelope_id),
             mark.late_ar,
         )
         day = check_resend(past, held.date if held is not None else None)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from tdt.db import acte_views as db
 from tdt.db.accounts import get_owner
 from tdt.db.acte_reports import list_reports
-from tdt.db.actes import Acte, get_transaction
+from tdt.db.actes import ENVELOPE, Acte, get_transaction
 from tdt.db.pool import Connection
 from tdt.db.shown_work import list_shown_attempts, list_shown_jobs
 from tdt.deps import Deps
@@ -26,7 +26,6 @@ from tdt.flows.actes_view.told import Life, tell
 UNKNOWN = "Numéro de transaction invalide."
 MINE = (JobKind.ACTES_ANALYSE, JobKind.ACTES_ACKNOWLEDGE)
 OF_THE_ENVELOPE = (JobKind.ACTES_PACKAGE, JobKind.ACTES_TRANSMIT)
-ENVELOPE = "acte_envelope"
 ON_THE_WAY = (ActeStatus.POSTE, ActeStatus.EN_ATTENTE_DE_TRANSMISSION)
 _SIREN = re.compile(r"(?<![0-9])[0-9]{9}(?![0-9])")
 
