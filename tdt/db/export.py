@@ -38,6 +38,8 @@ ORDERS: Mapping[str, str] = {
     "helios_transaction": "id",
     "helios_nomfic": "nomfic, cod_col",
     "helios_workflow": "id",
+    "helios_report": "id",
+    "helios_retour": "id",
     "attempt": "id",
     "received": "id",
     "event": "id",
@@ -90,6 +92,7 @@ COUNTED = (
     "acte_classification",
     "helios_transaction",
     "helios_workflow",
+    "helios_retour",
     "received",
     "content",
 )

@@ -8,6 +8,7 @@ from tdt.db.audit import insert_event
 from tdt.db.pool import Connection, Record, affected
 from tdt.domain.errors import Conflict
 from tdt.domain.helios.model import HeliosStatus, PesHeader
+from tdt.domain.helios.status import may_move
 from tdt.domain.ids import AccountId, AuthorityId, ContentId, HeliosId, RouteId
 from tdt.domain.text import WORKFLOW_MESSAGE_LENGTH
 
@@ -130,7 +131,12 @@ class Move:
 
 
 async def move_status(connection: Connection, transaction: HeliosTransaction, move: Move) -> None:
-    """Change the status and tell it in the workflow and the events. Conflict when it is not in `source` any more."""
+    """Change the status and tell it in the workflow and the events. Conflict when it is not in `source` any more.
+
+    Raises ValueError for a move that the life of a flow does not know (domain/helios/status).
+    """
+    if not may_move(move.source, move.target):
+        raise ValueError(f"a flow does not go from {move.source!r} to {move.target!r}")
     status = await connection.execute(
         "update helios_transaction set status = $3 where id = $1 and status = $2",
         transaction.id,

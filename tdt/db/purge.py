@@ -102,6 +102,7 @@ FLOW_ROWS = (
     select sha1, authority_id, id from helios_transaction where id = any($1) on conflict do nothing""",
     f"delete from event where object_kind = '{FLOW}' and object_id = any($1)",
     "delete from helios_workflow where transaction_id = any($1)",
+    "delete from helios_report where transaction_id = any($1)",
     "delete from attempt where object_kind = 'helios_transaction' and object_id = any($1)",
     "delete from helios_transaction where id = any($1)",
 )
@@ -115,12 +116,16 @@ async def delete_flows(connection: Connection, authority: AuthorityId) -> int:
 
 
 NEXT_RECEIVED = "select id from received where authority_id = $1 order by id limit $2"
+RECEIVED_ROWS = (
+    "delete from helios_retour where received_id = any($1)",
+    "delete from received where id = any($1)",
+)
 
 
 async def delete_received(connection: Connection, authority: AuthorityId) -> int:
     """Destroy some of what the State sent; gives how many."""
     rows = await connection.fetch(NEXT_RECEIVED, authority, RECEIVED)
-    await _execute(connection, ["delete from received where id = any($1)"], [row["id"] for row in rows])
+    await _execute(connection, RECEIVED_ROWS, [row["id"] for row in rows])
     return len(rows)
 
 

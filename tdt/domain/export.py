@@ -48,6 +48,8 @@ MEANING: Mapping[str, str] = {
     "helios_transaction": "les PES (content_id : le flux déposé, acquit_content_id : son acquittement)",
     "helios_nomfic": "les noms de fichier (NomFic, CodCol) qu'elle a pris",
     "helios_workflow": "la vie des PES",
+    "helios_report": "ce que les contrôles ont dit de chaque PES",
+    "helios_retour": "les PES_Retour, lus (status 1) ou non",
     "attempt": "chaque tentative de transmission, avec ce qui est parti et son issue",
     "received": "ce qui a été reçu de l'État, tel quel (content_id)",
     "event": "les changements d'état",

@@ -1,4 +1,4 @@
-"""The endpoints of HELIOS: deposit a PES, ask for its status, get it and its acquittement back."""
+"""Deposit a PES, ask for its status."""
 
 from collections.abc import Mapping
 
@@ -6,15 +6,13 @@ from aiohttp import web
 
 from tdt.config import Limits
 from tdt.db import helios as db
-from tdt.db.accounts import get_owner
-from tdt.domain.authorities import Module, Right, may
-from tdt.domain.errors import Forbidden, Refused
+from tdt.domain.errors import Refused
 from tdt.domain.helios.model import HeliosStatus
 from tdt.domain.helios.rules import too_large
 from tdt.domain.ids import HeliosId
 from tdt.domain.text import FILENAME_LENGTH, truncate
 from tdt.flows import helios_submit
-from tdt.web.call import Call, php_int, refused
+from tdt.web.call import Call, php_int
 from tdt.web.forms import Fields
 from tdt.web.s2low import import_answer, status_answer
 from tdt.web.uploads import Fault, FormPlan
@@ -60,41 +58,10 @@ async def get_status(call: Call) -> web.StreamResponse:
     return status_answer(number, status, last.message)
 
 
-async def download_acquit(call: Call) -> web.StreamResponse:
-    """The PES_ACQUIT of a transaction, as received."""
-    transaction = await _viewable(call)
-    if transaction.acquit_content_id is None:
-        raise refused("Erreur d'envoi du fichier : aucun acquittement", INDEX)
-    return await call.send(transaction.acquit_content_id, "text/xml", transaction.acquit_filename or "acquit.xml")
-
-
-async def download_file(call: Call) -> web.StreamResponse:
-    """The PES of a transaction, as deposited."""
-    transaction = await _viewable(call)
-    return await call.send(transaction.content_id, "text/xml", transaction.filename)
-
-
 def check_number_given(query: Fields) -> None:
     """S2LOW looks for the number before it knows the account."""
     if not php_int(query.text("transaction")):
         raise Refused("Pas de numéro de transaction.")
-
-
-async def _viewable(call: Call) -> db.HeliosTransaction:
-    given = call.query.text("id")
-    if given and not given.strip().lstrip("+-").isdecimal():
-        raise refused("id n'est pas un entier", "")
-    number = php_int(given)
-    if not number:
-        raise refused("Id non trouvé", "")
-    async with call.transaction() as connection:
-        transaction = await db.get_transaction(connection, HeliosId(number))
-        if transaction is None:
-            raise refused("Erreur d'initialisation de la transaction.", INDEX)
-        owner = await get_owner(connection, call.who.user.id, transaction.account_id, transaction.authority_id)
-    if not may(call.who, Right.VIEW, Module.HELIOS, owner):
-        raise Forbidden("Accès refusé", details={"page": INDEX})
-    return transaction
 
 
 def _plan(limits: Limits) -> FormPlan:

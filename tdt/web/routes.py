@@ -1,14 +1,13 @@
 """The one table of the endpoints: path, handler, right, answer shape. Any method, as S2LOW."""
 
 from tdt.domain.authorities import Module
-from tdt.web import account, api_actes, api_notifications, api_onboarding, api_resend, connection_pages, helios
+from tdt.web import account, api_actes, api_notifications, api_onboarding, api_resend, connection_pages
 from tdt.web.auth import LOGIN_PAGE, STATUS_PAGE
 from tdt.web.call import Access, Route
 from tdt.web.routes_actes import ACTES_ROUTES
 from tdt.web.routes_admin import ADMIN_ROUTES
+from tdt.web.routes_helios import HELIOS_ROUTES
 from tdt.web.s2low import Shape
-
-HELIOS_INDEX = "/modules/helios/index.php"
 
 ROUTES = (
     Route(STATUS_PAGE, connection_pages.connexion_status, Access.ANYONE, Shape.BROWSER),
@@ -31,43 +30,7 @@ ROUTES = (
     ),
     Route("/admin/users/api-list-login.php", account.api_list_login, Access.CERTIFICATE, Shape.PRINTED),
     *ACTES_ROUTES,
-    Route(
-        "/modules/helios/api/helios_importer_fichier.php",
-        helios.importer_fichier,
-        Access.PREPARE,
-        Shape.IMPORT,
-        Module.HELIOS,
-        door=Shape.PRINTED,
-        admins=True,
-        takes_body=True,
-        changes=True,
-    ),
-    Route(
-        "/modules/helios/api/helios_transac_get_status.php",
-        helios.get_status,
-        Access.EDIT,
-        Shape.STATUS,
-        Module.HELIOS,
-        first=helios.check_number_given,
-    ),
-    Route(
-        "/modules/helios/helios_download_acquit.php",
-        helios.download_acquit,
-        Access.VIEW,
-        Shape.BROWSER,
-        Module.HELIOS,
-        page=HELIOS_INDEX,
-        admins=True,
-    ),
-    Route(
-        "/modules/helios/helios_download_file.php",
-        helios.download_file,
-        Access.VIEW,
-        Shape.BROWSER,
-        Module.HELIOS,
-        page=HELIOS_INDEX,
-        admins=True,
-    ),
+    *HELIOS_ROUTES,
     *ADMIN_ROUTES,
     Route(
         "/api/v1/actes/{acte}",

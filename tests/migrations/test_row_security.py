@@ -45,7 +45,7 @@ VALUES = {
     "permission": "RW",
     "kind": "actes",
     "place": "row",
-    "aspect": "pdf",
+    "aspect": "signature",
     "verdict": "passed",
     "reason": "owner",
     "about": "error",

@@ -72,6 +72,7 @@ class DgfipReturn:
     id_post: str | None = None
     id_coll: str | None = None
     has_acquit: bool = False
+    typ_fic: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

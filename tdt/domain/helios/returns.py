@@ -96,4 +96,5 @@ def _read(scan: Scan) -> DgfipReturn:
         id_post=value("id_post"),
         id_coll=value("id_coll"),
         has_acquit="ACQUIT" in scan.children,
+        typ_fic=value("typ_fic"),
     )

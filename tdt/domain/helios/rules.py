@@ -32,8 +32,6 @@ class AnalysisFacts:
     """The first bytes of the flow, fifty at least unless it is shorter."""
     sha1_unchanged: bool
     """The stored bytes still have the SHA-1 of the upload."""
-    couple_taken: bool
-    """Another transaction of the platform has this (NomFic, CodCol), and the rule is not waived for the sender."""
 
 
 def check_upload(size: int, limit_bytes: int, sha1_known: bool) -> None:
@@ -62,8 +60,8 @@ def already_named(transaction_id: HeliosId) -> Refused:
     return _refused(transaction_id, "ce fichier existe déjà sur la plateforme", "PES_NOMFIC_CONNU")
 
 
-def check_analysis(header: PesHeader | PesUnreadable, facts: AnalysisFacts) -> PesHeader:
-    """The checks that turn "posté" into "en attente de transmission" or "erreur". Gives the header; raises Refused."""
+def check_reading(header: PesHeader | PesUnreadable, facts: AnalysisFacts) -> PesHeader:
+    """What the bytes of a flow must satisfy, before its signatures are looked at. Gives the header; raises Refused."""
     number = facts.transaction_id
     if b"ISO-8859-1" not in facts.head[:ENCODING_WINDOW].upper():
         raise _refused(number, "ce fichier n'est pas encodé en ISO-8859-1", "PES_ENCODAGE")
@@ -73,13 +71,19 @@ def check_analysis(header: PesHeader | PesUnreadable, facts: AnalysisFacts) -> P
     if not facts.sha1_unchanged:
         # The only texts without the number, here and for signatures, as in S2LOW ("modifé" included).
         raise Refused("Le fichier a été modifé depuis son postage sur la plateforme", code="PES_ALTERE")
-    # Signatures come here in S2LOW's order, between the digest and the name.
-    if facts.couple_taken:
-        raise already_named(number)
-    _check_storable(header, number)
-    if len(header.id_coll or "") > MAX_ID_COLL:
-        raise _refused(number, "La balise IdCol est trop longue", "PES_IDCOLL")
     return header
+
+
+def check_naming(header: PesHeader, couple_taken: bool, transaction_id: HeliosId) -> None:
+    """What comes after the signatures: its couple, then what must be stored of it. Raises Refused.
+
+    `couple_taken`: another transaction of the platform has this (NomFic, CodCol), and the rule is not waived.
+    """
+    if couple_taken:
+        raise already_named(transaction_id)
+    _check_storable(header, transaction_id)
+    if len(header.id_coll or "") > MAX_ID_COLL:
+        raise _refused(transaction_id, "La balise IdCol est trop longue", "PES_IDCOLL")
 
 
 def check_sendable(header: PesHeader, p_dest: str, transaction_id: HeliosId) -> None:

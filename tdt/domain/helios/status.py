@@ -18,17 +18,19 @@ MOVES: Mapping[HeliosStatus | None, frozenset[HeliosStatus]] = {
     _S.EN_ATTENTE_D_ETRE_TELETRANSMIS: frozenset({_S.POSTE, _S.ERREUR}),
     _S.POSTE: frozenset({_S.EN_ATTENTE_DE_TRANSMISSION, _S.ERREUR}),
     _S.EN_ATTENTE_DE_TRANSMISSION: frozenset({_S.TRANSMIS, _S.TRANSMIS_SANS_ACQUITTEMENT, _S.ERREUR}),
-    _S.TRANSMIS: _ANSWERED | {_S.ERREUR},
+    # Sent again, identical, because an operator asked for it.
+    _S.TRANSMIS: _ANSWERED | {_S.ERREUR, _S.EN_ATTENTE_DE_TRANSMISSION},
+    _S.TRANSMIS_SANS_ACQUITTEMENT: frozenset({_S.ERREUR, _S.EN_ATTENTE_DE_TRANSMISSION}),
     # A flow put in error by hand may still be answered: what the State says counts. Reposting is the administrator's.
     _S.ERREUR: _ANSWERED | {_S.POSTE},
     # A later acquit may say more than the first; nothing goes back from "information disponible".
     _S.ACQUITTEMENT_RECU: frozenset({_S.REFUSE, _S.INFORMATION_DISPONIBLE, _S.EN_ATTENTE_SAE}),
     _S.REFUSE: frozenset({_S.INFORMATION_DISPONIBLE, _S.EN_ATTENTE_SAE}),
     _S.INFORMATION_DISPONIBLE: frozenset({_S.EN_ATTENTE_SAE}),
-    _S.EN_ATTENTE_SAE: frozenset({_S.ENVOYE_AU_SAE, _S.ERREUR_ENVOI_SAE}),
+    _S.EN_ATTENTE_SAE: frozenset({_S.ENVOYE_AU_SAE, _S.ERREUR_ENVOI_SAE, _S.ACCEPTE_PAR_LE_SAE}),
     _S.ENVOYE_AU_SAE: frozenset({_S.ACCEPTE_PAR_LE_SAE, _S.REFUSE_PAR_LE_SAE, _S.ERREUR_ENVOI_SAE}),
     _S.REFUSE_PAR_LE_SAE: frozenset({_S.EN_ATTENTE_SAE}),
-    _S.ERREUR_ENVOI_SAE: frozenset({_S.EN_ATTENTE_SAE}),
+    _S.ERREUR_ENVOI_SAE: frozenset({_S.EN_ATTENTE_SAE, _S.ACCEPTE_PAR_LE_SAE}),
     _S.A_DETRUIRE: frozenset({_S.DETRUITE}),
 }
 

@@ -12,7 +12,7 @@ from tdt.domain.helios.returns import Candidate, ReturnReader, acquit_matches
 from tdt.domain.ids import AuthorityId, HeliosId
 from tests.unit.helios.samples import read_return, sample
 
-FULL = DgfipReturn(ReturnKind.ACQUIT, "ESSAI-2026-0318", "401", "00", "034012", "12345678200010", has_acquit=True)
+FULL = DgfipReturn(ReturnKind.ACQUIT, "ESSAI-2026-0318", "401", "00", "034012", "12345678200010", True, "PESALR2")
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ FULL = DgfipReturn(ReturnKind.ACQUIT, "ESSAI-2026-0318", "401", "00", "034012", 
     [
         ("acquit_v2_ok.xml", FULL),
         ("acquit_v1.xml", FULL),
-        ("acquit_v2_technical.xml", replace(FULL, cod_col=None)),
+        ("acquit_v2_technical.xml", replace(FULL, cod_col=None, typ_fic="UNKNOWN_TYPE")),
         ("acquit_2008.xml", replace(FULL, has_acquit=False)),
         ("nonacquit_2008.xml", replace(FULL, kind=ReturnKind.NON_ACQUIT, has_acquit=False)),
         ("aller_depense.xml", replace(FULL, kind=ReturnKind.UNKNOWN, has_acquit=False)),
@@ -31,6 +31,7 @@ FULL = DgfipReturn(ReturnKind.ACQUIT, "ESSAI-2026-0318", "401", "00", "034012", 
                 kind=ReturnKind.RETOUR,
                 nomfic="PES2R_DEP_R_401_00_034012_20260303_20260303_20260303020000.xml",
                 has_acquit=False,
+                typ_fic="PES2R_DEP",
             ),
         ),
     ],

@@ -9,7 +9,8 @@ from tdt.domain.helios.model import PesHeader
 from tdt.domain.helios.pes import PesUnreadable
 from tdt.domain.helios.rules import (
     AnalysisFacts,
-    check_analysis,
+    check_naming,
+    check_reading,
     check_sendable,
     check_unaltered,
     check_upload,
@@ -20,7 +21,7 @@ from tests.unit.helios.samples import read_pes, sample
 
 NUMBER = HeliosId(42)
 HEADER = read_pes(sample("aller_depense.xml"))
-FACTS = AnalysisFacts(NUMBER, sample("aller_depense.xml")[:4096], sha1_unchanged=True, couple_taken=False)
+FACTS = AnalysisFacts(NUMBER, sample("aller_depense.xml")[:4096], sha1_unchanged=True)
 MEBIBYTE = 1 << 20
 
 
@@ -49,9 +50,11 @@ def test_upload_accepted() -> None:
 
 
 def test_analysis_accepted() -> None:
-    assert check_analysis(HEADER, FACTS) is HEADER
+    assert check_reading(HEADER, FACTS) is HEADER
+    check_naming(HEADER, False, NUMBER)
     without_codes = replace(HEADER, cod_col=None, cod_bud=None, id_post=None, id_coll=None)
-    assert check_analysis(without_codes, FACTS) is without_codes
+    assert check_reading(without_codes, FACTS) is without_codes
+    check_naming(without_codes, False, NUMBER)
 
 
 EVERYTHING_WRONG = replace(
@@ -61,7 +64,7 @@ EVERYTHING_WRONG = replace(
 
 def test_analysis_order_and_words() -> None:
     """Everything is wrong at first; each text appears as soon as the faults before it are repaired."""
-    facts = replace(FACTS, head=b"<?xml version='1.0' encoding='UTF-8'?>", sha1_unchanged=False, couple_taken=True)
+    facts = replace(FACTS, head=b"<?xml version='1.0' encoding='UTF-8'?>", sha1_unchanged=False)
     header: PesHeader | PesUnreadable = PesUnreadable("Premature end of data")
     assert _refusal(header, facts) == "Transaction 42 : ce fichier n'est pas encodé en ISO-8859-1"
     facts = replace(facts, head=FACTS.head)
@@ -76,15 +79,15 @@ def test_analysis_order_and_words() -> None:
     header = replace(header, cod_col="401")
     assert _refusal(header, facts) == "Le fichier a été modifé depuis son postage sur la plateforme"
     facts = replace(facts, sha1_unchanged=True)
-    assert _refusal(header, facts) == "Transaction 42 : ce fichier existe déjà sur la plateforme"
-    facts = replace(facts, couple_taken=False)
+    assert _refusal(header, facts, taken=True) == "Transaction 42 : ce fichier existe déjà sur la plateforme"
     not_stored = "Transaction 42 : problème d'enregistrement du PES Aller en base de données."
     for repaired in ({"nomfic": "N" * 255}, {"cod_bud": "00"}, {"id_post": "0340120"}):
         assert _refusal(header, facts) == not_stored
         header = replace(header, **repaired)  # type: ignore[arg-type]
     assert _refusal(header, facts) == "Transaction 42 : La balise IdCol est trop longue"
     header = replace(header, id_coll="1" * 14)
-    assert check_analysis(header, facts) is header
+    assert check_reading(header, facts) is header
+    check_naming(header, False, NUMBER)
 
 
 @pytest.mark.parametrize(
@@ -102,14 +105,14 @@ def test_analysis_order_and_words() -> None:
 def test_encoding_is_looked_for_in_fifty_characters(head: bytes, accepted: bool) -> None:
     facts = replace(FACTS, head=head)
     if accepted:
-        assert check_analysis(HEADER, facts) is HEADER
+        assert check_reading(HEADER, facts) is HEADER
     else:
         assert _refusal(HEADER, facts).endswith("ce fichier n'est pas encodé en ISO-8859-1")
 
 
 def test_refusal_keeps_the_reason_of_the_reader_for_the_log() -> None:
     with pytest.raises(Refused) as refused:
-        check_analysis(PesUnreadable("Premature end of data"), FACTS)
+        check_reading(PesUnreadable("Premature end of data"), FACTS)
     assert refused.value.details == {"reason": "Premature end of data"}
 
 
@@ -165,7 +168,7 @@ def test_learns_only_own_sirets(id_coll: str | None, learnt: bool) -> None:
     assert learns_siret(id_coll, "123456782") is learnt
 
 
-def _refusal(header: PesHeader | PesUnreadable, facts: AnalysisFacts) -> str:
+def _refusal(header: PesHeader | PesUnreadable, facts: AnalysisFacts, *, taken: bool = False) -> str:
     with pytest.raises(Refused) as refused:
-        check_analysis(header, facts)
+        check_naming(check_reading(header, facts), taken, facts.transaction_id)
     return refused.value.message

@@ -8,7 +8,7 @@ import pytest
 from tdt.domain.errors import Refused
 from tdt.domain.helios.model import PesHeader, ReturnKind
 from tdt.domain.helios.pes import PesUnreadable
-from tdt.domain.helios.rules import AnalysisFacts, check_analysis, check_sendable
+from tdt.domain.helios.rules import AnalysisFacts, check_naming, check_reading, check_sendable
 from tdt.domain.ids import HeliosId
 from tests.unit.helios.samples import read_pes, read_return
 
@@ -50,9 +50,11 @@ def test_flows(number: str) -> None:
     except PesUnreadable as error:
         header = error
     refusal = ""
-    facts = AnalysisFacts(HeliosId(1), data[:4096], sha1_unchanged=True, couple_taken=False)
+    facts = AnalysisFacts(HeliosId(1), data[:4096], sha1_unchanged=True)
     try:
-        check_sendable(check_analysis(header, facts), "VHPCE11", HeliosId(1))
+        read = check_reading(header, facts)
+        check_naming(read, False, HeliosId(1))
+        check_sendable(read, "VHPCE11", HeliosId(1))
     except Refused as error:
         refusal = error.message.removeprefix("Transaction 1 : ")
     assert refusal == FLOWS[number]

@@ -1,7 +1,5 @@
-"""Bring a PES flow to the DGFiP: analyse it in one streaming pass, number it, hand it over with the crash rule."""
+"""Hand a checked flow to the DGFiP: number it once, apply the crash rule, record what happened."""
 
-import asyncio
-import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,112 +8,22 @@ from tdt.db import routes as routes_db
 from tdt.db.authorities import get_authority
 from tdt.db.content import get_content
 from tdt.db.conventions import get_dossier
-from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.domain import retry
 from tdt.domain.authorities import Module
 from tdt.domain.calendar import paris_date
-from tdt.domain.content import HEAD_BYTES
 from tdt.domain.conventions import Verdict, hold, judge
 from tdt.domain.errors import Permanent, Refused, Temporary, Uncertain
 from tdt.domain.helios import naming, rules
 from tdt.domain.helios import status as texts
 from tdt.domain.helios.model import HeliosStatus, Metadata, PesHeader
-from tdt.domain.helios.pes import PesReader
-from tdt.domain.helios.stream import PesUnreadable
 from tdt.domain.ids import AttemptId, HeliosId
-from tdt.domain.jobs import JobKind
 from tdt.domain.routes import Outcome, Route
+from tdt.flows.helios_send.analyse import refuse
+from tdt.flows.helios_send.reading import read_sha1
 
 SEEN_THERE = "déjà présent chez le destinataire, même nom et même taille"
-
-
-async def analyse(deps: Deps, transaction_id: HeliosId) -> None:
-    """Read the flow once and apply the rules of S2LOW's background checks: status 2, or -1 with its words."""
-    async with deps.transaction("system") as connection:
-        found = await db.get_transaction(connection, transaction_id)
-    if found is None or found.status is not HeliosStatus.POSTE:
-        return
-    header, head, sha1 = await _read(deps, found)
-    async with deps.transaction("system") as connection:
-        waived = await _is_waived(deps, connection, found)
-        try:
-            checked = rules.check_analysis(
-                header,
-                rules.AnalysisFacts(
-                    transaction_id=found.id,
-                    head=head,
-                    sha1_unchanged=sha1 == found.sha1,
-                    couple_taken=not waived and await _couple_taken(connection, found, header),
-                ),
-            )
-        except Refused as refusal:
-            await _refuse(connection, found, refusal.message)
-            return
-        await _accept(connection, found, checked, waived)
-
-
-async def _read(deps: Deps, found: db.HeliosTransaction) -> tuple[PesHeader | PesUnreadable, bytes, bytes]:
-    """Header, first bytes and SHA-1 of the stored flow, in one pass, outside the event loop, in flat memory."""
-    reader, digest, head = PesReader(), hashlib.sha1(usedforsecurity=False), b""
-    failure: PesUnreadable | None = None
-    async for chunk in deps.stream(found.authority_id, found.content_id):
-        if len(head) < HEAD_BYTES:
-            head += chunk[: HEAD_BYTES - len(head)]
-        # side by side: both leave the interpreter's lock to each other
-        digested = asyncio.to_thread(digest.update, chunk)
-        if failure is None:
-            failure, _ = await asyncio.gather(asyncio.to_thread(_feed, reader, chunk), digested)
-        else:
-            await digested
-    if failure is None:
-        try:
-            return reader.close(), head, digest.digest()
-        except PesUnreadable as error:
-            failure = error
-    return failure, head, digest.digest()
-
-
-async def _is_waived(deps: Deps, connection: Connection, found: db.HeliosTransaction) -> bool:
-    """As S2LOW: a couple used twice passes only when the platform and the collectivité both say so."""
-    if not deps.config.helios.nomfic_uniqueness_waivable:
-        return False
-    authority = await get_authority(connection, found.authority_id)
-    return authority is not None and authority.nomfic_uniqueness_waived
-
-
-def _feed(reader: PesReader, chunk: bytes) -> PesUnreadable | None:
-    try:
-        reader.feed(chunk)
-    except PesUnreadable as error:
-        return error
-    return None
-
-
-async def _couple_taken(connection: Connection, found: db.HeliosTransaction, header: PesHeader | PesUnreadable) -> bool:
-    if isinstance(header, PesUnreadable) or not header.nomfic:
-        return False
-    holder = await db.find_nomfic_holder(connection, header.nomfic, header.cod_col)
-    return holder is not None and holder != found.id
-
-
-async def _accept(connection: Connection, found: db.HeliosTransaction, header: PesHeader, waived: bool) -> None:
-    # the couple is taken only by a flow that passes: a refused one must not block its corrected copy
-    if await db.claim_nomfic(connection, found, header) != found.id and not waived:
-        await _refuse(connection, found, rules.already_named(found.id).message)
-        return
-    await db.move_header(connection, found.id, header)
-    if header.id_coll and rules.learns_siret(header.id_coll, found.siren):
-        await db.insert_siret(connection, found.authority_id, header.id_coll)
-    route = await routes_db.get_route(connection, found.route_id)
-    text = texts.queued_text(found.id, route is not None and route.transport.is_passtrans)
-    await db.move_status(connection, found, db.Move(HeliosStatus.POSTE, HeliosStatus.EN_ATTENTE_DE_TRANSMISSION, text))
-    await insert_job(connection, JobKind.HELIOS_TRANSMIT, found.authority_id, found.id)
-
-
-async def _refuse(connection: Connection, found: db.HeliosTransaction, message: str) -> None:
-    await db.move_status(connection, found, db.Move(found.status, HeliosStatus.ERREUR, texts.error_text(message)))
 
 
 async def transmit(deps: Deps, transaction_id: HeliosId) -> None:
@@ -163,22 +71,15 @@ async def _is_sendable(deps: Deps, transaction_id: HeliosId) -> bool:
         if found is None or found.status is not HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
             return False
         authority = await get_authority(connection, found.authority_id)
-    unchanged = found.transmitted_name is not None or await _sha1(deps, found) == found.sha1
+    unchanged = found.transmitted_name is not None or await read_sha1(deps, found) == found.sha1
     try:
         rules.check_unaltered(unchanged, found.id)
         rules.check_sendable(_header(found), authority.p_dest if authority is not None else "", found.id)
     except Refused as refusal:
         async with deps.transaction("system") as connection:
-            await _refuse(connection, found, refusal.message)
+            await refuse(connection, found, refusal.message)
         return False
     return True
-
-
-async def _sha1(deps: Deps, found: db.HeliosTransaction) -> bytes:
-    digest = hashlib.sha1(usedforsecurity=False)
-    async for chunk in deps.stream(found.authority_id, found.content_id):
-        await asyncio.to_thread(digest.update, chunk)
-    return digest.digest()
 
 
 def _header(found: db.HeliosTransaction) -> PesHeader:

@@ -1,0 +1,6 @@
+"""Take in what the DGFiP deposits: store each file first, understand it after."""
+
+from tdt.flows.helios_receive.collect import collect
+from tdt.flows.helios_receive.ingest import ingest
+
+__all__ = ["collect", "ingest"]

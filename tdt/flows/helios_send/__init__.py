@@ -1,0 +1,6 @@
+"""Bring a PES flow to the DGFiP: check it, number it, hand it over with the crash rule."""
+
+from tdt.flows.helios_send.analyse import analyse
+from tdt.flows.helios_send.transmit import transmit
+
+__all__ = ["analyse", "transmit"]
