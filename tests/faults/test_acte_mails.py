@@ -49,9 +49,8 @@ async def test_a_worker_killed_between_the_server_and_the_commit_loses_nothing(c
             worker.signal_end()
             assert await worker.ended() == 0
         sent = Counter((to, message["Subject"], message["Message-ID"]) for to, message in host.taken)
-        doubles = [key for key, count in sent.items() if count > 1]
-        assert len(doubles) == len(KILLS), "those that were taken and not known to be"
-        assert set(sent.values()) == {1, 2}
+        # two kills may well fall on the same mail
+        assert sum(count - 1 for count in sent.values()) == len(KILLS), "those that were taken and not known to be"
         assert len(sent) == len({(to, subject) for to, subject, _ in sent}) == 2 * EVENTS
         assert {to for to, _, _ in sent} == {OWNER, DEFAULT}
         unsent = await desk.fetch("select 1 from acte_mail where sent_at is null or sending_at is null")
