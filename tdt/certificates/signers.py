@@ -11,9 +11,9 @@ from tdt.certificates.chain import ChainVerifier
 from tdt.certificates.files import Stamp, read_certificates, stamp
 from tdt.certificates.revocation import REVOKED, Revocations, read_cache, read_crls
 from tdt.config import ConfigError, Server
-from tdt.domain.actes.signatures import Signature, Signer
 from tdt.domain.calendar import paris_date
 from tdt.domain.errors import Temporary
+from tdt.domain.signatures import Signature, Signer
 
 NO_AUTHORITIES = "Les autorités des signataires ne peuvent pas être lues."
 

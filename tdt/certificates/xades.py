@@ -36,7 +36,8 @@ from tdt.certificates.xmldsig import (
     only,
     verify_enveloped,
 )
-from tdt.domain.actes.signatures import Signature, Signatures, XmlSignaturesOrder
+from tdt.domain.actes.signatures import XmlSignaturesOrder
+from tdt.domain.signatures import Signature, Signatures
 from tdt.domain.xml import XmlError, parse_tree
 
 BASE64 = "http://www.w3.org/2000/09/xmldsig#base64"

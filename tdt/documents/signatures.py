@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from tdt.documents.child import Task
-from tdt.domain.actes.signatures import Signatures, XmlSignaturesOrder
+from tdt.domain.actes.signatures import XmlSignaturesOrder
+from tdt.domain.signatures import Signatures
 
 
 @dataclass(frozen=True, slots=True)

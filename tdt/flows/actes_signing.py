@@ -15,7 +15,7 @@ from tdt.deps import Deps
 from tdt.documents.child import ChildFailed
 from tdt.documents.signatures import DETACHED_SIGNATURE, Detached
 from tdt.domain.actes.model import ActeStatus
-from tdt.domain.actes.signatures import Signer, find_fault
+from tdt.domain.actes.signatures import find_fault
 from tdt.domain.actes.signing import SIGNING, read_signature, sign_message
 from tdt.domain.actes.status import SIGNED, posted_without_signature
 from tdt.domain.audit import Actor, Source
@@ -25,6 +25,7 @@ from tdt.domain.closing import check_open
 from tdt.domain.errors import Conflict, Forbidden, Refused, Temporary
 from tdt.domain.ids import ActeFileId, ActeId
 from tdt.domain.jobs import JobKind
+from tdt.domain.signatures import Signer
 
 UNKNOWN = "Aucun identifiant de transaction trouvé"
 NOT_YOURS = "Vous n'avez pas le droit de faire cela"

@@ -13,7 +13,7 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from tdt.documents.pdf.detached import read_detached
 from tdt.documents.pdf.signatures import read_signatures
 from tdt.documents.signatures import Detached, PdfSignaturesOrder
-from tdt.domain.actes.signatures import Signature, Signatures
+from tdt.domain.signatures import Signature, Signatures
 from tests.pdf_files import PDF
 from tests.signing import Authority, Person, sign_apart, sign_pdf
 

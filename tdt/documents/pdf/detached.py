@@ -9,7 +9,7 @@ from asn1crypto import pem
 
 from tdt.documents.pdf import cms
 from tdt.documents.signatures import Detached
-from tdt.domain.actes.signatures import Signature, Signatures
+from tdt.domain.signatures import Signature, Signatures
 
 READ_BYTES = 1 << 20
 

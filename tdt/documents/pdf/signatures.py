@@ -17,7 +17,7 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 
 from tdt.documents.pdf import cms
 from tdt.documents.signatures import PdfSignaturesOrder
-from tdt.domain.actes.signatures import Changes, Coverage, Signature, Signatures
+from tdt.domain.signatures import Changes, Coverage, Signature, Signatures
 
 MISREAD = (PdfError, AssertionError, IndexError, RecursionError, *cms.MISREAD)
 FORMATS = ("/adbe.pkcs7.detached", "/ETSI.CAdES.detached", "/ETSI.RFC3161")

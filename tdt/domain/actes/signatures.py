@@ -1,11 +1,9 @@
-"""Electronic signatures of documents: what was seen of one, and what makes it one that cannot be sent."""
+"""Electronic signatures of the documents of an act: what makes one that cannot be sent."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
 
 from tdt.domain.actes.status import INVALID_ENVELOPE
+from tdt.domain.signatures import Signature, Signer
 
 SIGNATURE_FILE = "99_SE"
 """The typologie of a file that is a signature."""
@@ -13,60 +11,12 @@ MARKETS = (4, (1, 1))
 """Nature and matière of marchés publics: bidders of any country sign, with certificates of any authority."""
 BROKEN_DIGESTS = frozenset({"md2", "md4", "md5"})
 
-Coverage = Literal["file", "revision", "part"]
-Changes = Literal["none", "allowed", "suspicious"]
-Kind = Literal["signature", "timestamp"]
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """One signature, its arithmetic done: whose certificate, over what, and whether both still agree.
-
-    `fault`: it could not be read, and the words of the library. `covers`: the whole file, a whole former state of it
-    (then `changes` says what came after), or a part. `stamped_at`: proven by a time stamp over the signature itself.
-    """
-
-    name: str
-    kind: Kind = "signature"
-    certificate: bytes = b""
-    others: tuple[bytes, ...] = ()
-    digest: str = ""
-    signed_at: datetime | None = None
-    stamped_at: datetime | None = None
-    intact: bool = False
-    valid: bool = False
-    covers: Coverage = "part"
-    changes: Changes = "none"
-    fault: str = ""
-    unverified: str = ""
-    """What a file of signature says of itself that cannot be verified here: told, and no refusal."""
-
 
 @dataclass(frozen=True, slots=True)
 class XmlSignaturesOrder:
     """The digests (hexadecimal) of the documents that the signatures of the file may be about."""
 
     digests: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Signatures:
-    """Those that were found. `fault`: they could not even be looked for."""
-
-    found: tuple[Signature, ...] = ()
-    fault: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Signer:
-    """Whose certificate it is, and why it does not lead to the authorities accepted (empty when it does)."""
-
-    subject: str = ""
-    issuer: str = ""
-    serial: str = ""
-    chain: tuple[str, ...] = ()
-    revocation: Mapping[str, object] | None = None
-    refusal: str = ""
 
 
 def must_be_known(nature: int | None, classif: tuple[int, ...], verified: bool) -> bool:

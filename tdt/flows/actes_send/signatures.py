@@ -10,9 +10,6 @@ from tdt.documents.signatures import DETACHED_SIGNATURE, PDF_SIGNATURES, XML_SIG
 from tdt.domain.actes import filetype
 from tdt.domain.actes.signatures import (
     SIGNATURE_FILE,
-    Signature,
-    Signatures,
-    Signer,
     XmlSignaturesOrder,
     find_fault,
     invalid_signature,
@@ -20,6 +17,7 @@ from tdt.domain.actes.signatures import (
     recorded,
 )
 from tdt.domain.errors import Refused, Temporary
+from tdt.domain.signatures import Signature, Signatures, Signer
 from tdt.flows.actes_send.children import Look, run
 from tdt.flows.actes_send.findings import Findings, Posted
 

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tdt.certificates.xades import read_xml_signatures
-from tdt.domain.actes.signatures import Signature, Signatures, XmlSignaturesOrder
+from tdt.domain.actes.signatures import XmlSignaturesOrder
+from tdt.domain.signatures import Signature, Signatures
 from tests.pdf_files import PDF
 from tests.signing import Authority, Person
 from tests.trusted_lists import DS, ENVELOPED, EXCLUSIVE, RSA_SHA256, XADES, reference
