@@ -37,3 +37,6 @@ alter table helios_retour enable row level security;
 create policy tenant on helios_retour
     using (tdt_sees(authority_id) or authority_id in (select tdt_group_members()))
     with check (tdt_sees(authority_id) or authority_id in (select tdt_group_members()));
+
+-- When an operator decided that what may have arrived by the tries made so far is sent again (`tdt admin helios release`).
+alter table helios_transaction add column released_at timestamptz;

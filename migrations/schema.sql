@@ -735,6 +735,7 @@ create table helios_transaction (
     submitted_at timestamp with time zone default now() not null,
     origin text default 'tdt'::text not null,
     domains text[] default '{}'::text[] not null,
+    released_at timestamp with time zone,
     constraint helios_transaction_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
     constraint helios_transaction_acquit_content_id_fkey FOREIGN KEY (acquit_content_id) REFERENCES content(id),
     constraint helios_transaction_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES authority(id),

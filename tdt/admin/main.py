@@ -6,6 +6,7 @@ from tdt.admin.lazy import Lazy
 
 MODULES = {
     "actes": "tdt.admin.actes",
+    "helios": "tdt.admin.helios",
     "users": "tdt.admin.users",
     "logins": "tdt.admin.logins",
     "services": "tdt.admin.services",

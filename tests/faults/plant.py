@@ -241,6 +241,10 @@ class Plant:
         await helios_receive.ingest(self.deps, received)
         return await self.handling(received)
 
+    async def read_again(self, received: ReceivedId) -> None:
+        """The runner's second try, after a conflict."""
+        await helios_receive.ingest(self.deps, received)
+
     async def outcomes(self) -> list[str | None]:
         """Of the attempts, in their order."""
         return [row["outcome"] for row in await self.fetch("select outcome from attempt order by id")]

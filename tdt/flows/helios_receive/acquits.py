@@ -12,6 +12,8 @@ from tdt.domain.helios.returns import Candidate, acquit_matches
 from tdt.domain.ids import HeliosId
 
 TRANSMITTED = (HeliosStatus.EN_ATTENTE_DE_TRANSMISSION, HeliosStatus.TRANSMIS)
+BY_HAND = (HeliosStatus.ERREUR, HeliosStatus.POSTE)
+"""Where an operator may have put a flow that had left: given up, or posted again by force."""
 
 
 async def acknowledge(connection: Connection, received: routes_db.Received, answer: DgfipReturn) -> Handling:
@@ -26,20 +28,33 @@ async def acknowledge(connection: Connection, received: routes_db.Received, answ
         detail = "n'est associé à aucune transaction" if not sent else "ne désigne pas une seule collectivité"
         return Handling("set_aside", answer.kind, f"{couple} {detail}.")
     flow = next(flow for flow in sent if flow.id == match.id)
-    if flow.status not in TRANSMITTED:
+    if flow.status not in (*TRANSMITTED, *BY_HAND):
         detail = f"Autre acquittement pour la transaction {flow.id}, qui est à l'état {int(flow.status)}."
         return Handling("set_aside", answer.kind, detail, flow.authority_id)
     await routes_db.move_attempts_to_settled(connection, db.OBJECT, flow.id, "Acquittement reçu")
-    if flow.status is HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
-        # the acquit outran the record of the sending, or proves an uncertain one
-        route = await routes_db.get_route(connection, flow.route_id)
-        text = texts.transmitted_text(flow.id, route is not None and route.transport.is_passtrans)
-        await db.move_status(connection, flow, db.Move(flow.status, HeliosStatus.TRANSMIS, text))
+    source = await _as_transmitted(connection, flow)
     target = texts.after_acquit(answer)
     await db.move_acquit(connection, flow.id, received.content_id, received.name)
-    move = db.Move(HeliosStatus.TRANSMIS, target, texts.answered_text(flow.id, target))
+    move = db.Move(source, target, texts.answered_text(flow.id, target))
     await db.move_status(connection, flow, move)
     return Handling("handled", answer.kind, answer.nomfic or "", flow.authority_id)
+
+
+async def _as_transmitted(connection: Connection, flow: db.HeliosTransaction) -> HeliosStatus:
+    """The acquit outran the record of the sending, proves an uncertain one, or one made before a move by hand: the life
+    goes by "transmis". Gives the status that the acquit then moves."""
+    route = await routes_db.get_route(connection, flow.route_id)
+    passtrans = route is not None and route.transport.is_passtrans
+    status = flow.status
+    if status is HeliosStatus.POSTE:
+        target = HeliosStatus.EN_ATTENTE_DE_TRANSMISSION
+        await db.move_status(connection, flow, db.Move(status, target, texts.queued_text(flow.id, passtrans)))
+        status = target
+    if status is HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
+        text = texts.transmitted_text(flow.id, passtrans)
+        await db.move_status(connection, flow, db.Move(status, HeliosStatus.TRANSMIS, text))
+        status = HeliosStatus.TRANSMIS
+    return status
 
 
 async def _twin(

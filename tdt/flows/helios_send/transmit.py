@@ -8,6 +8,7 @@ from tdt.db import routes as routes_db
 from tdt.db.authorities import get_authority
 from tdt.db.content import get_content
 from tdt.db.conventions import get_dossier
+from tdt.db.helios_moves import find_release
 from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.domain import retry
@@ -15,7 +16,7 @@ from tdt.domain.authorities import Module
 from tdt.domain.calendar import paris_date
 from tdt.domain.conventions import Verdict, hold, judge
 from tdt.domain.errors import Permanent, Refused, Temporary, Uncertain
-from tdt.domain.helios import naming, rules
+from tdt.domain.helios import moves, naming, rules
 from tdt.domain.helios import status as texts
 from tdt.domain.helios.model import HeliosStatus, Metadata, PesHeader
 from tdt.domain.ids import AttemptId, HeliosId
@@ -112,7 +113,9 @@ async def _start(deps: Deps, transaction_id: HeliosId) -> _Started | Verdict | N
             return None
         attempts = await routes_db.list_attempts(connection, db.OBJECT, transaction_id)
         window = timedelta(seconds=deps.config.helios.uncertain_seconds)
-        retry.check_may_send(attempts, deps.now(), window, deps.config.helios.on_uncertain)
+        released = await find_release(connection, transaction_id)
+        on_uncertain = moves.on_uncertain(deps.config.helios.on_uncertain, attempts, released)
+        retry.check_may_send(attempts, deps.now(), window, on_uncertain)
         route = await routes_db.get_route(connection, found.route_id)
         authority = await get_authority(connection, found.authority_id)
         stored = await get_content(connection, found.content_id)
