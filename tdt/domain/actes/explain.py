@@ -6,30 +6,21 @@ The workflow keeps the words of S2LOW and of the ministry, which clients show as
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from tdt.domain.actes.explained_refusals import AGAIN, AGENT, COLLECTIVITE, EXPLOITANT, OURS, PLATE_FORME, PREFECTURE
+from tdt.domain.actes.explained_refusals import AGAIN, OURS
 from tdt.domain.actes.model import ActeStatus as S
 from tdt.domain.actes.status import INVALID_ENVELOPE
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why a transaction is in error, as an agent may read it."""
-
-    code: str
-    cause: str
-    who: str
-    remedy: str
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What a transaction waits for, and from whom."""
-
-    who: str
-    what: str
-
+from tdt.domain.explanation import (
+    AGENT,
+    ARCHIVISTE,
+    COLLECTIVITE,
+    EXPLOITANT,
+    PLATE_FORME,
+    PREFECTURE,
+    SAE,
+    Expected,
+    Explanation,
+)
 
 _ACTE: Mapping[str, tuple[str, str, str]] = {
     "001": (
@@ -137,8 +128,8 @@ EXPECTED: Mapping[S, Expected] = {
     S.EN_ATTENTE_DE_TRANSMISSION: Expected(PLATE_FORME, "transmettre à la préfecture"),
     S.TRANSMIS: Expected(PREFECTURE, "accuser réception, en général en quelques minutes les jours ouvrés"),
     S.DOCUMENT_RECU: Expected(PLATE_FORME, "accuser réception du courrier"),
-    S.EN_ATTENTE_SAE: Expected("le logiciel de l'archiviste", "venir chercher l'acte"),
-    S.ENVOYE_AU_SAE: Expected("le système d'archivage", "accuser réception"),
+    S.EN_ATTENTE_SAE: Expected(ARCHIVISTE, "venir chercher l'acte"),
+    S.ENVOYE_AU_SAE: Expected(SAE, "accuser réception"),
 }
 
 

@@ -2,11 +2,7 @@
 
 from collections.abc import Sequence
 
-COLLECTIVITE = "la collectivité"
-EXPLOITANT = "l'exploitant de la plate-forme"
-PREFECTURE = "la préfecture"
-PLATE_FORME = "la plate-forme"
-AGENT = "un agent télétransmetteur"
+from tdt.domain.explanation import COLLECTIVITE, EXPLOITANT
 
 AGAIN = "déposer à nouveau l'acte, sous un autre numéro si la plate-forme refuse le premier"
 

@@ -9,10 +9,10 @@ from tdt.db.actes import Acte
 from tdt.db.shown_work import ShownAttempt, ShownJob
 from tdt.domain.actes.deadlines import Deadline
 from tdt.domain.actes.explain import expected, explain
-from tdt.domain.actes.explained_refusals import COLLECTIVITE
 from tdt.domain.actes.model import ActeStatus, MessageCode
 from tdt.domain.actes.rules import DEFAULT_NATURES
 from tdt.domain.actes.status import STATUS_LABELS
+from tdt.domain.explanation import COLLECTIVITE, EXPLOITANT
 from tdt.domain.plain import day, instant
 from tdt.domain.transmission import Forecast
 
@@ -137,7 +137,7 @@ def _problem(life: Life) -> dict[str, object] | None:
 
 def _expected(life: Life) -> dict[str, object] | None:
     if any(job.state == "dead" for job in life.jobs):
-        return {"who": "l'exploitant de la plate-forme", "what": "reprendre ce traitement, mis de côté"}
+        return {"who": EXPLOITANT, "what": "reprendre ce traitement, mis de côté"}
     acte = life.acte
     if acte.type == MessageCode.COURRIER_SIMPLE and acte.status is ActeStatus.TRANSMIS:
         return None  # the ministry answers nothing to a 2-2

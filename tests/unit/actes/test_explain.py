@@ -5,7 +5,6 @@ import re
 import pytest
 
 from tdt.domain.actes.explain import expected, explain
-from tdt.domain.actes.explained_refusals import AGENT, PREFECTURE
 from tdt.domain.actes.model import ActeStatus
 from tdt.domain.actes.status import (
     ERREUR_MANUELLE,
@@ -16,6 +15,7 @@ from tdt.domain.actes.status import (
     invalid_envelope,
     refused_together,
 )
+from tdt.domain.explanation import AGENT, PREFECTURE
 from tests.architecture.sources import ROOT
 
 
