@@ -675,7 +675,7 @@ create table helios_report (
     verdict text not null,
     data jsonb default '{}'::jsonb not null,
     at timestamp with time zone default now() not null,
-    constraint helios_report_aspect_check CHECK ((aspect = ANY (ARRAY['antivirus'::text, 'signature'::text, 'schema'::text]))),
+    constraint helios_report_aspect_check CHECK ((aspect = ANY (ARRAY['antivirus'::text, 'reading'::text, 'signature'::text, 'schema'::text]))),
     constraint helios_report_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES authority(id),
     constraint helios_report_pkey PRIMARY KEY (id),
     constraint helios_report_transaction_id_aspect_key UNIQUE (transaction_id, aspect),

@@ -28,7 +28,7 @@ def flow(name: str, path: Path, as_json: bool) -> None:
     """Tout ce qui est arrivé à un acte ou à un PES : étapes, fichiers, envois, contrôles, délais.
 
     ID : actes:12, helios:3, un IDActe, le nom d'une enveloppe, d'une archive ou d'un PES (NomFic, fichier déposé,
-    envoyé ou d'acquit). Codes de sortie : 1 inconnu, 2 configuration, 3 plusieurs (ils sont listés).
+    envoyé ou d'acquit, ou son SHA-1). Codes de sortie : 1 inconnu, 2 configuration, 3 plusieurs (ils sont listés).
     """
     found = run(path, lambda deps: _find(deps, name.strip()))
     if isinstance(found, list):

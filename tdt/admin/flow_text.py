@@ -10,7 +10,7 @@ from tdt.domain.calendar import PARIS
 Life = Mapping[str, Any]
 
 OUTCOMES = {"accepted": "accepté", "failed": "échec", "uncertain": "incertain", "settled": "prouvé par une réponse"}
-VERDICTS = {"passed": "bon", "refused": "REFUSÉ", "not_applicable": "sans objet"}
+VERDICTS = {"passed": "bon", "refused": "REFUSÉ", "not_applicable": "sans objet", "pending": "à refaire"}
 STATES = {"ready": "à faire", "running": "en cours", "dead": "MIS DE CÔTÉ"}
 DEADLINES = {
     "defere": "déféré",
@@ -54,6 +54,9 @@ def _facts(life: Life) -> Iterator[str]:
             ("À faire par", problem["who"]),
             ("Remède", problem["remedy"]),
         )
+    if first := life.get("first_copy"):
+        owner = f"{first['authority'] or 'une collectivité supprimée'} (n° {first['authority_id']})"
+        yield from _pairs(("Premier flux", f"{first['flow']}, {owner} ; à ne pas dire à la collectivité"))
     if awaited := life["expected"]:
         yield from _pairs(("Attendu", f"{awaited['who']} : {awaited['what']}"))
     if departure := life.get("departure"):
@@ -122,8 +125,17 @@ def _job(one: Life) -> str:
 def _report(one: Life) -> str:
     data = one["data"]
     code = f" [{data['code']}]" if data.get("code") else ""
-    head = f"fichier {one['position']}  {one['aspect']} : {VERDICTS[one['verdict']]}{code}"
+    file = f"fichier {one['position']}  " if "position" in one else ""
+    head = f"{file}{one['aspect']} : {VERDICTS[one['verdict']]}{code}"
+    if one["aspect"] == "reading":
+        return f"{head}{_reading(data)}"
     return f"{head}{_budget(data)}" if one["aspect"] == "budget" else head
+
+
+def _reading(data: Life) -> str:
+    encoding = data["encoding"]
+    reason = f" — {data['reason']}" if data.get("reason") else ""
+    return f" — déclaré {encoding['declared'] or 'sans encodage'}, lu comme {encoding['seen']}{reason}"
 
 
 def _budget(data: Life) -> str:

@@ -8,11 +8,14 @@ from tdt.db.audit import insert_event
 from tdt.db.pool import Connection, Record, affected
 from tdt.domain.errors import Conflict
 from tdt.domain.helios.model import HeliosStatus, PesHeader
+from tdt.domain.helios.rules import Holder
 from tdt.domain.helios.status import may_move
 from tdt.domain.ids import AccountId, AuthorityId, ContentId, HeliosId, RouteId
 from tdt.domain.text import WORKFLOW_MESSAGE_LENGTH
 
 OBJECT = "helios_transaction"
+REFUSED_TAG = "system:helios:refused"
+"""In the audit: what the operator alone is told of a refusal. Rows of no collectivité, at its instant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,30 +214,33 @@ async def move_header(connection: Connection, transaction: HeliosId, header: Pes
 
 CLAIM_NOMFIC = """
     insert into helios_nomfic (nomfic, cod_col, authority_id, transaction_id) values ($1, $2, $3, $4)
-    on conflict (nomfic, cod_col) do update set nomfic = excluded.nomfic returning transaction_id"""
+    on conflict (nomfic, cod_col) do update set nomfic = excluded.nomfic returning transaction_id, authority_id"""
 
 
-async def claim_nomfic(connection: Connection, transaction: HeliosTransaction, header: PesHeader) -> HeliosId:
+async def claim_nomfic(connection: Connection, transaction: HeliosTransaction, header: PesHeader) -> Holder:
     """Take the couple (NomFic, CodCol) for this transaction; gives its owner, which is another one when it is taken.
 
     In scope `system`: the rule holds for the whole platform.
     """
-    return HeliosId(
-        await connection.fetchval(
-            CLAIM_NOMFIC, header.nomfic, header.cod_col or "", transaction.authority_id, transaction.id
-        )
+    [row] = await connection.fetch(
+        CLAIM_NOMFIC, header.nomfic, header.cod_col or "", transaction.authority_id, transaction.id
     )
+    return _holder(row)
 
 
-IS_KNOWN = """
-    select exists (select from helios_transaction where sha1 = $1)
-        or exists (select from helios_purged where sha1 = $1)"""
+def _holder(row: Record) -> Holder:
+    return Holder(HeliosId(row["transaction_id"]), AuthorityId(row["authority_id"]))
 
 
-async def find_known(connection: Connection, sha1: bytes) -> bool:
-    """Did anybody ever deposit these bytes, purged since or not? In scope `system`."""
-    known: bool = await connection.fetchval(IS_KNOWN, sha1)
-    return known
+FIRST_COPY = """
+    select id as transaction_id, authority_id from helios_transaction where sha1 = $1
+    union all select transaction_id, authority_id from helios_purged where sha1 = $1 limit 1"""
+
+
+async def find_known(connection: Connection, sha1: bytes) -> Holder | None:
+    """Who deposited these bytes first, purged since or not; in scope `system`."""
+    row = await connection.fetchrow(FIRST_COPY, sha1)
+    return _holder(row) if row is not None else None
 
 
 NEXT_NUMBER = """
@@ -287,12 +293,13 @@ async def insert_siret(connection: Connection, authority: AuthorityId, siret: st
     return affected(await connection.execute(INSERT_SIRET, authority, siret)) == 1
 
 
-async def find_nomfic_holder(connection: Connection, nomfic: str, cod_col: str | None) -> HeliosId | None:
-    """The transaction that has this couple (NomFic, CodCol), in scope `system`."""
-    found = await connection.fetchval(
-        "select transaction_id from helios_nomfic where nomfic = $1 and cod_col = $2", nomfic, cod_col or ""
-    )
-    return HeliosId(found) if found is not None else None
+NOMFIC_HOLDER = "select transaction_id, authority_id from helios_nomfic where nomfic = $1 and cod_col = $2"
+
+
+async def find_nomfic_holder(connection: Connection, nomfic: str, cod_col: str | None) -> Holder | None:
+    """Who has this couple (NomFic, CodCol), in scope `system`."""
+    row = await connection.fetchrow(NOMFIC_HOLDER, nomfic, cod_col or "")
+    return _holder(row) if row is not None else None
 
 
 SIRET_HOLDERS = "select authority_id from authority_siret where siret = $1 and not blocked"

@@ -8,7 +8,7 @@ from typing import Literal
 from tdt.db.pool import Connection
 from tdt.domain.ids import AuthorityId, HeliosId
 
-Aspect = Literal["antivirus", "signature", "schema"]
+Aspect = Literal["antivirus", "reading", "signature", "schema"]
 Verdict = Literal["passed", "refused", "not_applicable", "pending"]
 """`pending`: the check was tried, did not come to its end, and will be tried again."""
 

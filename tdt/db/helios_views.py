@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from tdt.db.helios import REFUSED_TAG
 from tdt.db.pool import Connection
 from tdt.db.shown_work import BY_WHOM
 from tdt.domain.helios.model import HeliosStatus
-from tdt.domain.ids import AccountId, HeliosId
+from tdt.domain.ids import AccountId, AuthorityId, HeliosId
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,33 @@ async def find_around(connection: Connection, flow: HeliosId) -> Around | None:
     return Around(**row) if row is not None else None
 
 
+FIRST_COPY = f"""
+    select w.at, a.data, o.name as authority
+    from helios_workflow w
+    -- written with the refusal: of the same instant
+    join audit a on a.tag = '{REFUSED_TAG}' and a.at = w.at and a.object_id = w.transaction_id
+    left join authority o on o.id = (a.data ->> 'holder_authority')::bigint
+    where w.transaction_id = $1 and w.status = {HeliosStatus.ERREUR:d} order by w.id desc limit 1"""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstCopy:
+    """Who holds what a flow was refused for: for the operator only."""
+
+    transaction_id: HeliosId
+    authority_id: AuthorityId
+    authority: str | None
+
+
+async def find_first_copy(connection: Connection, flow: HeliosId) -> FirstCopy | None:
+    """Of a flow refused because its name is taken on the platform, in scope `system`."""
+    row = await connection.fetchrow(FIRST_COPY, flow)
+    if row is None:
+        return None
+    data = row["data"]
+    return FirstCopy(HeliosId(data["holder"]), AuthorityId(data["holder_authority"]), row["authority"])
+
+
 NAMED = """
     select id from helios_transaction where xml_nomfic = $1
     union
@@ -70,9 +98,16 @@ NAMED = """
     where transmitted_name = $1 and authority_id in (select id from authority where siren = any($2))
     union
     select id from helios_transaction where filename = $1 or acquit_filename = $1
+    union
+    select id from helios_transaction where sha1 = $3
     order by id"""
 
 
-async def list_ids_named(connection: Connection, name: str, sirens: Sequence[str]) -> list[HeliosId]:
-    """The flows of this NomFic, sent under this name (of one of these SIREN), posted or acknowledged under it."""
-    return [HeliosId(row["id"]) for row in await connection.fetch(NAMED, name, list(sirens))]
+async def list_ids_named(
+    connection: Connection, name: str, sirens: Sequence[str], sha1: bytes | None
+) -> list[HeliosId]:
+    """The flows of this NomFic, sent under this name (of one of these SIREN), posted or acknowledged under it.
+
+    Or the one of these bytes.
+    """
+    return [HeliosId(row["id"]) for row in await connection.fetch(NAMED, name, list(sirens), sha1)]

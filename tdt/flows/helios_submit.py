@@ -1,5 +1,7 @@
 """Accept a PES flow: judge what can be judged at once, keep the bytes, add the first job; one transaction."""
 
+import structlog
+
 from tdt.db import helios as db
 from tdt.db.audit import insert_audit
 from tdt.db.jobs import insert_job
@@ -12,11 +14,13 @@ from tdt.domain.closing import check_open
 from tdt.domain.content import Body
 from tdt.domain.errors import Conflict, Forbidden, Refused
 from tdt.domain.helios.model import HeliosStatus
-from tdt.domain.helios.rules import already_posted, check_upload
+from tdt.domain.helios.rules import Holder, already_posted, check_upload
 from tdt.domain.helios.status import POSTED_TEXT, TO_SIGN_TEXT, TO_TRANSMIT_TEXT
 from tdt.domain.ids import HeliosId
 from tdt.domain.jobs import JobKind
 from tdt.domain.routes import RouteKind
+
+log = structlog.get_logger()
 
 
 async def submit(deps: Deps, who: Principal, filename: str, body: Body, must_signed: bool) -> HeliosId:
@@ -24,10 +28,9 @@ async def submit(deps: Deps, who: Principal, filename: str, body: Body, must_sig
     authority = who.authority
     if authority is None:
         raise Forbidden("Accès refusé")
-    # unique on the whole platform: only the system sees the flows of others; what it finds stays here
-    async with deps.transaction("system") as connection:
-        known = await db.find_known(connection, body.sha1)
-    check_upload(body.size, deps.config.limits.pes_bytes, known)
+    # unique on the whole platform: only the system sees the flows of others; what it finds is for the operator
+    first = await _find_first(deps, authority, body)
+    check_upload(body.size, deps.config.limits.pes_bytes, first)
     status, message = _first_status(who, must_signed)
     try:
         async with deps.transaction(authority.id) as connection:
@@ -41,8 +44,17 @@ async def submit(deps: Deps, who: Principal, filename: str, body: Body, must_sig
     except Conflict as conflict:
         # two equal uploads at the same instant: the index let one through
         if conflict.details.get("constraint") == "helios_transaction_sha1":
-            raise already_posted() from conflict
+            raise already_posted(await _find_first(deps, authority, body)) from conflict
         raise
+
+
+async def _find_first(deps: Deps, authority: Authority, body: Body) -> Holder | None:
+    async with deps.transaction("system") as connection:
+        first = await db.find_known(connection, body.sha1)
+    if first is not None:
+        # the answer never says whose it is; `tdt flow` finds it again by this digest
+        log.info("helios.known", authority=authority.id, sha1=body.sha1.hex(), **first.told())
+    return first
 
 
 def _first_status(who: Principal, must_signed: bool) -> tuple[HeliosStatus, str]:

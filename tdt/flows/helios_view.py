@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tdt.db import helios_views as db
 from tdt.db.helios import OBJECT, HeliosTransaction, get_transaction
+from tdt.db.helios_reports import Report, list_reports
 from tdt.db.shown_work import ShownAttempt, ShownJob, list_shown_attempts, list_shown_jobs
 from tdt.deps import Deps
 from tdt.domain.audit import Actor
@@ -18,6 +19,7 @@ from tdt.domain.plain import instant
 
 UNKNOWN = "Numéro de transaction invalide."
 JOBS = (JobKind.HELIOS_ANALYSE, JobKind.HELIOS_TRANSMIT)
+_SHA1 = re.compile(r"[0-9a-fA-F]{40}")
 _SIREN = re.compile(r"(?<![0-9])[0-9]{9}(?![0-9])")
 
 
@@ -28,6 +30,9 @@ class _Life:
     steps: Sequence[db.Step]
     attempts: Sequence[ShownAttempt]
     jobs: Sequence[ShownJob]
+    reports: Sequence[Report]
+    first_copy: db.FirstCopy | None
+    """Never told to a collectivité."""
 
 
 async def view(deps: Deps, by: Actor, flow_id: HeliosId) -> dict[str, object]:
@@ -45,14 +50,17 @@ async def view(deps: Deps, by: Actor, flow_id: HeliosId) -> dict[str, object]:
             await db.list_steps(connection, flow_id),
             await list_shown_attempts(connection, OBJECT, flow_id),
             await list_shown_jobs(connection, (JOBS, flow_id), ((), 0)),
+            await list_reports(connection, flow_id),
+            await db.find_first_copy(connection, flow_id),
         )
     return _tell(life)
 
 
 async def list_named(deps: Deps, by: Actor, name: str) -> list[HeliosId]:
-    """The flows that a NomFic, the name of a file posted, sent or received designates."""
+    """The flows that a NomFic, a SHA-1, the name of a file posted, sent or received designates."""
     async with deps.acting(by) as connection:
-        return await db.list_ids_named(connection, name, _SIREN.findall(name))
+        sha1 = bytes.fromhex(name) if _SHA1.fullmatch(name) else None
+        return await db.list_ids_named(connection, name, _SIREN.findall(name), sha1)
 
 
 def _tell(life: _Life) -> dict[str, object]:
@@ -101,6 +109,22 @@ def _tell(life: _Life) -> dict[str, object]:
         "route": {"id": flow.route_id, "name": around.route, "transport": around.transport, "test": around.test},
         "attempts": [one.plain() for one in life.attempts],
         "pending": [job.plain(operator=True) for job in life.jobs],
+        "reports": [_report(one) for one in life.reports],
+        "first_copy": _first_copy(life.first_copy),
+    }
+
+
+def _report(one: Report) -> dict[str, object]:
+    return {"aspect": one.aspect, "verdict": one.verdict, "at": instant(one.at), "data": dict(one.data)}
+
+
+def _first_copy(first: db.FirstCopy | None) -> dict[str, object] | None:
+    if first is None:
+        return None
+    return {
+        "flow": f"helios:{first.transaction_id}",
+        "authority_id": first.authority_id,
+        "authority": first.authority,
     }
 
 

@@ -34,7 +34,8 @@ async def importer_fichier(call: Call) -> web.StreamResponse:
     upload = form.files.scalar("enveloppe")
     if upload is None or upload.body is None:
         raise Refused(NO_FILE)
-    if not upload.filename and not upload.size:
+    if not upload.filename:
+        # as PHP: a file without a name is none, whatever it holds
         raise Refused(UPLOAD_ERROR.format(PHP_NO_FILE))
     name = truncate(upload.filename, FILENAME_LENGTH)
     number = await helios_submit.submit(call.deps, call.who, name, upload.body, form.fields.is_true("must_signed"))

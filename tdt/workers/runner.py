@@ -35,7 +35,7 @@ ARCHIVE_LANE = [JobKind.CONTENT_ARCHIVE]
 """Archiving large bodies has a lane of its own, one at a time: it must not delay what leaves for the State."""
 MAIL_LANE = [JobKind.NOTICE_SEND, JobKind.ACTE_NOTIFY]
 """So has the mail: a server that hangs holds one loop, and thousands of notices delay nothing else."""
-CHECK_LANE = [JobKind.ACTES_ANALYSE]
+CHECK_LANE = [JobKind.ACTES_ANALYSE, JobKind.HELIOS_ANALYSE]
 """So have the checks of documents: an antivirus that hangs, documents that are slow to read, delay each other only."""
 MAIN_LANE = [kind for kind in JobKind if kind not in (*ARCHIVE_LANE, *MAIL_LANE, *CHECK_LANE)]
 TO_THE_STATE = (JobKind.ACTES_TRANSMIT, JobKind.HELIOS_TRANSMIT)

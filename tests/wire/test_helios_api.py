@@ -1,9 +1,6 @@
 """HELIOS over the wire: deposit, status, downloads; exact bytes of each answer."""
 
-from dataclasses import dataclass
-
 import asyncpg
-import pytest
 
 from tdt.domain.ids import ContentId, HeliosId
 from tests.wire.client import Answer, File, Parts
@@ -61,56 +58,6 @@ async def test_a_large_pes_goes_through_the_spool(stack: Stack) -> None:
     number = await deposit(stack, data)
     assert len(stack.spooled()) == 1
     assert (await stack.client().get(f"{FILE}?id={number}")).body == data
-
-
-async def test_the_same_bytes_twice_are_a_doublon_and_leave_nothing(stack: Stack) -> None:
-    data = PES + b" " * 500_000
-    await deposit(stack, data)
-    before = stack.spooled()
-    answer = await stack.client("other").post(IMPORT, [("enveloppe", File("again.xml", data))])
-    assert answer.body == imported(
-        "<id/>", "KO", "doublon d&#xE9;tect&#xE9;. Ce fichier a d&#xE9;j&#xE0; &#xE9;t&#xE9; post&#xE9;."
-    )
-    assert stack.spooled() == before
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A deposit that is refused, and how."""
-
-    parts: Parts
-    message: str
-
-
-CASES = [
-    Case(
-        [("api", "1")],
-        "Aucune enveloppe trouv&#xE9;e : la taille de l'enveloppe d&#xE9;passe probablement la taille maximum",
-    ),
-    Case([("enveloppe", File("empty.xml", b""))], "Le fichier pr&#xE9;sent&#xE9; est vide (0 octet)"),
-    Case([("enveloppe", File("", b""))], "Erreur lors du t&#xE9;l&#xE9;chargement du fichier : code 4"),
-    Case(
-        [("enveloppe", File("huge.xml", b"x" * ((4 << 20) + 1)))],
-        "Taille de fichier sup&#xE9;rieure &#xE0; la limite autoris&#xE9;e (4 Mo maximum).",
-    ),
-    Case(
-        [("enveloppe", File("huge.xml", b"x" * (24 << 20)))],
-        "Taille de fichier sup&#xE9;rieure &#xE0; la limite autoris&#xE9;e (4 Mo maximum).",
-    ),
-]
-
-
-@pytest.mark.parametrize("case", CASES)
-async def test_refused_deposits(stack: Stack, case: Case) -> None:
-    answer = await stack.client().post(IMPORT, case.parts)
-    assert (answer.status, answer.body) == (200, imported("<id/>", "KO", case.message))
-    assert stack.spooled() == []
-
-
-async def test_rights_are_told_in_plain_text(stack: Stack) -> None:
-    await run(stack, "update account_permission set permission = 'RO' where module = 'helios'")
-    answer = await stack.client().post(IMPORT, [("enveloppe", File("p.xml", PES))])
-    assert answer.body == "KO\nAccès refusé".encode("latin-1")
 
 
 async def test_status_refusals(stack: Stack) -> None:

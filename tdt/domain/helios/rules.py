@@ -4,13 +4,12 @@ import re
 from dataclasses import dataclass
 
 from tdt.domain.errors import Refused
+from tdt.domain.helios.encoding import find_contradiction, is_announced
 from tdt.domain.helios.model import PesHeader
 from tdt.domain.helios.stream import PesUnreadable
-from tdt.domain.ids import HeliosId
+from tdt.domain.ids import AuthorityId, HeliosId
 
 MEBIBYTE = 1 << 20
-ENCODING_WINDOW = 50
-"""S2LOW looks for the encoding in the first 50 characters, nowhere else."""
 
 MAX_NOMFIC = 255
 MAX_COD_COL = 3
@@ -34,14 +33,26 @@ class AnalysisFacts:
     """The stored bytes still have the SHA-1 of the upload."""
 
 
-def check_upload(size: int, limit_bytes: int, sha1_known: bool) -> None:
-    """The checks that the upload's answer waits for. Raises Refused."""
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who has the first copy of something unique on the platform: for the operator, never for the client."""
+
+    transaction_id: HeliosId
+    authority_id: AuthorityId
+
+    def told(self) -> dict[str, object]:
+        """As the details of a refusal keep it."""
+        return {"holder": self.transaction_id, "holder_authority": self.authority_id}
+
+
+def check_upload(size: int, limit_bytes: int, first: Holder | None) -> None:
+    """The checks that the upload's answer waits for; `first`: who posted these bytes before. Raises Refused."""
     if size > limit_bytes:
         raise too_large(limit_bytes)
     if size == 0:
         raise Refused("Le fichier présenté est vide (0 octet)", code="PES_VIDE")
-    if sha1_known:
-        raise already_posted()
+    if first is not None:
+        raise already_posted(first)
 
 
 def too_large(limit_bytes: int) -> Refused:
@@ -50,21 +61,23 @@ def too_large(limit_bytes: int) -> Refused:
     return Refused(f"Taille de fichier supérieure à la limite autorisée ({limit} Mo maximum).", code="PES_TAILLE")
 
 
-def already_posted() -> Refused:
+def already_posted(first: Holder | None) -> Refused:
     """Also for who loses the race of two equal uploads at the unique index."""
-    return Refused("doublon détecté. Ce fichier a déjà été posté.", code="PES_DOUBLON")
+    text = "doublon détecté. Ce fichier a déjà été posté."
+    return Refused(text, code="PES_DOUBLON", details=first.told() if first is not None else None)
 
 
-def already_named(transaction_id: HeliosId) -> Refused:
-    """Also for who loses the race of two flows of one (NomFic, CodCol) at the unique index."""
-    return _refused(transaction_id, "ce fichier existe déjà sur la plateforme", "PES_NOMFIC_CONNU")
+def infected(transaction_id: HeliosId) -> Refused:
+    """What was found is in the report, not in S2LOW's words."""
+    return _refused(transaction_id, "un virus a été detecté dans le fichier PES", "PES_VIRUS")
 
 
 def check_reading(header: PesHeader | PesUnreadable, facts: AnalysisFacts) -> PesHeader:
     """What the bytes of a flow must satisfy, before its signatures are looked at. Gives the header; raises Refused."""
     number = facts.transaction_id
-    if b"ISO-8859-1" not in facts.head[:ENCODING_WINDOW].upper():
-        raise _refused(number, "ce fichier n'est pas encodé en ISO-8859-1", "PES_ENCODAGE")
+    contradiction = find_contradiction(facts.head)
+    if contradiction or not is_announced(facts.head):
+        raise _refused(number, "ce fichier n'est pas encodé en ISO-8859-1", "PES_ENCODAGE", reason=contradiction)
     if isinstance(header, PesUnreadable):
         raise _refused(number, "ce fichier n'est pas en XML", "PES_ILLISIBLE", reason=header.reason)
     _check_content(header, number)
@@ -74,13 +87,14 @@ def check_reading(header: PesHeader | PesUnreadable, facts: AnalysisFacts) -> Pe
     return header
 
 
-def check_naming(header: PesHeader, couple_taken: bool, transaction_id: HeliosId) -> None:
+def check_naming(header: PesHeader, holder: Holder | None, transaction_id: HeliosId) -> None:
     """What comes after the signatures: its couple, then what must be stored of it. Raises Refused.
 
-    `couple_taken`: another transaction of the platform has this (NomFic, CodCol), and the rule is not waived.
+    `holder`: who has this (NomFic, CodCol); nobody when it is this flow, or when the rule is waived.
     """
-    if couple_taken:
-        raise already_named(transaction_id)
+    if holder is not None:
+        text = "ce fichier existe déjà sur la plateforme"
+        raise Refused(f"Transaction {transaction_id} : {text}", code="PES_NOMFIC_CONNU", details=holder.told())
     _check_storable(header, transaction_id)
     if len(header.id_coll or "") > MAX_ID_COLL:
         raise _refused(transaction_id, "La balise IdCol est trop longue", "PES_IDCOLL")

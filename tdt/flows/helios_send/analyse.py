@@ -2,6 +2,7 @@
 
 from tdt.db import helios as db
 from tdt.db import routes as routes_db
+from tdt.db.audit import insert_audit
 from tdt.db.authorities import get_authority
 from tdt.db.helios_reports import insert_report
 from tdt.db.jobs import insert_job
@@ -41,6 +42,10 @@ async def analyse(deps: Deps, transaction_id: HeliosId) -> None:
             await _conclude(deps, connection, found, reading, refusal)
         except Refused as refused:
             await refuse(connection, found, refused.message)
+            if refused.details:
+                # of nobody: only the operator reads whose the first copy is
+                data = {"code": refused.code, **refused.details}
+                await insert_audit(connection, (None, None), db.REFUSED_TAG, found.id, data)
 
 
 async def _conclude(
@@ -52,11 +57,15 @@ async def _conclude(
         raise Refused(refusal)
     waived = await _is_waived(deps, connection, found)
     holder = await db.find_nomfic_holder(connection, header.nomfic or "", header.cod_col)
-    rules.check_naming(header, holder not in (None, found.id) and not waived, found.id)
+    rules.check_naming(header, _another(holder, found) if not waived else None, found.id)
     # the couple is taken only by a flow that passes: a refused one must not block its corrected copy
-    if await db.claim_nomfic(connection, found, header) != found.id and not waived:
-        raise rules.already_named(found.id)
+    holder = await db.claim_nomfic(connection, found, header)
+    rules.check_naming(header, _another(holder, found) if not waived else None, found.id)
     await _accept(connection, found, header)
+
+
+def _another(holder: rules.Holder | None, found: db.HeliosTransaction) -> rules.Holder | None:
+    return None if holder is None or holder.transaction_id == found.id else holder
 
 
 async def _is_waived(deps: Deps, connection: Connection, found: db.HeliosTransaction) -> bool:

@@ -8,20 +8,25 @@ from tdt.db.helios_reports import Report
 from tdt.deps import Deps
 from tdt.domain.errors import Refused
 from tdt.domain.helios import rules
+from tdt.domain.helios.encoding import declared_encoding
+from tdt.flows.helios_send.antivirus import check_virus
 from tdt.flows.helios_send.findings import Check, Findings, Reading
 
 
 async def check_reading(_deps: Deps, flow: HeliosTransaction, reading: Reading) -> Findings:
-    """Encoding, XML, domains, NomFic, CodCol; then the digest of the upload."""
+    """Encoding, XML, domains, NomFic, CodCol; then the digest. The report has what the words do not say."""
     facts = rules.AnalysisFacts(transaction_id=flow.id, head=reading.head, sha1_unchanged=reading.sha1 == flow.sha1)
+    data: dict[str, object] = {"encoding": {"declared": declared_encoding(reading.head), "seen": reading.seen}}
     try:
         rules.check_reading(reading.header, facts)
     except Refused as refusal:
-        return Findings(refusal=refusal.message)
-    return Findings()
+        return Findings(
+            Report("reading", "refused", {**data, "code": refusal.code, **refusal.details}), refusal.message
+        )
+    return Findings(Report("reading", "passed", data))
 
 
-CHECKS: tuple[Check, ...] = (check_reading,)
+CHECKS: tuple[Check, ...] = (check_virus, check_reading)
 
 
 async def run_checks(deps: Deps, flow: HeliosTransaction, reading: Reading) -> tuple[list[Report], str]:

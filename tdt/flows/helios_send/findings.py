@@ -12,11 +12,15 @@ from tdt.domain.helios.stream import PesUnreadable
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one pass over the stored bytes gave: the header or why there is none, the first bytes, the SHA-1."""
+    """What one pass over the stored bytes gave: the header or why there is none, the first bytes, the SHA-1.
+
+    `seen`: in which encoding the bytes look written (domain/helios/encoding).
+    """
 
     header: PesHeader | PesUnreadable
     head: bytes
     sha1: bytes
+    seen: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,34 +2,46 @@
 
 import asyncio
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 
 from tdt.db.helios import HeliosTransaction
 from tdt.deps import Deps
 from tdt.domain.content import HEAD_BYTES
+from tdt.domain.helios.encoding import ByteObserver
+from tdt.domain.helios.model import PesHeader
 from tdt.domain.helios.pes import PesReader
 from tdt.domain.helios.stream import PesUnreadable
 from tdt.flows.helios_send.findings import Reading
 
 
 async def read(deps: Deps, found: HeliosTransaction) -> Reading:
-    """Header, first bytes and SHA-1, outside the event loop."""
-    reader, digest, head = PesReader(), hashlib.sha1(usedforsecurity=False), b""
+    """Header, first bytes, SHA-1 and encoding, outside the event loop.
+
+    A thread for this flow alone: libxml2 keeps the names of a document as long as the thread that parsed it.
+    """
+    reader, digest, observer, head = PesReader(), hashlib.sha1(usedforsecurity=False), ByteObserver(), b""
     failure: PesUnreadable | None = None
-    async for chunk in deps.stream(found.authority_id, found.content_id):
-        if len(head) < HEAD_BYTES:
-            head += chunk[: HEAD_BYTES - len(head)]
-        # side by side: both leave the interpreter's lock to each other
-        digested = asyncio.to_thread(digest.update, chunk)
+
+    def look(chunk: bytes) -> None:
+        digest.update(chunk)
+        observer.feed(chunk)
+
+    with ThreadPoolExecutor(1, "pes") as thread:
+        loop = asyncio.get_running_loop()
+        async for chunk in deps.stream(found.authority_id, found.content_id):
+            if len(head) < HEAD_BYTES:
+                head += chunk[: HEAD_BYTES - len(head)]
+            # side by side: both leave the interpreter's lock to each other
+            looked = asyncio.to_thread(look, chunk)
+            if failure is None:
+                failure, _ = await asyncio.gather(loop.run_in_executor(thread, _feed, reader, chunk), looked)
+            else:
+                await looked
         if failure is None:
-            failure, _ = await asyncio.gather(asyncio.to_thread(_feed, reader, chunk), digested)
+            header = await loop.run_in_executor(thread, _close, reader)
         else:
-            await digested
-    if failure is None:
-        try:
-            return Reading(reader.close(), head, digest.digest())
-        except PesUnreadable as error:
-            failure = error
-    return Reading(failure, head, digest.digest())
+            header = failure
+    return Reading(header, head, digest.digest(), observer.seen)
 
 
 def _feed(reader: PesReader, chunk: bytes) -> PesUnreadable | None:
@@ -38,6 +50,13 @@ def _feed(reader: PesReader, chunk: bytes) -> PesUnreadable | None:
     except PesUnreadable as error:
         return error
     return None
+
+
+def _close(reader: PesReader) -> PesHeader | PesUnreadable:
+    try:
+        return reader.close()
+    except PesUnreadable as error:
+        return error
 
 
 async def read_sha1(deps: Deps, found: HeliosTransaction) -> bytes:

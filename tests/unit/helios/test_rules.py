@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from tdt.domain.errors import Refused
+from tdt.domain.helios.encoding import ByteObserver
 from tdt.domain.helios.model import PesHeader
 from tdt.domain.helios.pes import PesUnreadable
 from tdt.domain.helios.rules import (
     AnalysisFacts,
+    Holder,
     check_naming,
     check_reading,
     check_sendable,
@@ -16,13 +18,14 @@ from tdt.domain.helios.rules import (
     check_upload,
     learns_siret,
 )
-from tdt.domain.ids import HeliosId
+from tdt.domain.ids import AuthorityId, HeliosId
 from tests.unit.helios.samples import read_pes, sample
 
 NUMBER = HeliosId(42)
 HEADER = read_pes(sample("aller_depense.xml"))
 FACTS = AnalysisFacts(NUMBER, sample("aller_depense.xml")[:4096], sha1_unchanged=True)
 MEBIBYTE = 1 << 20
+FIRST = Holder(HeliosId(7), AuthorityId(3))
 
 
 @pytest.mark.parametrize(
@@ -41,20 +44,29 @@ MEBIBYTE = 1 << 20
 )
 def test_upload_refused(size: int, limit: int, known: bool, text: str) -> None:
     with pytest.raises(Refused) as refused:
-        check_upload(size, limit, known)
+        check_upload(size, limit, FIRST if known else None)
     assert refused.value.message == text
 
 
+def test_who_was_first_is_in_the_details_alone() -> None:
+    with pytest.raises(Refused) as refused:
+        check_upload(10, MEBIBYTE, FIRST)
+    assert refused.value.details == {"holder": 7, "holder_authority": 3}
+    with pytest.raises(Refused) as refused:
+        check_naming(HEADER, FIRST, NUMBER)
+    assert refused.value.details == {"holder": 7, "holder_authority": 3}
+
+
 def test_upload_accepted() -> None:
-    check_upload(MEBIBYTE, MEBIBYTE, sha1_known=False)
+    check_upload(MEBIBYTE, MEBIBYTE, None)
 
 
 def test_analysis_accepted() -> None:
     assert check_reading(HEADER, FACTS) is HEADER
-    check_naming(HEADER, False, NUMBER)
+    check_naming(HEADER, None, NUMBER)
     without_codes = replace(HEADER, cod_col=None, cod_bud=None, id_post=None, id_coll=None)
     assert check_reading(without_codes, FACTS) is without_codes
-    check_naming(without_codes, False, NUMBER)
+    check_naming(without_codes, None, NUMBER)
 
 
 EVERYTHING_WRONG = replace(
@@ -87,27 +99,63 @@ def test_analysis_order_and_words() -> None:
     assert _refusal(header, facts) == "Transaction 42 : La balise IdCol est trop longue"
     header = replace(header, id_coll="1" * 14)
     assert check_reading(header, facts) is header
-    check_naming(header, False, NUMBER)
+    check_naming(header, None, NUMBER)
+
+
+DECLARED = b'<?xml version="1.0" encoding="ISO-8859-1"?>'
 
 
 @pytest.mark.parametrize(
-    ("head", "accepted"),
+    ("head", "reason"),
     [
-        (b"<?xml version='1.0' encoding='iso-8859-1'?>", True),
-        (b'<?xml version="1.0"   encoding="ISO-8859-1"', True),
-        (b" " * 40 + b"ISO-8859-1", True),
-        (b" " * 41 + b"ISO-8859-1", False),
-        (b'<?xml version="1.0"?><a/>', False),
-        ('<?xml version="1.0" encoding="ISO-8859-1"?>'.encode("utf-16"), False),
-        (b"", False),
+        (DECLARED, None),
+        (b"<?xml version='1.0' encoding='iso-8859-1'?>", None),
+        (b'<?xml version="1.0"   encoding = "ISO-8859-1" standalone="yes"?>', None),
+        # read by its name's beginning alone, as S2LOW does
+        (b'<?xml version="1.0" encoding="ISO-8859-15"?>', None),
+        (b'<?xml version="1.0" encoding= "ISO-8859-1"'.replace(b" e", b" " * 12 + b"e"), ""),
+        (b'<?xml version="1.0" encoding="UTF-8"?>', "declared encoding: UTF-8"),
+        (b'<?xml version="1.0" encoding="UTF-8"?><!--ISO-8859-1', "declared encoding: UTF-8"),
+        (b'<?xml version="1.0"?><!-- ISO-8859-1 --><a/>', "declared encoding: none, so UTF-8"),
+        (b" " * 40 + b"ISO-8859-1", "declared encoding: none, so UTF-8"),
+        (b"\xef\xbb\xbf" + DECLARED, "byte order mark of UTF-8"),
+        (DECLARED.decode().encode("utf-16"), "byte order mark of UTF-16"),
+        (DECLARED.decode().encode("utf-32"), "byte order mark of UTF-32"),
+        (DECLARED.decode().encode("utf-16-le"), "declared encoding: none, so UTF-8"),
+        (b"", "declared encoding: none, so UTF-8"),
     ],
 )
-def test_encoding_is_looked_for_in_fifty_characters(head: bytes, accepted: bool) -> None:
+def test_encoding_is_looked_for_in_fifty_characters_and_must_not_be_contradicted(
+    head: bytes, reason: str | None
+) -> None:
     facts = replace(FACTS, head=head)
-    if accepted:
+    if reason is None:
         assert check_reading(HEADER, facts) is HEADER
-    else:
-        assert _refusal(HEADER, facts).endswith("ce fichier n'est pas encodé en ISO-8859-1")
+        return
+    with pytest.raises(Refused) as refused:
+        check_reading(HEADER, facts)
+    assert refused.value.message == "Transaction 42 : ce fichier n'est pas encodé en ISO-8859-1"
+    assert refused.value.details == ({"reason": reason} if reason else {})
+
+
+@pytest.mark.parametrize("step", [1, 2, 1000])
+@pytest.mark.parametrize(
+    ("data", "seen"),
+    [
+        (b"", "ASCII"),
+        (b"abc" * 100, "ASCII"),
+        ("été à la régie".encode("iso-8859-1"), "ISO-8859-1"),
+        ("été à la régie €".encode(), "UTF-8"),
+        ("une dépense de 12 €".encode("cp1252"), "WINDOWS-1252"),
+        (b"a\xc3", "ISO-8859-1"),
+        (b"\xc3\xa9\xe9", "ISO-8859-1"),
+    ],
+)
+def test_what_the_bytes_show(data: bytes, seen: str, step: int) -> None:
+    observer = ByteObserver()
+    for start in range(0, len(data), step):
+        observer.feed(data[start : start + step])
+    assert observer.seen == seen
 
 
 def test_refusal_keeps_the_reason_of_the_reader_for_the_log() -> None:
@@ -170,5 +218,5 @@ def test_learns_only_own_sirets(id_coll: str | None, learnt: bool) -> None:
 
 def _refusal(header: PesHeader | PesUnreadable, facts: AnalysisFacts, *, taken: bool = False) -> str:
     with pytest.raises(Refused) as refused:
-        check_naming(check_reading(header, facts), taken, facts.transaction_id)
+        check_naming(check_reading(header, facts), FIRST if taken else None, facts.transaction_id)
     return refused.value.message

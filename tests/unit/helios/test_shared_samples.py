@@ -53,7 +53,7 @@ def test_flows(number: str) -> None:
     facts = AnalysisFacts(HeliosId(1), data[:4096], sha1_unchanged=True)
     try:
         read = check_reading(header, facts)
-        check_naming(read, False, HeliosId(1))
+        check_naming(read, None, HeliosId(1))
         check_sendable(read, "VHPCE11", HeliosId(1))
     except Refused as error:
         refusal = error.message.removeprefix("Transaction 1 : ")
