@@ -67,6 +67,12 @@ def already_posted(first: Holder | None) -> Refused:
     return Refused(text, code="PES_DOUBLON", details=first.told() if first is not None else None)
 
 
+def already_named(transaction_id: HeliosId, holder: Holder | None = None) -> Refused:
+    """The couple (NomFic, CodCol) is another's."""
+    text = f"Transaction {transaction_id} : ce fichier existe déjà sur la plateforme"
+    return Refused(text, code="PES_NOMFIC_CONNU", details=holder.told() if holder is not None else None)
+
+
 def infected(transaction_id: HeliosId) -> Refused:
     """What was found is in the report, not in S2LOW's words."""
     return _refused(transaction_id, "un virus a été detecté dans le fichier PES", "PES_VIRUS")
@@ -93,8 +99,7 @@ def check_naming(header: PesHeader, holder: Holder | None, transaction_id: Helio
     `holder`: who has this (NomFic, CodCol); nobody when it is this flow, or when the rule is waived.
     """
     if holder is not None:
-        text = "ce fichier existe déjà sur la plateforme"
-        raise Refused(f"Transaction {transaction_id} : {text}", code="PES_NOMFIC_CONNU", details=holder.told())
+        raise already_named(transaction_id, holder)
     _check_storable(header, transaction_id)
     if len(header.id_coll or "") > MAX_ID_COLL:
         raise _refused(transaction_id, "La balise IdCol est trop longue", "PES_IDCOLL")
