@@ -40,3 +40,15 @@ create policy tenant on helios_retour
 
 -- When an operator decided that what may have arrived by the tries made so far is sent again (`tdt admin helios release`).
 alter table helios_transaction add column released_at timestamptz;
+-- What came from the DGFiP: what the file says of itself, why it waits in the operator's box (docs/errors.md), the flow
+-- that it answers, the one that it probably answers, and the one that an operator gave it to.
+alter table received
+    add column code text not null default '',
+    add column said jsonb not null default '{}',
+    add column helios_id bigint references helios_transaction on delete set null,
+    add column proposed_helios_id bigint references helios_transaction on delete set null,
+    add column assigned_helios_id bigint references helios_transaction on delete set null;
+create index received_helios on received (helios_id) where helios_id is not null;
+create index received_proposed_helios on received (proposed_helios_id) where proposed_helios_id is not null;
+create index received_assigned_helios on received (assigned_helios_id) where assigned_helios_id is not null;
+create index helios_transaction_column on helios_transaction (xml_id_post, xml_cod_col, authority_id);

@@ -8,7 +8,7 @@ import click
 from tdt.admin.door import CONFIG, JSON, Row, operator, run, show, show_one
 from tdt.db.received import BoxLine, list_received
 from tdt.deps import Deps
-from tdt.domain.ids import AuthorityId, ReceivedId
+from tdt.domain.ids import AuthorityId, HeliosId, ReceivedId
 from tdt.flows import received as flow
 from tdt.flows import received_reading as reading
 
@@ -47,10 +47,12 @@ def _row(one: BoxLine) -> Row:
         "route": one.route,
         "state": one.state,
         "kind": one.kind,
+        "code": one.code,
         "authority": one.authority_id,
         "proposed": one.proposed_authority_id,
         "proposed_siren": one.proposed_siren,
         "proposed_act": one.proposed_act,
+        "flow": one.helios_id or one.proposed_helios_id,
         "detail": one.detail,
     }
 
@@ -71,7 +73,7 @@ def show_received(received: int, path: Path, as_json: bool) -> None:
 
 @received.command("save")
 @RECEIVED
-@click.option("--to", "target", type=click.Path(path_type=Path), required=True, help="Le fichier à créer (.eml).")
+@click.option("--to", "target", type=click.Path(path_type=Path), required=True, help="Le fichier à créer.")
 @CONFIG
 def save(received: int, target: Path, path: Path) -> None:
     """Enregistrer les octets reçus, tels quels."""
@@ -93,12 +95,23 @@ def save(received: int, target: Path, path: Path) -> None:
 
 @received.command("assign")
 @RECEIVED
-@click.option("--authority", type=int, required=True, help="La collectivité.")
+@click.option("--authority", type=int, default=None, help="La collectivité.")
 @click.option("--act", default="", metavar="IDACTE", help="L'identifiant de l'acte dont il s'agit.")
+@click.option("--flow", "helios", type=int, default=None, metavar="NUMÉRO", help="Le flux HELIOS que cet acquit clôt.")
 @CONFIG
-def assign(received: int, authority: int, act: str, path: Path) -> None:
-    """Donner une réception à une collectivité, ou à l'un de ses actes ; elle est relue aussitôt."""
-    run(path, lambda deps: flow.assign(deps, operator(), ReceivedId(received), AuthorityId(authority), act))
+def assign(received: int, authority: int | None, act: str, helios: int | None, path: Path) -> None:
+    """Donner une réception à une collectivité, à l'un de ses actes ou à un flux ; elle est relue aussitôt."""
+    number, by = ReceivedId(received), operator()
+    if helios is not None:
+        if authority is not None or act:
+            raise click.UsageError("--flow suffit : le flux dit la collectivité.")
+        chosen = HeliosId(helios)
+        run(path, lambda deps: flow.assign_to_flow(deps, by, number, chosen))
+    elif authority is not None:
+        owner = AuthorityId(authority)
+        run(path, lambda deps: flow.assign(deps, by, number, owner, act))
+    else:
+        raise click.UsageError("--authority ou --flow est nécessaire.")
     click.echo("La réception est attribuée ; elle va être relue.")
 
 

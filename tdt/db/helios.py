@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from tdt.db.audit import insert_event
+from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection, Record, affected
 from tdt.domain.errors import Conflict
 from tdt.domain.helios.model import HeliosStatus, PesHeader
 from tdt.domain.helios.rules import Holder
 from tdt.domain.helios.status import may_move
 from tdt.domain.ids import AccountId, AuthorityId, ContentId, HeliosId, RouteId
+from tdt.domain.jobs import JobKind
 from tdt.domain.text import WORKFLOW_MESSAGE_LENGTH
 
 OBJECT = "helios_transaction"
@@ -273,14 +275,15 @@ async def move_acquit(connection: Connection, transaction: HeliosId, content: Co
     )
 
 
-CANDIDATES = f"""
+SENT = f"""
     select {COLUMNS} from helios_transaction
-    where xml_nomfic = $1 and ($2::text is null or xml_cod_col = $2) order by submitted_at"""
+    where xml_nomfic = $1 and ($2::text is null or xml_cod_col = $2) and transmitted_name is not null
+    order by id for no key update"""
 
 
-async def list_by_nomfic(connection: Connection, nomfic: str, cod_col: str | None) -> Sequence[HeliosTransaction]:
-    """The flows that an acquittement may be for, oldest first, in scope `system`."""
-    return [_transaction(row) for row in await connection.fetch(CANDIDATES, nomfic, cod_col)]
+async def lock_sent(connection: Connection, nomfic: str, cod_col: str | None) -> Sequence[HeliosTransaction]:
+    """The flows that an acquittement may be for: those that left under this NomFic. Two answers take their turns."""
+    return [_transaction(row) for row in await connection.fetch(SENT, nomfic, cod_col)]
 
 
 INSERT_SIRET = """
@@ -289,8 +292,11 @@ INSERT_SIRET = """
 
 
 async def insert_siret(connection: Connection, authority: AuthorityId, siret: str) -> bool:
-    """Learn a SIRET that nobody holds, in scope `system`; False when somebody does."""
-    return affected(await connection.execute(INSERT_SIRET, authority, siret)) == 1
+    """Learn a SIRET that nobody holds, in scope `system`; False when somebody does. What waits for it is read again."""
+    learnt = affected(await connection.execute(INSERT_SIRET, authority, siret)) == 1
+    if learnt:
+        await insert_job(connection, JobKind.HELIOS_REREAD, authority, authority)
+    return learnt
 
 
 NOMFIC_HOLDER = "select transaction_id, authority_id from helios_nomfic where nomfic = $1 and cod_col = $2"
@@ -300,12 +306,3 @@ async def find_nomfic_holder(connection: Connection, nomfic: str, cod_col: str |
     """Who has this couple (NomFic, CodCol), in scope `system`."""
     row = await connection.fetchrow(NOMFIC_HOLDER, nomfic, cod_col or "")
     return _holder(row) if row is not None else None
-
-
-SIRET_HOLDERS = "select authority_id from authority_siret where siret = $1 and not blocked"
-
-
-async def find_siret_holder(connection: Connection, siret: str) -> AuthorityId | None:
-    """The one authority that holds this SIRET, a blocked one aside, in scope `system`; None when several do."""
-    rows = await connection.fetch(SIRET_HOLDERS, siret)
-    return AuthorityId(rows[0]["authority_id"]) if len(rows) == 1 else None

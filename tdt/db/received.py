@@ -1,11 +1,11 @@
 """The operator's box: what the State sent and nobody could be given, or that a person must look at."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from tdt.db.pool import Connection, affected
-from tdt.domain.ids import AuthorityId, ContentId, ReceivedId
+from tdt.domain.ids import AuthorityId, ContentId, HeliosId, ReceivedId
 
 FORGED = "forged"
 """The `kind` of what does not prove that it comes from the ministry."""
@@ -21,6 +21,7 @@ class BoxLine:
     name: str
     state: str
     kind: str
+    code: str
     detail: str
     received_at: datetime
     handled_at: datetime | None
@@ -30,19 +31,23 @@ class BoxLine:
     proposed: str | None
     proposed_siren: str
     proposed_act: str
+    proposed_helios_id: HeliosId | None
     assigned: bool
     assigned_act: str
+    assigned_helios_id: HeliosId | None
+    helios_id: HeliosId | None
     vouched_by: str | None
     content_id: ContentId
     size: int
     sha256: str
+    said: Mapping[str, object]
 
 
 LINES = """
-    select v.id, r.name as route, r.kind as route_kind, v.name, v.state, v.kind, v.detail, v.received_at, v.handled_at,
-        v.authority_id, a.name as authority, v.proposed_authority_id, p.name as proposed, v.proposed_siren,
-        v.proposed_act, v.assigned, v.assigned_act, v.vouched_by, v.content_id, c.size,
-        encode(c.sha256, 'hex') as sha256
+    select v.id, r.name as route, r.kind as route_kind, v.name, v.state, v.kind, v.code, v.detail, v.received_at,
+        v.handled_at, v.authority_id, a.name as authority, v.proposed_authority_id, p.name as proposed,
+        v.proposed_siren, v.proposed_act, v.proposed_helios_id, v.assigned, v.assigned_act, v.assigned_helios_id,
+        v.helios_id, v.vouched_by, v.content_id, c.size, encode(c.sha256, 'hex') as sha256, v.said
     from received v join route r on r.id = v.route_id join content c on c.id = v.content_id
         left join authority a on a.id = v.authority_id left join authority p on p.id = v.proposed_authority_id"""
 
@@ -68,7 +73,7 @@ async def lock_line(connection: Connection, received: ReceivedId) -> BoxLine | N
 
 MOVE_TO_NEW = """
     update received set state = 'new', handled_at = null, authority_id = $3, assigned = $4, assigned_act = $5,
-        vouched_by = coalesce($6, vouched_by)
+        vouched_by = coalesce($6, vouched_by), assigned_helios_id = $7
     where id = $1 and state = $2"""
 
 
@@ -80,6 +85,7 @@ class Decision:
     assigned: bool
     act: str
     vouched_by: str | None = None
+    helios_id: HeliosId | None = None
 
 
 async def move_to_new(connection: Connection, line: BoxLine, decision: Decision) -> bool:
@@ -92,6 +98,7 @@ async def move_to_new(connection: Connection, line: BoxLine, decision: Decision)
         decision.assigned,
         decision.act,
         decision.vouched_by,
+        decision.helios_id,
     )
     return affected(status) == 1
 
@@ -135,7 +142,8 @@ async def list_owners_of_sirens(connection: Connection, sirens: Sequence[str]) -
 
 
 COUNT = """
-    select r.kind, case when v.kind = 'forged' then 'forged' when v.authority_id is null then 'unattributed'
+    select r.kind, case when v.kind = 'forged' then 'forged' when v.kind = 'OCRE' then 'ocre'
+        when v.authority_id is null then 'unattributed'
         else 'attributed' end as reason, count(*) as waiting
     from received v join route r on r.id = v.route_id where v.state = 'set_aside' group by 1, 2"""
 

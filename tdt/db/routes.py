@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from tdt.db.pool import Connection, Record, Scope, affected
-from tdt.domain.ids import AttemptId, AuthorityId, ContentId, ReceivedId, RouteId
+from tdt.domain.ids import AttemptId, AuthorityId, ContentId, HeliosId, ReceivedId, RouteId
 from tdt.domain.routes import Attempt, Outcome, Route, RouteKind, Transport
 
 ROUTE_COLUMNS = "id, kind, transport, name, settings, credentials"
@@ -259,8 +259,9 @@ async def move_attempts_to_settled(connection: Connection, object_kind: str, obj
 class Received:
     """A raw thing received from the State, stored before it was looked at.
 
-    `assigned`: an operator gave it to `authority_id`, and to `assigned_act` (an IDActe) unless that is empty;
-    `vouched_by`: the operator who answers for it although it looked forged.
+    `assigned`: an operator gave it to `authority_id`, and to `assigned_act` (an IDActe) unless that is empty, or to the
+    flow `assigned_helios_id`; `vouched_by`: the operator who answers for it although it looked forged; `helios_id`: the
+    flow that an earlier reading found it to answer.
     """
 
     id: ReceivedId
@@ -272,6 +273,8 @@ class Received:
     assigned: bool = False
     assigned_act: str = ""
     vouched_by: str | None = None
+    helios_id: HeliosId | None = None
+    assigned_helios_id: HeliosId | None = None
 
     @property
     def scope(self) -> Scope:
@@ -299,8 +302,8 @@ async def find_received(connection: Connection, route: RouteId, remote_key: str)
 
 
 GET_RECEIVED = """
-    select id, authority_id, route_id, name, content_id, state, assigned, assigned_act, vouched_by
-    from received where id = $1"""
+    select id, authority_id, route_id, name, content_id, state, assigned, assigned_act, vouched_by, helios_id,
+        assigned_helios_id from received where id = $1"""
 
 
 async def get_received(connection: Connection, received: ReceivedId) -> Received | None:
@@ -316,23 +319,36 @@ async def lock_received(connection: Connection, received: ReceivedId) -> Receive
 
 
 MOVE_RECEIVED = """
-    update received set state = $2, kind = $3, detail = $4, authority_id = $5, handled_at = now()
+    update received set state = $2, kind = $3, detail = $4, authority_id = $5, code = $6, helios_id = $7,
+        handled_at = now()
     where id = $1 and state = 'new'"""
 
 
 @dataclass(frozen=True, slots=True)
 class Handling:
-    """What was made of a reception: `handled`, `ignored` or `set_aside` (the operator's box), and why."""
+    """What was made of a reception: `handled`, `ignored` or `set_aside` (the operator's box), and why.
+
+    `code`: why it waits, one of domain/helios/box; `helios_id`: the flow that it answers.
+    """
 
     state: str
     kind: str
     detail: str = ""
     authority_id: AuthorityId | None = None
+    code: str = ""
+    helios_id: HeliosId | None = None
 
 
 async def move_received(connection: Connection, received: ReceivedId, handling: Handling) -> bool:
     """Record what was made of a reception; False when it was not new any more."""
     status = await connection.execute(
-        MOVE_RECEIVED, received, handling.state, handling.kind, handling.detail, handling.authority_id
+        MOVE_RECEIVED,
+        received,
+        handling.state,
+        handling.kind,
+        handling.detail,
+        handling.authority_id,
+        handling.code,
+        handling.helios_id,
     )
     return affected(status) == 1

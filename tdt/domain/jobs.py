@@ -22,6 +22,7 @@ class JobKind(StrEnum):
     HELIOS_ANALYSE = "helios.analyse"
     HELIOS_TRANSMIT = "helios.transmit"
     HELIOS_INGEST = "helios.ingest"
+    HELIOS_REREAD = "helios.reread"
     NOTICE_SEND = "notice.send"
     ACTE_NOTIFY = "acte.notify"
 

@@ -7,13 +7,15 @@ from tdt.db import received as db
 from tdt.db.audit import insert_change
 from tdt.db.authorities import get_authority
 from tdt.db.content import move_to_authority
+from tdt.db.helios import get_transaction
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.domain.audit import Actor
 from tdt.domain.authority_sheet import NOT_FOUND
 from tdt.domain.errors import Refused
-from tdt.domain.ids import AuthorityId, ReceivedId
+from tdt.domain.helios.model import ReturnKind
+from tdt.domain.ids import AuthorityId, HeliosId, ReceivedId
 from tdt.domain.jobs import JobKind
 from tdt.domain.routes import RouteKind
 
@@ -25,7 +27,11 @@ CHANGED = "Cette réception vient de changer d'état : regardez-la de nouveau."
 NO_REASON = "La raison est obligatoire : l'audit la garde."
 NOT_ITS_ACT = "La collectivité {} n'a pas d'acte {}."
 NOT_A_MAIL = "Seul un courriel du ministère (route ACTES) se rattache à un acte."
+NOT_AN_ACQUIT = "Seul un acquittement de la DGFiP se rattache à un flux : cette réception est « {} »."
+NO_FLOW = "Aucun flux {} : le numéro est celui de la transaction."
+NEVER_SENT = "Le flux {} n'a jamais été transmis : aucun acquittement ne peut y répondre."
 NOT_FORGED = "Cette réception n'a pas été écartée comme douteuse."
+ACQUITS = (ReturnKind.ACQUIT, ReturnKind.NON_ACQUIT)
 MOVABLE = ("set_aside", "dismissed", "ignored")
 INGEST: Mapping[str, JobKind] = {RouteKind.ACTES: JobKind.ACTES_INGEST, RouteKind.HELIOS: JobKind.HELIOS_INGEST}
 
@@ -60,6 +66,7 @@ async def retry(deps: Deps, by: Actor, received: ReceivedId, *, authentic: bool 
             line.assigned,
             line.assigned_act,
             by.name if authentic else None,
+            line.assigned_helios_id,
         )
         await _read_again(connection, by, line, decision, "received:vouch" if authentic else "received:retry")
 
@@ -76,6 +83,22 @@ async def assign(deps: Deps, by: Actor, received: ReceivedId, authority: Authori
             raise Refused(NOT_ITS_ACT.format(authority, act))
         await move_to_authority(connection, line.content_id, authority)
         await _read_again(connection, by, line, db.Decision(authority, True, act), "received:assign")
+
+
+async def assign_to_flow(deps: Deps, by: Actor, received: ReceivedId, flow: HeliosId) -> None:
+    """Give an acquittement to the flow that it answers, and have it read again. Raises Refused."""
+    async with deps.acting(by) as connection:
+        line = await _take(connection, received)
+        if line.kind not in ACQUITS:
+            raise Refused(NOT_AN_ACQUIT.format(line.kind))
+        found = await get_transaction(connection, flow)
+        if found is None:
+            raise Refused(NO_FLOW.format(flow))
+        if found.transmitted_name is None:
+            raise Refused(NEVER_SENT.format(flow))
+        await move_to_authority(connection, line.content_id, found.authority_id)
+        decision = db.Decision(found.authority_id, True, "", helios_id=flow)
+        await _read_again(connection, by, line, decision, "received:assign")
 
 
 async def dismiss(deps: Deps, by: Actor, received: ReceivedId, reason: str) -> None:
@@ -118,6 +141,7 @@ async def _read_again(connection: Connection, by: Actor, line: db.BoxLine, decis
         assigned=decision.assigned,
         assigned_act=decision.act,
         vouched_by=decision.vouched_by or line.vouched_by,
+        assigned_helios_id=decision.helios_id,
     )
     await insert_change(connection, by, (what, line.id, decision.authority_id), _audited(line), _audited(after))
 
@@ -130,4 +154,5 @@ def _audited(line: db.BoxLine) -> dict[str, object]:
         "act": line.assigned_act,
         "vouched_by": line.vouched_by,
         "kind": line.kind,
+        **({"flow": line.assigned_helios_id} if line.assigned_helios_id is not None else {}),
     }

@@ -3,12 +3,14 @@
 from tdt.db.audit import insert_change
 from tdt.db.authorities import insert_siret
 from tdt.db.authority_admin import Siret, delete_siret, get_owned, list_sirets, lock_siret, move_siret
+from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.domain import authority_sheet as rules
 from tdt.domain.audit import Actor
 from tdt.domain.errors import Forbidden, Refused
 from tdt.domain.ids import AuthorityId
+from tdt.domain.jobs import JobKind
 from tdt.domain.siren import is_siret
 
 
@@ -20,6 +22,7 @@ async def add(deps: Deps, by: Actor, authority: AuthorityId, siret: str) -> None
             raise Refused(rules.WRONG_SIRET)
         if await insert_siret(connection, authority, siret):
             await insert_change(connection, by, ("siret:add", authority, authority), {}, {"siret": siret})
+            await _read_again(connection, authority)
 
 
 async def remove(deps: Deps, by: Actor, siret: int) -> None:
@@ -29,6 +32,7 @@ async def remove(deps: Deps, by: Actor, siret: int) -> None:
         await delete_siret(connection, siret)
         before = {"siret": found.siret, "blocked": found.blocked}
         await insert_change(connection, by, ("siret:remove", found.authority_id, found.authority_id), before, {})
+        await _read_again(connection, found.authority_id)
 
 
 async def set_blocked(deps: Deps, by: Actor, siret: int, blocked: bool) -> None:
@@ -39,6 +43,7 @@ async def set_blocked(deps: Deps, by: Actor, siret: int, blocked: bool) -> None:
         what = ("siret:block" if blocked else "siret:unblock", found.authority_id, found.authority_id)
         before, after = ({found.siret: "blocked" if state else "free"} for state in (found.blocked, blocked))
         await insert_change(connection, by, what, before, after)
+        await _read_again(connection, found.authority_id)
 
 
 async def find(deps: Deps, by: Actor, authority: AuthorityId, siret: str) -> int:
@@ -57,6 +62,11 @@ async def _check(connection: Connection, by: Actor, authority: AuthorityId) -> N
         raise Refused(rules.NOT_FOUND)
     if not by.administers(owned.owner):
         raise Forbidden(rules.FORBIDDEN)
+
+
+async def _read_again(connection: Connection, authority: AuthorityId) -> None:
+    """The PES_Retour of the box that this change gives an owner: by a job, for who changes it does not see the box."""
+    await insert_job(connection, JobKind.HELIOS_REREAD, authority, authority)
 
 
 async def _take(connection: Connection, by: Actor, siret: int) -> Siret:

@@ -75,7 +75,7 @@ class WorkerMetrics:
     def show_waiting(self, waiting: Mapping[tuple[str, str], int]) -> None:
         """Replace how much waits in the operator's box, by kind of route and reason."""
         for kind in RouteKind:
-            for reason in ("forged", "unattributed", "attributed"):
+            for reason in ("forged", "unattributed", "attributed", "ocre"):
                 self._waiting.labels(kind, reason).set(waiting.get((kind, reason), 0))
 
     def show_certificates(self, certificates: Sequence[Ending], now: datetime) -> None:

@@ -134,6 +134,7 @@ async def keep_house(deps: Deps) -> None:
             unanswered = await actes_closing.close_unanswered(deps)
             unsent = await actes_batches.sweep(deps)
             read = await classification.read_as_data(deps)
+            await helios_receive.reread(deps)
             if made or swept or forgotten or refused or unanswered or unsent or read:
                 counts = {"partitions": made, "orphans": len(swept), "logins": forgotten, "drafts_refused": refused}
                 more = {"classifications_read": read, "unanswered_closed": unanswered, "unsent_files": unsent}

@@ -10,6 +10,7 @@ import pytest
 
 from tdt.db import actes as actes_db
 from tdt.db import helios as helios_db
+from tdt.db import helios_receptions as receptions_db
 from tdt.db import jobs as jobs_db
 from tdt.db.content import SPOOL_NAMES, get_content, insert_content, move_to_archive, move_to_authority
 from tdt.domain.errors import Conflict, TdtError, Temporary, Uncertain
@@ -227,7 +228,8 @@ INDEXED = {
     "anomaly of an act": (actes_db.BY_NUMBER, (SIREN, "X"), "acte_transaction_number"),
     "anomaly of an envelope": (actes_db.BY_NAME, ("N", SIREN), "acte_envelope_authority_id_name_key"),
     "AR": (actes_db.BY_UNIQUE_ID, ("X",), "acte_transaction_unique_id"),
-    "acquit": (helios_db.CANDIDATES, ("X", "012"), "helios_transaction_nomfic"),
+    "acquit": (helios_db.SENT, ("X", "012"), "helios_transaction_nomfic"),
+    "column of the DGFiP": (receptions_db.OWNERS_OF_COLUMN, ("034001", "X"), "helios_transaction_column"),
     "claim": (jobs_db.CLAIM, ("w", ["actes.analyse"]), "job_ready"),
     "next due": (jobs_db.NEXT_DUE, (), "job_ready"),
     "lost jobs": (jobs_db.LOST, ("w", [1], 8.0), "job_running"),

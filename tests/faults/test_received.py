@@ -175,7 +175,9 @@ async def test_a_retour_of_the_dgfip_is_given_to_a_collectivite(works: Plant) ->
     await received.assign(works.deps, BY, number, mine)
     await helios_receive.ingest(works.deps, number)
     assert await works.handling(number) == ("handled", mine)
-    assert await received_reading.describe(works.deps, await line(works, number)) == {}
+    shown = await received_reading.describe(works.deps, await line(works, number))
+    said = {"root": "PES_Retour", "namespace": "urn:x", "id_coll": "1", "children": ["EnTetePES"], "elements": 3}
+    assert shown == {"said": said}
 
 
 async def test_what_an_operator_is_shown_and_what_is_counted(works: Plant) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tdt.db.helios import find_siret_holder
 from tdt.db.helios import insert_siret as learn_siret
+from tdt.db.helios_receptions import list_siret_holders
 from tdt.db.pool import GroupScope, transaction
 from tdt.deps import utc_now
 from tdt.domain.calendar import paris_date
@@ -123,17 +123,17 @@ def test_a_blocked_siret_attracts_nothing_and_is_not_learnt_again(terminal: Term
     assert "n'est pas valide" in terminal.run("admin", "authorities", "siret", "add", town, SIREN + "00014", code=1)
     terminal.run("admin", "authorities", "siret", "add", town, siret)
 
-    async def holder() -> AuthorityId | None:
+    async def holders() -> list[tuple[AuthorityId, bool]]:
         async with application(terminal.database.app_dsn) as pool, transaction(pool, "system") as connection:
             await learn_siret(connection, AuthorityId(town), siret)
-            return await find_siret_holder(connection, siret)
+            return await list_siret_holders(connection, siret)
 
-    assert asyncio.run(holder()) == town
+    assert asyncio.run(holders()) == [(town, False)]
     assert "bloqué" in terminal.run("admin", "authorities", "siret", "block", town, siret)
-    assert asyncio.run(holder()) is None
+    assert asyncio.run(holders()) == [(town, True)]
     assert terminal.rows("admin", "authorities", "siret", "list", town) == [{"siret": siret, "blocked": True}]
     terminal.run("admin", "authorities", "siret", "unblock", town, siret)
-    assert asyncio.run(holder()) == town
+    assert asyncio.run(holders()) == [(town, False)]
     terminal.run("admin", "authorities", "siret", "remove", town, siret)
     assert terminal.rows("admin", "authorities", "siret", "list", town) == []
     assert "Aucun numéro SIRET" in terminal.run("admin", "authorities", "siret", "remove", town, siret, code=1)

@@ -1,12 +1,13 @@
 """What a file of the DGFiP is, and which transaction an acquit answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from tdt.domain.helios.model import DgfipReturn, HeliosStatus, ReturnKind
 from tdt.domain.helios.naming import is_ocre
 from tdt.domain.helios.stream import DocumentReader, PesUnreadable, Scan
+from tdt.domain.helios.survey import MAX_TOLD, Survey
 from tdt.domain.ids import AuthorityId, HeliosId
 
 # By local name in lower case, whatever the namespace: the names of 2008 differ by case and their namespace has a typo.
@@ -21,7 +22,8 @@ class ReturnReader:
     """Feed the bytes of a received file as they come, then close. Never raises: an unreadable file is UNKNOWN."""
 
     def __init__(self) -> None:
-        self._document = DocumentReader()
+        self._survey = Survey()
+        self._document = DocumentReader(self._survey)
         self.fault = ""
         """Why the file could not be read; empty when it could."""
 
@@ -42,6 +44,11 @@ class ReturnReader:
             except PesUnreadable as error:
                 self.fault = error.reason
         return DgfipReturn(ReturnKind.UNKNOWN)
+
+    @property
+    def said(self) -> Mapping[str, object]:
+        """What an operator is shown of it, whole or not: bounded, whatever the file."""
+        return {**self._survey.tell(), **({"fault": self.fault[:MAX_TOLD]} if self.fault else {})}
 
 
 def read_name(name: str) -> ReturnKind | None:
@@ -64,26 +71,43 @@ class Candidate:
     submitted_at: datetime
 
 
+WAITING = frozenset(
+    {HeliosStatus.POSTE, HeliosStatus.EN_ATTENTE_DE_TRANSMISSION, HeliosStatus.TRANSMIS, HeliosStatus.ERREUR}
+)
+"""What handed over waits for an answer: sent, sent and not yet noted so, put in error or posted again by hand since."""
+
+
 def acquit_matches(acquit: DgfipReturn, candidates: Sequence[Candidate]) -> Candidate | None:
-    """The transaction that this acquit answers; None without candidate, or between several collectivités."""
-    left = [one for one in candidates if one.nomfic == acquit.nomfic and acquit.cod_col in (None, one.cod_col)]
-    for told, read in (
-        (acquit.id_post, lambda one: one.id_post),
-        (acquit.id_coll, lambda one: one.id_coll),
-        (acquit.cod_bud, lambda one: one.cod_bud),
-        (HeliosStatus.TRANSMIS, lambda one: one.status),
-    ):
-        left = _narrow(left, told, read)
-    if len({one.authority_id for one in left}) != 1:
+    """The transaction that this acquit answers; None without candidate, or when it may be another collectivité's.
+
+    Of those of its NomFic (and CodCol, when it tells one) the best by IdPost, then IdColl, then CodBud, then those that
+    wait for an answer. One of a collectivité is given only if no candidate of another one agrees better on anything:
+    what contradicts itself is for the operator.
+    """
+    known = [one for one in candidates if one.nomfic == acquit.nomfic and acquit.cod_col in (None, one.cod_col)]
+    if not known:
         return None
+    agreements = {one.id: _agreement(acquit, one) for one in known}
+    best = max(agreements.values())
+    left = [one for one in known if agreements[one.id] == best]
+    left = [one for one in left if one.status in WAITING] or left
+    authorities = {one.authority_id for one in left}
+    if len(authorities) > 1 or any(
+        one.authority_id not in authorities and not _is_below(agreements[one.id], best) for one in known
+    ):
+        return None
+    left = [one for one in left if one.status is HeliosStatus.TRANSMIS] or left
     return max(left, key=lambda one: (one.submitted_at, one.id))
 
 
-def _narrow(candidates: list[Candidate], told: object, read: Callable[[Candidate], object]) -> list[Candidate]:
-    """Those that agree with what the acquit tells; all of them when it tells nothing, or nothing that any has."""
-    if told is None or len(candidates) < 2:
-        return candidates
-    return [one for one in candidates if read(one) == told] or candidates
+def _agreement(acquit: DgfipReturn, one: Candidate) -> tuple[int, ...]:
+    """For each value that the acquit may tell, in their order: the same (1), another (-1), or nothing to compare."""
+    pairs = ((acquit.id_post, one.id_post), (acquit.id_coll, one.id_coll), (acquit.cod_bud, one.cod_bud))
+    return tuple(0 if None in pair else 1 if pair[0] == pair[1] else -1 for pair in pairs)
+
+
+def _is_below(agreement: tuple[int, ...], best: tuple[int, ...]) -> bool:
+    return all(one <= other for one, other in zip(agreement, best, strict=True))
 
 
 def _read(scan: Scan) -> DgfipReturn:

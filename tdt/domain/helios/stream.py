@@ -53,7 +53,7 @@ class Scan:
     signed: bool = False
 
 
-class _Target:
+class ScanTarget:
     """What lxml calls for each event; keeps the few values that we look for and drops everything else."""
 
     def __init__(self) -> None:
@@ -127,13 +127,18 @@ class _Target:
 class DocumentReader:
     """Feed the bytes as they come, then close. Memory stays flat, also on a single text node of 500 MB."""
 
-    def __init__(self) -> None:
-        self._target = _Target()
+    def __init__(self, target: ScanTarget | None = None) -> None:
+        self._target = target or ScanTarget()
         self._parser = feed_parser(self._target)
         self._cdata = CdataSplitter()
         self._failure: PesUnreadable | None = None
         self._seen_events = 0
         self._silent_bytes = 0
+
+    @property
+    def found(self) -> Scan:
+        """What has been found so far, also before a fault."""
+        return self._target.scan
 
     def feed(self, chunk: bytes) -> None:
         """Raises PesUnreadable, and again at every later call."""

@@ -2,5 +2,6 @@
 
 from tdt.flows.helios_receive.collect import collect
 from tdt.flows.helios_receive.ingest import ingest
+from tdt.flows.helios_receive.reread import reread, reread_all
 
-__all__ = ["collect", "ingest"]
+__all__ = ["collect", "ingest", "reread", "reread_all"]

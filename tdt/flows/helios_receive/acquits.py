@@ -1,43 +1,86 @@
 """An acquittement: find the one flow that it answers, and move it on."""
 
+from dataclasses import dataclass
+
 from tdt.db import helios as db
 from tdt.db import routes as routes_db
-from tdt.db.content import get_content
+from tdt.db.helios_receptions import find_answered
 from tdt.db.pool import Connection
-from tdt.db.routes import Handling
-from tdt.domain.errors import Permanent
+from tdt.db.routes import Handling, Received
+from tdt.domain.helios import box
 from tdt.domain.helios import status as texts
 from tdt.domain.helios.model import DgfipReturn, HeliosStatus
 from tdt.domain.helios.returns import Candidate, acquit_matches
 from tdt.domain.ids import HeliosId
 
-TRANSMITTED = (HeliosStatus.EN_ATTENTE_DE_TRANSMISSION, HeliosStatus.TRANSMIS)
-BY_HAND = (HeliosStatus.ERREUR, HeliosStatus.POSTE)
-"""Where an operator may have put a flow that had left: given up, or posted again by force."""
+ANSWERED = (HeliosStatus.ACQUITTEMENT_RECU, HeliosStatus.REFUSE, HeliosStatus.INFORMATION_DISPONIBLE)
+SENDING = (HeliosStatus.POSTE, HeliosStatus.EN_ATTENTE_DE_TRANSMISSION, HeliosStatus.TRANSMIS)
+"""At 1: posted again by force after it had left."""
 
 
-async def acknowledge(connection: Connection, received: routes_db.Received, answer: DgfipReturn) -> Handling:
+@dataclass(frozen=True, slots=True)
+class Acquit:
+    """An acquittement that came: its reception, and what it says as far as its flow is to be found."""
+
+    received: Received
+    answer: DgfipReturn
+
+
+async def acknowledge(connection: Connection, acquit: Acquit) -> Handling:
     """Apply an acquittement; what cannot be given to one flow of one collectivité goes to the operator."""
-    couple = f"Le couple NomFic {answer.nomfic} et CodCol {answer.cod_col}"
-    flows = await db.list_by_nomfic(connection, answer.nomfic or "", answer.cod_col)
-    sent = [flow for flow in flows if flow.transmitted_name is not None]
-    if (twin := await _twin(connection, received, sent)) is not None:
-        return Handling("ignored", answer.kind, "Acquittement déjà reçu.", twin.authority_id)
-    match = acquit_matches(answer, [_candidate(flow) for flow in sent])
+    received, answer = acquit.received, acquit.answer
+    flows = await _list_flows(connection, acquit)
+    # first: an acquit without CodCol that comes twice must not go to another flow of the same NomFic
+    twin = await find_answered(connection, [flow.id for flow in flows], received.content_id, received.id)
+    if twin is not None:
+        owner = next(flow.authority_id for flow in flows if flow.id == twin)
+        return Handling("ignored", answer.kind, "Acquittement déjà reçu.", owner, helios_id=twin)
+    if received.assigned_helios_id is not None and flows:
+        return await _answer(connection, acquit, flows[0])
+    match = acquit_matches(answer, [_candidate(flow) for flow in flows])
     if match is None:
-        detail = "n'est associé à aucune transaction" if not sent else "ne désigne pas une seule collectivité"
-        return Handling("set_aside", answer.kind, f"{couple} {detail}.")
-    flow = next(flow for flow in sent if flow.id == match.id)
-    if flow.status not in (*TRANSMITTED, *BY_HAND):
-        detail = f"Autre acquittement pour la transaction {flow.id}, qui est à l'état {int(flow.status)}."
-        return Handling("set_aside", answer.kind, detail, flow.authority_id)
+        reason = box.several_owners(answer) if flows else box.no_flow(answer)
+        return Handling("set_aside", answer.kind, reason.detail, code=reason.code)
+    return await _answer(connection, acquit, next(flow for flow in flows if flow.id == match.id))
+
+
+async def _list_flows(connection: Connection, acquit: Acquit) -> list[db.HeliosTransaction]:
+    """What it may answer, held until the end: the flow that an operator said, or those that left under its NomFic."""
+    if (given := acquit.received.assigned_helios_id) is not None:
+        flow = await db.lock_transaction(connection, given)
+        return [flow] if flow is not None else []
+    if not acquit.answer.nomfic:
+        return []
+    return list(await db.lock_sent(connection, acquit.answer.nomfic, acquit.answer.cod_col))
+
+
+async def _answer(connection: Connection, acquit: Acquit, flow: db.HeliosTransaction) -> Handling:
+    """Give the flow its acquittement, or keep this one beside the one that it has."""
+    received, answer = acquit.received, acquit.answer
+    target = texts.after_acquit(answer)
+    if flow.status in SENDING or texts.may_move(flow.status, target):
+        await _move_to_answered(connection, flow, target)
+    elif received.assigned_helios_id is not None and flow.status in ANSWERED:
+        await db.insert_note(connection, flow, box.kept_acquit_note(flow.id, received.name))
+    else:
+        return await _keep_beside(connection, acquit, flow)
+    await db.move_acquit(connection, flow.id, received.content_id, received.name)
+    return Handling("handled", answer.kind, answer.nomfic or "", flow.authority_id, helios_id=flow.id)
+
+
+async def _keep_beside(connection: Connection, acquit: Acquit, flow: db.HeliosTransaction) -> Handling:
+    """A second acquittement: the first stays the one that clients read; the operator says if it is to be this one."""
+    received = acquit.received
+    if received.helios_id != flow.id:  # read again, its history says it already
+        await db.insert_note(connection, flow, box.other_acquit_note(flow.id, received.name))
+    reason = box.other_acquit(flow.id, flow.status)
+    return Handling("set_aside", acquit.answer.kind, reason.detail, flow.authority_id, reason.code, flow.id)
+
+
+async def _move_to_answered(connection: Connection, flow: db.HeliosTransaction, target: HeliosStatus) -> None:
     await routes_db.move_attempts_to_settled(connection, db.OBJECT, flow.id, "Acquittement reçu")
     source = await _as_transmitted(connection, flow)
-    target = texts.after_acquit(answer)
-    await db.move_acquit(connection, flow.id, received.content_id, received.name)
-    move = db.Move(source, target, texts.answered_text(flow.id, target))
-    await db.move_status(connection, flow, move)
-    return Handling("handled", answer.kind, answer.nomfic or "", flow.authority_id)
+    await db.move_status(connection, flow, db.Move(source, target, texts.answered_text(flow.id, target)))
 
 
 async def _as_transmitted(connection: Connection, flow: db.HeliosTransaction) -> HeliosStatus:
@@ -55,23 +98,6 @@ async def _as_transmitted(connection: Connection, flow: db.HeliosTransaction) ->
         await db.move_status(connection, flow, db.Move(status, HeliosStatus.TRANSMIS, text))
         status = HeliosStatus.TRANSMIS
     return status
-
-
-async def _twin(
-    connection: Connection, received: routes_db.Received, flows: list[db.HeliosTransaction]
-) -> db.HeliosTransaction | None:
-    """The flow that these very bytes have answered already.
-
-    Looked for first: an acquit without CodCol that comes twice must not go to another flow of the same NomFic.
-    """
-    second = await get_content(connection, received.content_id)
-    if second is None:
-        raise Permanent("Le fichier reçu a disparu.", details={"received_id": received.id})
-    for flow in flows:
-        first = await get_content(connection, flow.acquit_content_id) if flow.acquit_content_id is not None else None
-        if first is not None and first.sha256 == second.sha256:
-            return flow
-    return None
 
 
 def _candidate(flow: db.HeliosTransaction) -> Candidate:
