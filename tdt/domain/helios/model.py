@@ -1,9 +1,11 @@
 """The data of HELIOS: what is read in a PES flow and in what the DGFiP answers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from tdt.domain.errors import Permanent
+from tdt.domain.helios.news import News
+from tdt.domain.helios.verdict import Verdict
 
 
 class HeliosStatus(IntEnum):
@@ -73,6 +75,8 @@ class DgfipReturn:
     id_coll: str | None = None
     has_acquit: bool = False
     typ_fic: str | None = None
+    content: Verdict | News | None = field(default=None, compare=False)
+    """What it says of the flow that it answers, or of what was sent before."""
 
 
 @dataclass(frozen=True, slots=True)

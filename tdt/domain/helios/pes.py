@@ -1,7 +1,8 @@
 """What a PES flow says of itself, read by one streaming pass over its bytes."""
 
+from tdt.domain.helios.carried import Carried, CarriedReader
 from tdt.domain.helios.model import PesHeader
-from tdt.domain.helios.stream import DocumentReader, PesUnreadable, Scan
+from tdt.domain.helios.stream import DocumentReader, PesUnreadable, Scan, ScanTarget
 
 __all__ = ["PesReader", "PesUnreadable"]
 
@@ -12,7 +13,8 @@ class PesReader:
     """Feed the bytes of a flow as they come, then close. Memory stays flat whatever the size of the text nodes."""
 
     def __init__(self) -> None:
-        self._document = DocumentReader()
+        self._carried = CarriedReader()
+        self._document = DocumentReader(ScanTarget(self._carried))
 
     def feed(self, chunk: bytes) -> None:
         """Raises PesUnreadable as soon as the bytes cannot be a flow, and at every later call."""
@@ -21,6 +23,11 @@ class PesReader:
     def close(self) -> PesHeader:
         """The header. Raises PesUnreadable when the document is not well-formed up to its end."""
         return _header(self._document.close())
+
+    @property
+    def carried(self) -> Carried:
+        """The bordereaux read so far, and the numbers of their pièces."""
+        return self._carried.close()
 
 
 def _header(scan: Scan) -> PesHeader:

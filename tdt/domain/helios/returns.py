@@ -4,25 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from tdt.domain.helios.answers import KINDS, AnswerReader
 from tdt.domain.helios.model import DgfipReturn, HeliosStatus, ReturnKind
 from tdt.domain.helios.naming import is_ocre
 from tdt.domain.helios.stream import DocumentReader, PesUnreadable, Scan
 from tdt.domain.helios.survey import MAX_TOLD, Survey
 from tdt.domain.ids import AuthorityId, HeliosId
 
-# By local name in lower case, whatever the namespace: the names of 2008 differ by case and their namespace has a typo.
-_KINDS = {
-    "pes_acquit": ReturnKind.ACQUIT,
-    "pes_nonacquit": ReturnKind.NON_ACQUIT,
-    "pes_retour": ReturnKind.RETOUR,
-}
-
 
 class ReturnReader:
     """Feed the bytes of a received file as they come, then close. Never raises: an unreadable file is UNKNOWN."""
 
     def __init__(self) -> None:
-        self._survey = Survey()
+        self._answer = AnswerReader()
+        self._survey = Survey(self._answer)
         self._document = DocumentReader(self._survey)
         self.fault = ""
         """Why the file could not be read; empty when it could."""
@@ -40,7 +35,7 @@ class ReturnReader:
         """What the file says, as far as routing needs, without schema: real acquits of rejected flows break it."""
         if not self.fault:
             try:
-                return _read(self._document.close())
+                return _read(self._document.close(), self._answer)
             except PesUnreadable as error:
                 self.fault = error.reason
         return DgfipReturn(ReturnKind.UNKNOWN)
@@ -110,10 +105,10 @@ def _is_below(agreement: tuple[int, ...], best: tuple[int, ...]) -> bool:
     return all(one <= other for one, other in zip(agreement, best, strict=True))
 
 
-def _read(scan: Scan) -> DgfipReturn:
+def _read(scan: Scan, answer: AnswerReader) -> DgfipReturn:
     value = scan.values.get
     return DgfipReturn(
-        kind=_KINDS.get(scan.root.lower(), ReturnKind.UNKNOWN),
+        kind=KINDS.get(scan.root.lower(), ReturnKind.UNKNOWN),
         nomfic=value("nomfic"),
         cod_col=value("cod_col"),
         cod_bud=value("cod_bud"),
@@ -121,4 +116,5 @@ def _read(scan: Scan) -> DgfipReturn:
         id_coll=value("id_coll"),
         has_acquit="ACQUIT" in scan.children,
         typ_fic=value("typ_fic"),
+        content=answer.close(),
     )

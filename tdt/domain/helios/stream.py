@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from lxml import etree
 
@@ -53,15 +54,34 @@ class Scan:
     signed: bool = False
 
 
+class Observer(Protocol):
+    """Who reads more of a document than its header, in the same pass: it is told where elements of its names begin."""
+
+    names: frozenset[str]
+    """Local names, whatever the namespace. The root is told too, whatever its name."""
+
+    def start(self, depth: int, name: str, value: str) -> None:
+        """An element begins, with its attribute V; the root is at depth 1. It must cost little, and keep little."""
+
+
+def value_of(attributes: Mapping[str, str]) -> str:
+    """The attribute V, empty when absent. A parser that resolves no entity tells every ampersand as a reference."""
+    value = attributes.get("V", "")
+    return value.replace("&#38;", "&") if "&" in value else value
+
+
 class ScanTarget:
     """What lxml calls for each event; keeps the few values that we look for and drops everything else."""
 
-    def __init__(self) -> None:
+    def __init__(self, observer: Observer | None = None) -> None:
         self.scan = Scan()
         self.events = 0
         self._depth = 0
         self._path: list[str] = []
         self._names: set[str] = set()
+        self._observer = observer
+        # by tag: with a namespace they come as the document shows them
+        self._watched = {name: name for name in observer.names} if observer is not None else {}
 
     def start(self, tag: str, attributes: Mapping[str, str], namespaces: Mapping[str | None, str]) -> None:
         # Called millions of times for a big flow: names that are known and levels below the header cost little.
@@ -69,6 +89,7 @@ class ScanTarget:
         self._depth += 1
         if tag not in self._names:
             self._add_names(tag)
+            self._watch(tag)
         if self._depth > MAX_DEPTH:
             raise PesUnreadable(f"more than {MAX_DEPTH} levels")
         if attributes and not self._names.issuperset(attributes):
@@ -79,6 +100,8 @@ class ScanTarget:
             self._start_of_header(tag, attributes)
         if tag == SIGNATURE:
             self.scan.signed = True
+        if self._observer is not None and tag in self._watched:
+            self._observer.start(self._depth, self._watched[tag], value_of(attributes))
 
     def end(self, _tag: str) -> None:
         if self._depth <= HEADER_DEPTH + 1 and self._path:
@@ -106,6 +129,11 @@ class ScanTarget:
         if len(self._names) > MAX_NAMES:
             raise PesUnreadable(f"more than {MAX_NAMES} different names")
 
+    def _watch(self, tag: str) -> None:
+        """The first element of a tag: whether the observer wants those of this name. The root comes first of all."""
+        if self._observer is not None and (self._depth == 1 or local_name(tag) in self._observer.names):
+            self._watched[tag] = local_name(tag)
+
     def _start_of_header(self, tag: str, attributes: Mapping[str, str]) -> None:
         scan = self.scan
         name = local_name(tag)
@@ -119,7 +147,7 @@ class ScanTarget:
         elif self._path[0] == "EnTetePES":
             scan.header = True
         key = HEADER_PATHS.get(tuple(self._path))
-        value = attributes.get("V", "")
+        value = value_of(attributes)
         if key is not None and value.strip() and key not in scan.values:
             scan.values[key] = value
 

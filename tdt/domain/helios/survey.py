@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tdt.domain.helios.stream import ScanTarget
+from tdt.domain.helios.stream import Observer, ScanTarget
 from tdt.domain.xml import local_name
 
 MAX_TOLD = 200
@@ -33,8 +33,8 @@ _RETOUR_NAME = re.compile(r"PES2R_[A-Z]+_[A-Za-z]+_([0-9]{3})_[0-9A-Z][0-9]_(?:[
 class Survey(ScanTarget):
     """The scan of a document, with the numbers that it holds anywhere and how many of its elements there are."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, observer: Observer | None = None) -> None:
+        super().__init__(observer)
         self._elements = 0
         self._counts: dict[str, int] = {}
         self._clues: dict[str, dict[str, None]] = {}

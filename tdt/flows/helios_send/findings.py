@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tdt.db.helios import HeliosTransaction
 from tdt.db.helios_reports import Report
 from tdt.deps import Deps
+from tdt.domain.helios.carried import NOTHING, Carried
 from tdt.domain.helios.model import PesHeader
 from tdt.domain.helios.stream import PesUnreadable
 
@@ -21,6 +22,7 @@ class Reading:
     head: bytes
     sha1: bytes
     seen: str = ""
+    carried: Carried = NOTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ async def read(deps: Deps, found: HeliosTransaction) -> Reading:
             header = await loop.run_in_executor(thread, _close, reader)
         else:
             header = failure
-    return Reading(header, head, digest.digest(), observer.seen)
+    return Reading(header, head, digest.digest(), observer.seen, reader.carried)
 
 
 def _feed(reader: PesReader, chunk: bytes) -> PesUnreadable | None:

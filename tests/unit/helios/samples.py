@@ -1,5 +1,6 @@
 """Access to the HELIOS samples of tests/data, and readers fed in pieces."""
 
+import os
 from pathlib import Path
 
 from tdt.domain.helios.model import DgfipReturn, PesHeader
@@ -7,6 +8,8 @@ from tdt.domain.helios.pes import PesReader
 from tdt.domain.helios.returns import ReturnReader
 
 DATA = Path(__file__).parents[2] / "data" / "helios"
+SHARED = Path(os.environ.get("TDT_SHARED") or Path(__file__).parents[4] / "shared") / "data" / "helios"
+"""The reference samples beside the repository, when they are there."""
 
 
 def sample(name: str) -> bytes:

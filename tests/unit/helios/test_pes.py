@@ -238,3 +238,8 @@ def test_memory_stays_flat_on_one_huge_text(opening: str, closing: str) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 32 * 1024, "kibibytes of growth"
+
+
+def test_an_ampersand_is_one() -> None:
+    data = sample("aller_depense.xml").replace(b"ESSAI-2026-0318", b"A&amp;B &#38; &amp;#38; C")
+    assert read_pes(data).nomfic == "A&B & &#38; C"
