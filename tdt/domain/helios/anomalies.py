@@ -6,14 +6,14 @@ The list of codes is closed. A code out of it, and a label of unknown words, are
 import re
 from collections.abc import Mapping
 
-from tdt.domain.helios.remedies import AGENT, COMPTABLE, EDITEUR, ORDONNATEUR, Explanation
+from tdt.domain.helios.remedies import AGENT, COMPTABLE, EDITEUR, ORDONNATEUR, Remedy
 
 NEW_COPY = "déposer le flux corrigé sous un nouveau NomFic"
 SIGN_AGAIN = f"signer à nouveau dans le parapheur, sans rien modifier ensuite, puis {NEW_COPY}"
 NOT_SENT_TWICE = "vérifier auprès du comptable si l'envoi précédent est intégré ; si oui, ne rien renvoyer"
 
-ANOMALIES: Mapping[str, Explanation] = {
-    f"ERREUR_{code}": Explanation(cause, who, remedy)
+ANOMALIES: Mapping[str, Remedy] = {
+    f"ERREUR_{code}": Remedy(cause, who, remedy)
     for code, cause, who, remedy in (
         (
             "CONNECTION_IMPOSSIBLE_A_LA_BASE",
@@ -223,19 +223,19 @@ ANOMALIES: Mapping[str, Explanation] = {
     )
 }
 
-NUMBERS: Mapping[str, Explanation] = {
-    "1971": Explanation(
+NUMBERS: Mapping[str, Remedy] = {
+    "1971": Remedy(
         "La ligne porte un code fonction que la nomenclature de ce budget n'admet pas.",
         AGENT,
         f"ôter la fonction de la ligne, ou demander au comptable la nomenclature suivie, puis {NEW_COPY}",
     ),
-    "1984": Explanation(
+    "1984": Remedy(
         "Une pièce jointe de cet identifiant unique est déjà dans Hélios.",
         AGENT,
         "si c'est le même document, ne pas le renvoyer ; sinon lui donner un autre identifiant, dans PES_PJ et dans la "
         "pièce comptable",
     ),
-    "2559": Explanation(
+    "2559": Remedy(
         "Le code service du destinataire n'existe pas, ou n'est plus actif, dans Chorus Pro.",
         AGENT,
         f"chercher dans l'annuaire de Chorus Pro un code service actif, corriger le tiers, puis {NEW_COPY}",
@@ -243,7 +243,7 @@ NUMBERS: Mapping[str, Explanation] = {
 }
 """By the Hélios number that a label begins with: they say more than their NumAnoAck, mostly ERREUR_AUTRE."""
 
-SCHEMA_REFUSAL = Explanation(
+SCHEMA_REFUSAL = Remedy(
     "Le flux ne respecte pas le schéma PES : il est rejeté en entier, avant toute lecture de son contenu.",
     EDITEUR,
     f"corriger ce que le libellé désigne (ligne, colonne), puis {NEW_COPY}",
@@ -253,7 +253,7 @@ _NUMBER = re.compile(r"\s*([0-9]{4})\s*-", re.ASCII)
 _SCHEMA_REFUSAL = re.compile(r"erreur de validation XSD en bo[iî]te 1", re.IGNORECASE)
 
 
-def explain(code: str, label: str) -> Explanation | None:
+def explain(code: str, label: str) -> Remedy | None:
     """What an anomaly means: by the number or the words of its label, else by its code; None of an unknown one."""
     match = _NUMBER.match(label)
     if match is not None and match[1] in NUMBERS:

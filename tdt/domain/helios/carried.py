@@ -45,7 +45,7 @@ NOTHING = Carried()
 class CarriedReader:
     """Told where elements begin. Costs nothing to a flow of pièces jointes, which has few elements."""
 
-    names = frozenset({*_SIDES, "PES_Facture", "PES_Marche", "PES_PJ"}) | {
+    names = frozenset({"PES_PJ", "PES_Facture", "PES_Marche", *_SIDES}) | {
         "Bordereau",
         "Exer",
         "IdBord",

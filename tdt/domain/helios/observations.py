@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tdt.domain.helios.news import Side
-from tdt.domain.helios.remedies import AGENT, COMPTABLE, EDITEUR, ORDONNATEUR, Explanation
+from tdt.domain.helios.remedies import AGENT, COMPTABLE, EDITEUR, ORDONNATEUR, Remedy
 
 NEW_BORDEREAU = "émettre la pièce corrigée dans un nouveau bordereau"
 JOIN = "joindre les pièces justificatives à la nouvelle pièce, ou les transmettre si le comptable l'accepte"
@@ -21,7 +21,7 @@ class Observation:
 
     code: str
     label: str
-    told: Explanation
+    told: Remedy
 
 
 _DEPENSE = (
@@ -379,7 +379,7 @@ _RECETTE = (
 )
 
 OBSERVATIONS: Mapping[tuple[Side, str], Observation] = {
-    (side, code): Observation(code, label, Explanation(cause, who, remedy))
+    (side, code): Observation(code, label, Remedy(cause, who, remedy))
     for side, rows in ((Side.DEPENSE, _DEPENSE), (Side.RECETTE, _RECETTE))
     for code, label, who, cause, remedy in rows
 }

@@ -2,17 +2,18 @@
 
 from dataclasses import dataclass
 
+from tdt.domain.explanation import EXPLOITANT
+
 EDITEUR = "l'éditeur du logiciel"
 AGENT = "un agent de la collectivité"
 ORDONNATEUR = "l'ordonnateur"
 COMPTABLE = "le comptable"
-EXPLOITANT = "l'exploitant de la plate-forme"
 
 WHO = (EDITEUR, AGENT, ORDONNATEUR, COMPTABLE, EXPLOITANT)
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
+class Remedy:
     """A refusal in words that an agent understands; a code that nobody here knows has none."""
 
     cause: str

@@ -8,7 +8,7 @@ import pytest
 from tdt.domain.helios.anomalies import ANOMALIES, NUMBERS, SCHEMA_REFUSAL, explain
 from tdt.domain.helios.news import Side
 from tdt.domain.helios.observations import OBSERVATIONS
-from tdt.domain.helios.remedies import WHO, Explanation
+from tdt.domain.helios.remedies import WHO, Remedy
 from tests.unit.helios.samples import SHARED
 
 ERRORS = Path(__file__).parents[3] / "docs" / "errors.md"
@@ -23,7 +23,7 @@ def rows(title: str, columns: int) -> list[tuple[str, ...]]:
     return [row for row in cells if len(row) == columns and row[0].startswith("`")]
 
 
-def row(code: str, told: Explanation, *label: str) -> tuple[str, ...]:
+def row(code: str, told: Remedy, *label: str) -> tuple[str, ...]:
     return (f"`{code}`", *label, told.cause, told.who, told.remedy)
 
 
@@ -67,5 +67,5 @@ def test_the_codes_are_those_of_the_schemas() -> None:
         ("", "Mystère", None),
     ],
 )
-def test_what_says_more_comes_first(code: str, label: str, expected: Explanation | None) -> None:
+def test_what_says_more_comes_first(code: str, label: str, expected: Remedy | None) -> None:
     assert explain(code, label) == expected
