@@ -16,6 +16,7 @@ MODULES = {
     "conventions": "tdt.admin.conventions",
     "onboarding": "tdt.admin.onboarding",
     "received": "tdt.admin.received",
+    "sirets": "tdt.admin.sirets",
 }
 
 

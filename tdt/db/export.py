@@ -12,6 +12,8 @@ OWNED = "select t from {table} t where t.authority_id = {authority} order by {or
 ORDERS: Mapping[str, str] = {
     "authority_membership": "valid_from",
     "authority_siret": "id",
+    "authority_granted_siren": "siren",
+    "siret_proposal": "id",
     "authority_route": "kind, valid_from",
     "account": "id",
     "account_permission": "account_id, module",

@@ -288,7 +288,8 @@ async def lock_sent(connection: Connection, nomfic: str, cod_col: str | None) ->
 
 INSERT_SIRET = """
     insert into authority_siret (authority_id, siret)
-    select $1, $2 where not exists (select from authority_siret where siret = $2)"""
+    select $1, $2 where not exists (select from authority_siret where siret = $2)
+    on conflict (authority_id, siret) do nothing"""
 
 
 async def insert_siret(connection: Connection, authority: AuthorityId, siret: str) -> bool:

@@ -21,6 +21,8 @@ MEANING: Mapping[str, str] = {
     "authority_membership": "les groupes dont elle a fait partie",
     "authority_group": "les noms de ces groupes",
     "authority_siret": "ses SIRET",
+    "authority_granted_siren": "les SIREN accordés outre le sien : ses flux en apprennent les SIRET",
+    "siret_proposal": "les SIRET portés par ses flux et soumis à l'exploitant",
     "authority_route": "ses raccordements à @CTES et à Hélios, au fil du temps",
     "route": "les noms de ces raccordements",
     "account": "ses comptes, sans les empreintes de leurs mots de passe",

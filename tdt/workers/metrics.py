@@ -54,6 +54,10 @@ class WorkerMetrics:
             registry=self._registry,
         )
 
+        self._proposals = Gauge(
+            "tdt_siret_proposals_waiting", "SIRETs of flows that wait for an operator", registry=self._registry
+        )
+
         self._revocation = Counter(
             "tdt_revocation_fetches_total", "Lists and OCSP answers fetched", ["outcome"], registry=self._registry
         )
@@ -71,6 +75,10 @@ class WorkerMetrics:
         """Replace how many flows wait for a convention, by kind of job."""
         for kind in (JobKind.ACTES_TRANSMIT, JobKind.HELIOS_TRANSMIT):
             self._held.labels(kind).set(held.get(kind, 0))
+
+    def show_proposals(self, count: int) -> None:
+        """Replace how many SIRETs wait for a decision."""
+        self._proposals.set(count)
 
     def show_waiting(self, waiting: Mapping[tuple[str, str], int]) -> None:
         """Replace how much waits in the operator's box, by kind of route and reason."""

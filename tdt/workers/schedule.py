@@ -32,6 +32,7 @@ from tdt.flows import (
     purge,
     received,
     revocation,
+    sirets,
 )
 from tdt.tasks import end
 from tdt.workers.metrics import WorkerMetrics
@@ -177,6 +178,7 @@ async def watch_held(deps: Deps, metrics: WorkerMetrics) -> None:
         try:
             metrics.show_held(await conventions.count_held(deps))
             metrics.show_waiting(await received.count_waiting(deps))
+            metrics.show_proposals(await sirets.count_waiting(deps))
         except TdtError as error:
             log.warning("held.count_failed", code=error.code, reason=error.message)
         await asyncio.sleep(HELD_SECONDS)

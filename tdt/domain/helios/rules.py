@@ -19,7 +19,6 @@ MAX_ID_COLL = 14
 
 # What goes into P_MSG becomes an FTP command or a remote name: nothing in it may end or split one.
 _LABEL = re.compile(r"[0-9A-Za-z._-]+", re.ASCII)
-_SIRET = re.compile(r"[0-9]{14}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +128,6 @@ def check_unaltered(sha1_unchanged: bool, transaction_id: HeliosId) -> None:
     if not sha1_unchanged:
         text = "le fichier a été altéré depuis son postage ou sa signature sur la plateforme"
         raise _refused(transaction_id, text, "PES_ALTERE")
-
-
-def learns_siret(id_coll: str | None, siren: str) -> bool:
-    """Whether the IdColl of a flow may join the SIRETs of the collectivité that sent it.
-
-    S2LOW learns any IdColl; a flow could then attract the returns of another collectivité. Only the SIRETs of the
-    collectivité's own SIREN are learnt here, others are added by an administrator.
-    """
-    return id_coll is not None and _SIRET.fullmatch(id_coll) is not None and id_coll[:9] == siren
 
 
 def _check_content(header: PesHeader, number: HeliosId) -> None:

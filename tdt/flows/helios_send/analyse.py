@@ -18,6 +18,7 @@ from tdt.domain.jobs import JobKind
 from tdt.flows.helios_send.checks import run_checks
 from tdt.flows.helios_send.findings import Reading
 from tdt.flows.helios_send.reading import read
+from tdt.flows.helios_send.sirets import take_siret
 
 
 async def analyse(deps: Deps, transaction_id: HeliosId) -> None:
@@ -78,8 +79,7 @@ async def _is_waived(deps: Deps, connection: Connection, found: db.HeliosTransac
 
 async def _accept(connection: Connection, found: db.HeliosTransaction, header: PesHeader) -> None:
     await db.move_header(connection, found.id, header)
-    if header.id_coll and rules.learns_siret(header.id_coll, found.siren):
-        await db.insert_siret(connection, found.authority_id, header.id_coll)
+    await take_siret(connection, found, header.id_coll)
     route = await routes_db.get_route(connection, found.route_id)
     text = texts.queued_text(found.id, route is not None and route.transport.is_passtrans)
     await db.move_status(connection, found, db.Move(HeliosStatus.POSTE, HeliosStatus.EN_ATTENTE_DE_TRANSMISSION, text))

@@ -16,7 +16,6 @@ from tdt.domain.helios.rules import (
     check_sendable,
     check_unaltered,
     check_upload,
-    learns_siret,
 )
 from tdt.domain.ids import AuthorityId, HeliosId
 from tests.unit.helios.samples import read_pes, sample
@@ -198,22 +197,6 @@ def test_altered_before_it_leaves() -> None:
         check_unaltered(False, NUMBER)
     text = "Transaction 42 : le fichier a été altéré depuis son postage ou sa signature sur la plateforme"
     assert refused.value.message == text
-
-
-@pytest.mark.parametrize(
-    ("id_coll", "learnt"),
-    [
-        ("12345678200010", True),
-        ("12345678900010", False),
-        ("123456782", False),
-        ("1234567820001x", False),
-        ("12345678200010\n", False),
-        ("123456782000100", False),
-        (None, False),
-    ],
-)
-def test_learns_only_own_sirets(id_coll: str | None, learnt: bool) -> None:
-    assert learns_siret(id_coll, "123456782") is learnt
 
 
 def _refusal(header: PesHeader | PesUnreadable, facts: AnalysisFacts, *, taken: bool = False) -> str:
