@@ -15,6 +15,7 @@ import msgspec
 
 from tdt.domain.actes.authenticity import MailRules
 from tdt.domain.conventions import Policy
+from tdt.domain.helios.alerts import AlertLimits
 from tdt.domain.text import is_email
 
 
@@ -165,11 +166,27 @@ class Antivirus(Section, frozen=True):
 class Helios(Section, frozen=True):
     p_appli: str = "THELPES2"
     nomfic_uniqueness_waivable: bool = False
+    posted_alert_minutes: float = 20.0
+    waiting_alert_hours: float = 48.0
+    acquit_alert_hours: float = 24.0
+    silence_alert_hours: float = 4.0
+    silence_alert_flows: int = 20
     poll_seconds: float = 60.0
     stable_seconds: float = 5.0
     uncertain_seconds: float = 900.0
     on_uncertain: Literal["resend", "hold"] = "resend"
     retry_seconds: float = 60.0
+
+    @property
+    def alert_limits(self) -> AlertLimits:
+        """How long a flow may wait before an operator is told, as the rules read it."""
+        return AlertLimits(
+            self.posted_alert_minutes,
+            self.waiting_alert_hours,
+            self.acquit_alert_hours,
+            self.silence_alert_hours,
+            self.silence_alert_flows,
+        )
 
 
 class Credentials(Section, frozen=True):
@@ -371,12 +388,21 @@ def _inconsistencies(config: Config) -> Iterator[str]:
 
 
 def _state_inconsistencies(config: Config) -> Iterator[str]:
+    for key in ("posted_alert_minutes", "waiting_alert_hours", "acquit_alert_hours", "silence_alert_hours"):
+        if not 0 <= getattr(config.helios, key) <= LONGEST_ALERT:
+            yield f"[helios] {key}: must be between 0 (never) and {LONGEST_ALERT}"
+    if config.helios.silence_alert_flows < 1:
+        yield "[helios] silence_alert_flows: must be at least 1"
     for section in ("actes", "helios"):
         if getattr(config, section).poll_seconds <= 0:
             yield f"[{section}] poll_seconds: must be positive"
     if not -1 <= config.actes.daily_classification_hour <= 23:
         yield "[actes] daily_classification_hour: an hour from 0 to 23, or -1 for never"
     yield from _antivirus_inconsistencies(config.antivirus)
+
+
+LONGEST_ALERT = 10_000
+"""More is a mistake: 0 says never."""
 
 
 def _stamp_inconsistencies(stamp: Stamp) -> Iterator[str]:

@@ -9,6 +9,7 @@ import click
 from tdt.admin.door import CONFIG, JSON, Row, operator, run, show
 from tdt.admin.flow_text import lines_of
 from tdt.db import helios_moves as db
+from tdt.db.helios_alerts import Told, list_told
 from tdt.deps import Deps
 from tdt.domain.helios.model import HeliosStatus
 from tdt.domain.helios.moves import DUPLICATES
@@ -72,6 +73,34 @@ def _row(one: db.Line) -> Row:
         "attempts": one.attempts,
         "work": one.work,
         "last_error": one.last_error,
+    }
+
+
+@helios.command("alerts")
+@click.option("--all", "everything", is_flag=True, help="Aussi celles dont la cause est passée.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Les dernières.")
+@CONFIG
+@JSON
+def alerts(everything: bool, limit: int, path: Path, as_json: bool) -> None:
+    """Les alertes données à l'exploitant, la plus récente d'abord : flux trop longtemps dans un état, route muette."""
+
+    async def work(deps: Deps) -> list[Row]:
+        async with deps.transaction("system") as connection:
+            found = await list_told(connection, limit)
+        return [_alert(one) for one in found if everything or not one.ended]
+
+    show(run(path, work), as_json)
+
+
+def _alert(one: Told) -> Row:
+    return {
+        "kind": one.kind,
+        "flow": one.transaction_id,
+        "authority_id": one.authority_id,
+        "route": one.route,
+        "since": instant(one.since),
+        "told_at": instant(one.told_at),
+        "ended": one.ended,
     }
 
 

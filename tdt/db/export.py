@@ -42,6 +42,7 @@ ORDERS: Mapping[str, str] = {
     "helios_workflow": "id",
     "helios_report": "id",
     "helios_retour": "id",
+    "helios_alert": "id",
     "attempt": "id",
     "received": "id",
     "event": "id",

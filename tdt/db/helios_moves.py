@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tdt.db.helios import HeliosTransaction
+from tdt.db.helios_alerts import SINCE
 from tdt.db.pool import Connection, affected
 from tdt.domain.ids import AuthorityId, HeliosId
 from tdt.domain.jobs import JobKind
@@ -99,15 +100,14 @@ class Wanted:
     limit: int = 100
 
 
-LIST = """
+LIST = f"""
     select t.id, t.authority_id, a.name as authority, t.status, s.since, t.submitted_at, t.xml_nomfic as nomfic,
         t.transmitted_name, t.size, r.name as route,
         (select count(*) from attempt where object_kind = 'helios_transaction' and object_id = t.id) as attempts,
         j.state as work, j.last_error
     from helios_transaction t join authority a on a.id = t.authority_id join route r on r.id = t.route_id
     cross join lateral (
-        select coalesce(max(w.at), t.submitted_at) as since from helios_workflow w
-        where w.transaction_id = t.id and w.status = t.status) s
+        select coalesce({SINCE}, t.submitted_at) as since) s
     left join lateral (
         select state, last_error from job where kind = any($1) and object_id = t.id
         order by state = 'dead' desc, id desc limit 1) j on true

@@ -103,6 +103,7 @@ FLOW_ROWS = (
     f"delete from event where object_kind = '{FLOW}' and object_id = any($1)",
     "delete from helios_workflow where transaction_id = any($1)",
     "delete from helios_report where transaction_id = any($1)",
+    "delete from helios_alert where transaction_id = any($1)",
     "delete from attempt where object_kind = 'helios_transaction' and object_id = any($1)",
     "delete from helios_transaction where id = any($1)",
 )

@@ -53,6 +53,7 @@ MEANING: Mapping[str, str] = {
     "helios_report": "ce que les contrôles ont dit de chaque PES",
     "helios_retour": "les PES_Retour, lus (status 1) ou non",
     "attempt": "chaque tentative de transmission, avec ce qui est parti et son issue",
+    "helios_alert": "ce dont l'exploitant a été averti : un PES trop longtemps dans un état",
     "received": "ce qui a été reçu de l'État, tel quel (content_id)",
     "event": "les changements d'état",
     "audit": "qui a fait quoi, et quand",

@@ -5,9 +5,12 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from tdt.db.helios_alerts import Waiting
 from tdt.domain.expiry import THRESHOLDS, Ending, Kind
 from tdt.domain.jobs import JobKind
 from tdt.domain.routes import RouteKind
+from tdt.flows.helios_alerts import Silence
+from tdt.workers.helios_gauges import HeliosGauges
 
 SECONDS = (0.005, 0.025, 0.1, 0.5, 1, 5, 30, 120, 600)
 
@@ -57,6 +60,7 @@ class WorkerMetrics:
         self._proposals = Gauge(
             "tdt_siret_proposals_waiting", "SIRETs of flows that wait for an operator", registry=self._registry
         )
+        self._helios = HeliosGauges(self._registry)
 
         self._revocation = Counter(
             "tdt_revocation_fetches_total", "Lists and OCSP answers fetched", ["outcome"], registry=self._registry
@@ -85,6 +89,10 @@ class WorkerMetrics:
         for kind in RouteKind:
             for reason in ("forged", "unattributed", "attributed", "ocre"):
                 self._waiting.labels(kind, reason).set(waiting.get((kind, reason), 0))
+
+    def show_helios(self, waiting: Sequence[Waiting], routes: Sequence[Silence], now: datetime) -> None:
+        """Replace what waits at HELIOS, by state and route."""
+        self._helios.show(waiting, routes, now)
 
     def show_certificates(self, certificates: Sequence[Ending], now: datetime) -> None:
         """Replace what is shown of the calendar; nothing personal goes into a label."""

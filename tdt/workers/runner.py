@@ -16,6 +16,7 @@ from tdt.domain.ids import JobId
 from tdt.domain.jobs import Dead, Done, Job, JobKind, NextStep, RetryAt, next_step
 from tdt.tasks import end
 from tdt.workers.handlers import HANDLERS, first_retry
+from tdt.workers.helios_watch import watch_helios
 from tdt.workers.metrics import WorkerMetrics
 from tdt.workers.schedule import (
     ask_for_classifications,
@@ -114,6 +115,7 @@ class Worker:
                 asyncio.create_task(keep_house(self._deps), name="house"),
                 asyncio.create_task(watch_held(self._deps, self._metrics), name="held"),
                 asyncio.create_task(watch_unanswered(self._deps, self._metrics), name="unanswered"),
+                asyncio.create_task(watch_helios(self._deps, self._metrics), name="helios"),
                 asyncio.create_task(purge_closed(self._deps), name="purge"),
                 asyncio.create_task(ask_for_classifications(self._deps), name="classifications"),
                 asyncio.create_task(watch_revocation(self._deps, self._metrics), name="revocation"),

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
+from tdt.domain.calendar import is_working_day
+
 CONTROL_MONTHS = 2
 BUDGET_MONTHS = 1
 ANSWER_MONTHS = 2
 BUDGET_NATURE = 5
-SATURDAY = 5
 
 
 class DeadlineKind(StrEnum):
@@ -99,7 +100,7 @@ def _restart_reason(one: Exchange) -> str:
 def end_of(since: date, months: int) -> date:
     """The last day of a délai franc of so many months; on a day off, the next working day."""
     day = add_months(since, months) + timedelta(days=1)
-    while day.weekday() >= SATURDAY or day in holidays(day.year):
+    while not is_working_day(day):
         day += timedelta(days=1)
     return day
 
@@ -109,24 +110,3 @@ def add_months(day: date, months: int) -> date:
     index = day.year * 12 + day.month - 1 + months
     year, month = divmod(index, 12)
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
-
-
-def holidays(year: int) -> frozenset[date]:
-    """The French public holidays of a year (Code du travail L.3133-1)."""
-    easter = _easter(year)
-    moving = {easter + timedelta(days=days) for days in (1, 39, 50)}
-    fixed = {(1, 1), (5, 1), (5, 8), (7, 14), (8, 15), (11, 1), (11, 11), (12, 25)}
-    return frozenset(moving | {date(year, month, day) for month, day in fixed})
-
-
-def _easter(year: int) -> date:
-    """Gregorian Easter Sunday, by the algorithm of Meeus, Jones and Butcher."""
-    a, (b, c) = year % 19, divmod(year, 100)
-    d, e = divmod(b, 4)
-    g = (b - (b + 8) // 25 + 1) // 3
-    h = (19 * a + b - d - g + 15) % 30
-    i, k = divmod(c, 4)
-    weekday = (32 + 2 * e + 2 * i - h - k) % 7
-    m = (a + 11 * h + 22 * weekday) // 451
-    month, day = divmod(h + weekday - 7 * m + 114, 31)
-    return date(year, month, day + 1)

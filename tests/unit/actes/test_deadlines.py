@@ -12,9 +12,9 @@ from tdt.domain.actes.deadlines import (
     Exchange,
     add_months,
     end_of,
-    holidays,
     list_deadlines,
 )
+from tdt.domain.calendar import holidays
 
 RECEIVED = date(2025, 6, 16)
 
