@@ -63,8 +63,8 @@ BY_TYPE: dict[str, object] = {
     "smallint": 1,
 }
 
-ALSO = {"content": {"data": b"x"}}
-"""Columns that may be null, but not in the row that is made here."""
+ALSO: dict[str, dict[str, object]] = {"content": {"data": b"x"}, "helios_alert": {"kind": "acquit"}}
+"""Columns that may be null, but not in the row that is made here; checks of one table alone."""
 
 
 async def rows(dsn: str, query: str) -> list[Any]:
@@ -82,7 +82,7 @@ async def insert(connection: Any, table: str, authority: int) -> None:
         name = column["name"]
         if name == ("id" if table == "authority" else "authority_id"):
             values[name] = authority
-        elif column["required"] and not column["filled"]:
+        elif column["required"] and not column["filled"] and name not in values:
             values[name] = await _value(connection, name, column["type"], authority)
     places = ", ".join(f"${number}" for number in range(1, len(values) + 1))
     await connection.execute(f"insert into {table} ({', '.join(values)}) values ({places})", *values.values())
