@@ -39,7 +39,8 @@ async def traces(works: Plant) -> list[tuple[str, dict[str, object], dict[str, o
 
 
 async def jobs(works: Plant, flow: HeliosId) -> list[tuple[str, str]]:
-    rows = await works.fetch("select kind, state from job where object_id = $1 and kind like 'helios.%'", flow)
+    query = "select kind, state from job where object_id = $1 and kind in ('helios.analyse', 'helios.transmit')"
+    rows = await works.fetch(query, flow)
     return [(row["kind"], row["state"]) for row in rows]
 
 
