@@ -108,3 +108,12 @@ create policy tenant on helios_alert
     with check (tdt_sees(authority_id) or authority_id in (select tdt_group_members()));
 create index helios_transaction_unfinished on helios_transaction (status) where status in (1, 2, 3);
 create index received_route on received (route_id, received_at);
+-- How a flow was sent: kept so that a resend after an uncertain sending is identical, name and labels included.
+alter table helios_transaction
+    add column sent_p_dest text not null default '',
+    add column sent_p_appli text not null default '',
+    add column zip_content_id bigint references content,
+    add column zip_sha1 bytea,
+    add column sent_zipped boolean;
+create unique index helios_transaction_transmitted_name on helios_transaction (transmitted_name);
+create index helios_transaction_zip on helios_transaction (zip_content_id) where zip_content_id is not null;

@@ -1,5 +1,6 @@
 """Real FTP and SFTP servers that play the DGFiP's end in tests, with the faults that a test asks for."""
 
+import os
 import threading
 import warnings
 from collections.abc import AsyncIterator, Iterator
@@ -39,6 +40,9 @@ class Behaviour:
     without_pasv: bool = False
     masquerade: str = ""
     nlst_refusal: str = ""
+    rename_refusal: str = ""
+    keeps_only: int | None = None
+    """Says that it took a file whole, and keeps so many bytes of it."""
 
 
 @dataclass(slots=True)
@@ -76,7 +80,8 @@ class _Gateway:
         played: Played = self.played
         played.commands.append(line if cmd != "PASS" else "PASS")
         behaviour = played.behaviour
-        refusal = {"STOR": behaviour.stor_refusal, "NLST": behaviour.nlst_refusal}.get(cmd, "")
+        refusals = {"STOR": behaviour.stor_refusal, "NLST": behaviour.nlst_refusal, "RNTO": behaviour.rename_refusal}
+        refusal = refusals.get(cmd, "")
         if cmd == "PASV" and behaviour.without_pasv:
             refusal = "502 PASV not implemented"
         if refusal:
@@ -89,6 +94,10 @@ class _Gateway:
         self.respond(self.played.behaviour.site_reply)
 
     ftp_SITE_P_DEST = ftp_SITE_P_APPLI = ftp_SITE_P_MSG = ftp_SITE_META = _site
+
+    def on_file_received(self: Any, file: str) -> None:
+        if self.played.behaviour.keeps_only is not None:
+            os.truncate(file, self.played.behaviour.keeps_only)
 
     def on_file_sent(self: Any, file: str) -> None:
         if self.played.behaviour.gateway:
@@ -206,7 +215,8 @@ class _Passtrans(asyncssh.SFTPServer):
         limit = self._played.behaviour.cut_upload_after
         if limit is not None and self._written >= limit:
             self._vanish()
-        return super().write(file_obj, offset, data)  # type: ignore[return-value]
+        kept = self._played.behaviour.keeps_only
+        return super().write(file_obj, offset, data if kept is None else data[: max(0, kept - offset)])  # type: ignore[return-value]
 
     async def read(self, file_obj: object, offset: int, size: int) -> bytes:
         limit = self._played.behaviour.truncate_download_after

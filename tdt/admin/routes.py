@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from tdt.admin.door import CONFIG, JSON, Row, operator, run, show, show_one
+from tdt.admin.route_switches import switch
 from tdt.admin.windows import windows
 from tdt.db.routes import NewRoute, list_routes
 from tdt.deps import Deps
@@ -30,13 +31,14 @@ def routes() -> None:
 
 
 routes.add_command(windows)
+routes.add_command(switch)
 
 
 @routes.command("list")
 @CONFIG
 @JSON
 def list_all(path: Path, as_json: bool) -> None:
-    """Toutes les routes, et combien de collectivités les prennent aujourd'hui."""
+    """Toutes les routes : collectivités qui les prennent aujourd'hui, envois en attente, envois sans réponse."""
     show(run(path, lambda deps: _rows(deps, as_json)), as_json)
 
 
@@ -70,6 +72,8 @@ async def _rows(deps: Deps, with_settings: bool) -> list[Row]:
             "test": one.test,
             "active": one.active,
             "authorities": one.authorities,
+            "waiting": one.waiting,
+            "unanswered": one.unanswered,
         }
         if with_settings:
             row["settings"] = one.settings
@@ -131,8 +135,16 @@ def modify(route: int, settings: tuple[str, ...], path: Path) -> None:
 @CONFIG
 def close(route: int, path: Path) -> None:
     """Fermer une route : rien n'y part, rien n'y est relevé ; ce qui doit partir attend."""
-    run(path, lambda deps: flow.modify(deps, operator(), RouteId(route), active=False))
+
+    async def work(deps: Deps) -> int:
+        await flow.modify(deps, operator(), RouteId(route), active=False)
+        async with deps.transaction("system") as connection:
+            return next(one.unanswered for one in await list_routes(connection) if one.id == route)
+
+    unanswered = run(path, work)
     click.echo("La route est fermée.")
+    if unanswered:
+        click.echo(f"{unanswered} envoi(s) partis par elle n'ont pas encore de réponse, qui n'est plus relevée.")
 
 
 @routes.command("open")

@@ -1,4 +1,4 @@
-"""`tdt admin routes windows`: how fast a route takes archives, and when it takes none."""
+"""`tdt admin routes windows`: how fast a route takes what leaves, and when it takes nothing."""
 
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ INSTANT = click.DateTime(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"])
 
 @click.group("windows")
 def windows() -> None:
-    """Fenêtres de transmission d'une route d'ACTES : son débit en octets par heure, ses indisponibilités."""
+    """Fenêtres de transmission d'une route : son débit en octets par heure, ses indisponibilités."""
 
 
 @windows.command("list")

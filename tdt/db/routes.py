@@ -8,7 +8,7 @@ from tdt.db.pool import Connection, Record, Scope, affected
 from tdt.domain.ids import AttemptId, AuthorityId, ContentId, HeliosId, ReceivedId, RouteId
 from tdt.domain.routes import Attempt, Outcome, Route, RouteKind, Transport
 
-ROUTE_COLUMNS = "id, kind, transport, name, settings, credentials"
+ROUTE_COLUMNS = "id, kind, transport, name, settings, credentials, test"
 
 IS_ROUTE_OF = """active and id = (
         select route_id from authority_route
@@ -55,6 +55,7 @@ def _route(row: Record) -> Route:
         row["name"],
         row["settings"],
         row["credentials"],
+        row["test"],
     )
 
 
@@ -115,7 +116,8 @@ async def insert_authority_route(
 
 @dataclass(frozen=True, slots=True)
 class RouteLine:
-    """A route as the operator sees it, with how many collectivités use it today."""
+    """A route as the operator sees it: how many collectivités use it today, what waits to leave by it (`waiting`), and
+    what left by it and has no answer yet (`unanswered`)."""
 
     id: RouteId
     kind: str
@@ -126,12 +128,20 @@ class RouteLine:
     active: bool
     settings: Mapping[str, object]
     authorities: int
+    waiting: int
+    unanswered: int
 
 
 LIST_ROUTES = """
     select id, kind, transport, name, credentials, test, active, settings,
         (select count(*) from authority_route u where u.route_id = r.id and u.valid_from <= tdt_today()
-            and (u.valid_to is null or u.valid_to > tdt_today())) as authorities
+            and (u.valid_to is null or u.valid_to > tdt_today())) as authorities,
+        (select count(*) from helios_transaction t where t.route_id = r.id and t.status = 2)
+            + (select count(*) from acte_transaction t join acte_envelope e on e.id = t.envelope_id
+                where e.route_id = r.id and t.status = 2) as waiting,
+        (select count(*) from helios_transaction t where t.route_id = r.id and t.status = 3)
+            + (select count(*) from acte_transaction t join acte_envelope e on e.id = t.envelope_id
+                where e.route_id = r.id and t.status = 3) as unanswered
     from route r"""
 
 
@@ -172,6 +182,18 @@ async def list_uses(connection: Connection, authority: AuthorityId) -> list[Use]
         authority,
     )
     return [Use(**row) for row in rows]
+
+
+Period = tuple[int, str, str | None]
+
+
+async def list_periods(connection: Connection, authority: AuthorityId, kind: RouteKind) -> list[Period]:
+    """The same for one kind, as the audit keeps it: route, first day, first day after."""
+    return [
+        (one.route_id, str(one.valid_from), str(one.valid_to) if one.valid_to is not None else None)
+        for one in await list_uses(connection, authority)
+        if one.kind == kind
+    ]
 
 
 @dataclass(frozen=True, slots=True)

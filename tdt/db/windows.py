@@ -1,12 +1,22 @@
 """The transmission windows of the routes, what has left in an hour, what waits for the next one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tdt.db.pool import Connection, Record, affected
-from tdt.domain.ids import EnvelopeId, RouteId
+from tdt.domain.ids import EnvelopeId, HeliosId, RouteId
 from tdt.domain.jobs import JobKind
-from tdt.domain.transmission import POSTPONED, Load, Window
+from tdt.domain.routes import RouteKind
+from tdt.domain.transmission import (
+    POSTPONED,
+    Forecast,
+    Load,
+    Try,
+    Window,
+    explain_try,
+    forecast,
+    hour_of,
+)
 
 COLUMNS = "id, bytes_per_hour, starts_at, ends_at, days, from_hour, to_hour, reason"
 WINDOWS = f"select {COLUMNS} from route_window where route_id = $1 order by starts_at, id"
@@ -58,15 +68,16 @@ async def delete_window(connection: Connection, window: int) -> bool:
 
 
 async def lock_sending(connection: Connection, route: RouteId) -> None:
-    """One sending at a time is decided upon on a route that has windows, to the end of the transaction.
+    """One sending at a time is decided upon on a route that limits them, to the end of the transaction.
 
     Together they would go over the limit of the hour.
     """
     await connection.execute("select from route where id = $1 for no key update", route)
 
 
+WHO = {RouteKind.ACTES: "Le ministère", RouteKind.HELIOS: "La DGFiP"}
 LIMITS = f"""
-    select r.active, {", ".join(f"w.{name.strip()}" for name in COLUMNS.split(","))}
+    select r.active, r.kind, {", ".join(f"w.{name.strip()}" for name in COLUMNS.split(","))}
     from route r left join route_window w on w.route_id = r.id and coalesce(w.ends_at > $2, true)
     where r.id = $1"""
 
@@ -74,46 +85,96 @@ LIMITS = f"""
 async def get_limits(connection: Connection, route: RouteId, now: datetime) -> Load:
     """Whether a route is open, and its windows, present and to come; the rest of the load is not looked at."""
     rows = await connection.fetch(LIMITS, route, now)
-    windows = []
+    windows, active, who = [], False, ""
     for row in rows:
         values = dict(row)
-        active = values.pop("active")
+        active, who = values.pop("active"), WHO[RouteKind(values.pop("kind"))]
         if values["id"] is not None:
             windows.append(Window(**{**values, "days": frozenset(values["days"])}))
-    return Load(windows, active=bool(rows) and active)
+    return Load(windows, active=active, who=who)
 
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """What is to leave by a route: an envelope of actes or a flow of HELIOS, as the kind of the route says."""
+
+    kind: RouteKind
+    id: EnvelopeId | HeliosId
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """How what leaves by the routes of a kind waits: its job, what its attempts call it, its rows with their size."""
+
+    job: JobKind
+    object_kind: str
+    waiting: str
+
+
+_LINES = {
+    RouteKind.ACTES: _Line(
+        JobKind.ACTES_TRANSMIT,
+        "acte_envelope",
+        "select e.id, e.route_id, c.size from acte_envelope e join content c on c.id = e.content_id",
+    ),
+    RouteKind.HELIOS: _Line(
+        JobKind.HELIOS_TRANSMIT,
+        "helios_transaction",
+        """select t.id, t.route_id, coalesce(c.size, t.size) as size
+            from helios_transaction t left join content c on c.id = t.zip_content_id""",
+    ),
+}
 
 USED = """
     select coalesce(sum(size), 0)::bigint from attempt
     where route_id = $1 and started_at >= $2 and (reached or outcome is distinct from 'failed')"""
 
-AHEAD = f"""
-    select c.size from job j join acte_envelope e on e.id = j.object_id join content c on c.id = e.content_id
-    where j.kind = '{JobKind.ACTES_TRANSMIT}' and j.state in ('ready', 'running')
+AHEAD = {
+    kind: f"""
+    select e.size from job j join ({line.waiting}) e on e.id = j.object_id
+    where j.kind = '{line.job}' and j.state in ('ready', 'running')
         and j.last_error like '{POSTPONED}%' and e.route_id = $1 and e.id < $2
         and not exists (
-            select from attempt a where a.object_kind = 'acte_envelope' and a.object_id = e.id and a.started_at >= $3
-                and a.outcome is distinct from 'failed')
+            select from attempt a where a.object_kind = '{line.object_kind}' and a.object_id = e.id
+                and a.started_at >= $3 and a.outcome is distinct from 'failed')
     order by e.id"""
+    for kind, line in _LINES.items()
+}
 
 
-async def get_load(connection: Connection, limits: Load, place: tuple[RouteId, EnvelopeId], hour: datetime) -> Load:
-    """What stands before this envelope on its route, in the hour that begins then."""
-    route, envelope = place
+async def _get_load(connection: Connection, limits: Load, route: RouteId, leaving: Leaving, hour: datetime) -> Load:
+    """What stands before it on its route, in the hour that begins then."""
     used = await connection.fetchval(USED, route, hour)
-    ahead = await connection.fetch(AHEAD, route, envelope, hour)
-    return Load(limits.windows, used, [row["size"] for row in ahead], limits.active)
+    ahead = await connection.fetch(AHEAD[leaving.kind], route, leaving.id, hour)
+    return replace(limits, used=used, ahead=[row["size"] for row in ahead])
+
+
+async def find_postponement(
+    connection: Connection, route: RouteId, leaving: Leaving, size: int, now: datetime
+) -> Forecast | None:
+    """When what is about to leave will, if that is not now. Several workers cannot go over the limit together."""
+    limits = await get_limits(connection, route, now)
+    if limits.active and not limits.windows:
+        return None
+    await lock_sending(connection, route)
+    # again: they may have changed while we waited
+    limits = await get_limits(connection, route, now)
+    load = await _get_load(connection, limits, route, leaving, hour_of(now))
+    found = forecast(load, size, now)
+    return found if found.at != now else None
 
 
 WAITS = f"last_error like '{POSTPONED}%'"
+IS_OF_ROUTE = " or ".join(
+    f"(j.kind = '{line.job}' and j.object_id in (select id from ({line.waiting}) o where route_id = $1))"
+    for line in _LINES.values()
+)
 WAKE = f"""
     with woken as (
         update job j set woken_at = clock_timestamp(),
             run_at = case when state = 'ready' and {WAITS} then now() else run_at end,
             published_at = case when state = 'ready' and {WAITS} then null else published_at end
-        from acte_envelope e
-        where e.id = j.object_id and e.route_id = $1 and j.kind = '{JobKind.ACTES_TRANSMIT}'
-            and j.state in ('ready', 'running')
+        where j.state in ('ready', 'running') and ({IS_OF_ROUTE})
         returning j.id, j.state, j.last_error)
     select count(*), count(pg_notify('tdt_job', id::text)) from woken where state = 'ready' and {WAITS}"""
 """Those that run are marked too: they may have read the windows before (tdt.db.jobs.MOVE_TO_READY)."""
@@ -125,26 +186,33 @@ async def wake_postponed(connection: Connection, route: RouteId) -> int:
     return woken
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Where the sending of an envelope is: the state of its job, why it waits, and the size of what is to leave."""
-
-    route_id: RouteId
-    size: int
-    state: str | None
-    run_at: datetime | None
-    why: str
-
-
-STEP = f"""
+ACTE_STEP = f"""
     select e.route_id, j.state, j.run_at, coalesce(j.last_error, '') as why, coalesce(
             (select size from content where id = e.content_id),
             (select sum(size) from acte_file where envelope_id = e.id), 0)::bigint as size
     from acte_envelope e left join job j on j.object_id = e.id and j.kind = '{JobKind.ACTES_TRANSMIT}'
     where e.id = $1 order by j.id desc limit 1"""
+"""Before its archive is built, about its size."""
+HELIOS_STEP = f"""
+    select e.route_id, j.state, j.run_at, coalesce(j.last_error, '') as why, e.size
+    from ({_LINES[RouteKind.HELIOS].waiting}) e
+        left join job j on j.object_id = e.id and j.kind = '{JobKind.HELIOS_TRANSMIT}'
+    where e.id = $1 order by j.id desc limit 1"""
+STEP = {RouteKind.ACTES: ACTE_STEP, RouteKind.HELIOS: HELIOS_STEP}
 
 
-async def get_step(connection: Connection, envelope: EnvelopeId) -> Step | None:
-    """Where the sending of this envelope is, when the scope sees it; before its archive is built, about its size."""
-    row = await connection.fetchrow(STEP, envelope)
-    return Step(**row) if row is not None else None
+async def forecast_departure(connection: Connection, leaving: Leaving, now: datetime) -> Forecast | None:
+    """When what has not left will leave, or why nothing tells; None when there is no such thing.
+
+    To be asked for a transaction at 1 or 2, in a scope that sees what waits on the whole route (`system`): another
+    sees only its own before it.
+    """
+    row = await connection.fetchrow(STEP[leaving.kind], leaving.id)
+    if row is None:
+        return None
+    tried = explain_try(Try(row["state"], row["run_at"], row["why"]), WHO[leaving.kind], now)
+    if tried is not None:
+        return tried
+    limits = await get_limits(connection, row["route_id"], now)
+    load = await _get_load(connection, limits, row["route_id"], leaving, hour_of(now))
+    return forecast(load, row["size"], now)

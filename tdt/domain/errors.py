@@ -64,3 +64,7 @@ class Uncertain(TdtError):
     """Bytes may or may not have reached the State: the crash rule applies, never a blind resend."""
 
     code = "INCERTAIN"
+
+
+OTHER_SIZE = "TAILLE_DIFFERENTE"
+"""Code of an Uncertain: the other end said that it took a file, and shows another number of bytes than was sent."""

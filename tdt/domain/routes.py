@@ -40,6 +40,7 @@ class Route:
     name: str
     settings: Mapping[str, object]
     credentials: str
+    test: bool = False
 
 
 class Outcome(StrEnum):

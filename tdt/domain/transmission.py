@@ -1,11 +1,13 @@
 """Transmission windows: how many bytes a route takes in each hour, and when an archive that waits will leave."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tdt.domain.calendar import PARIS
+from tdt.domain.errors import Held
+from tdt.domain.plain import instant
 
 HOUR = timedelta(hours=1)
 HORIZON = timedelta(days=15)
@@ -13,6 +15,10 @@ HORIZON = timedelta(days=15)
 
 POSTPONED = "FENETRE_TRANSMISSION"
 """Code of what waits for its hour: no failure, and looked at again by itself."""
+
+
+CROWDED = "ENVOIS_SIMULTANES"
+"""Code of what waits because as many sendings as its route takes are being made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,8 @@ class Load:
     used: int = 0
     ahead: Sequence[int] = ()
     active: bool = True
+    who: str = "Le ministère"
+    """At the other end, as the reasons name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +61,46 @@ class Forecast:
     at: datetime | None
     reason: str = ""
 
+    def plain(self) -> dict[str, object]:
+        """As JSON says it."""
+        return {"at": instant(self.at), "reason": self.reason}
 
+
+SET_ASIDE = "L'envoi est mis de côté : l'exploitant doit intervenir."
+"""Why is for the operator alone, who reads it beside the job: it may name machines."""
+TRIED: Mapping[str, str] = {
+    "INDISPONIBLE": "{0} est injoignable ou ne prend rien pour le moment : un nouvel essai est prévu.",
+    "INCERTAIN": "On ne sait pas encore si {1} a reçu l'envoi : sa réponse est attendue d'abord.",
+}
+TRIED_OTHERWISE = "Le dernier essai n'a pas abouti : un nouvel essai est prévu."
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """What became of the last try to send: the state of the job, when it is due again, and its last error."""
+
+    state: str | None
+    run_at: datetime | None
+    error: str
+
+
+def explain_try(last: Try, who: str, now: datetime) -> Forecast | None:
+    """What a job that has already been tried says of the departure; None when only the windows of the route tell."""
+    if last.state == "dead":
+        return Forecast(None, SET_ASIDE)
+    code, _, why = last.error.partition(" : ")
+    if not code or code == POSTPONED:
+        return None
+    if why:
+        # a convention that holds it, other sendings: the next look is known, not the departure
+        return Forecast(None, why)
+    again = max(last.run_at, now) if last.run_at is not None else now
+    return Forecast(again, TRIED.get(code, TRIED_OTHERWISE).format(who, who[0].lower() + who[1:]))
+
+
+CROWD = "La route porte déjà autant d'envois à la fois qu'elle en admet ({}) : l'envoi attend son tour."
 CLOSED_ROUTE = "La route est fermée : l'envoi attend sa réouverture."
-CLOSED = "Le ministère ne prend rien en ce moment{} : l'envoi attend."
+CLOSED = "{} ne prend rien en ce moment{} : l'envoi attend."
 LIMITED = "Le débit est limité à {} octets par heure{} : l'envoi attend son tour."
 
 
@@ -84,16 +129,21 @@ def forecast(load: Load, size: int, now: datetime) -> Forecast:
     waiting = [*load.ahead, size]
     taken = _Taken(hour_of(now), load.used)
     next_one = 0
-    for instant in _instants(load.windows, now):
-        limit = _limit(load.windows, instant)
+    for moment in _instants(load.windows, now):
+        limit = _limit(load.windows, moment)
         rate = limit.bytes_per_hour if limit is not None else None
-        taken.turn(instant)
+        taken.turn(moment)
         while fits(waiting[next_one], rate, taken.bytes):
             taken.bytes += waiting[next_one]
             next_one += 1
             if next_one == len(waiting):
-                return Forecast(instant, _why(load.windows, now) if instant > now else "")
-    return Forecast(None, _why(load.windows, now))
+                return Forecast(moment, _why(load, now) if moment > now else "")
+    return Forecast(None, _why(load, now))
+
+
+def postpone(until: Forecast, now: datetime) -> Held:
+    """What the worker is told of a sending that waits for its hour: looked at again then, and every hour meanwhile."""
+    return Held(until.reason, code=POSTPONED, details={"retry_at": until.at or now + HOUR})
 
 
 @dataclass(slots=True)
@@ -124,11 +174,11 @@ def _instants(windows: Sequence[Window], now: datetime) -> Iterator[datetime]:
     yield from sorted(one for one in hours | edges if now < one <= now + HORIZON)
 
 
-def _why(windows: Sequence[Window], now: datetime) -> str:
-    limit = _limit(windows, now)
+def _why(load: Load, now: datetime) -> str:
+    limit = _limit(load.windows, now)
     if limit is None:
         return ""
     because = f" ({limit.reason})" if limit.reason else ""
     if limit.bytes_per_hour == 0:
-        return CLOSED.format(because)
+        return CLOSED.format(load.who, because)
     return LIMITED.format(limit.bytes_per_hour, because)

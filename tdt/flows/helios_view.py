@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tdt.db import helios_views as db
 from tdt.db.helios import OBJECT, HeliosTransaction, get_transaction
 from tdt.db.helios_reports import Report, list_reports
 from tdt.db.shown_work import ShownAttempt, ShownJob, list_shown_attempts, list_shown_jobs
+from tdt.db.windows import Leaving, forecast_departure
 from tdt.deps import Deps
 from tdt.domain.audit import Actor
 from tdt.domain.errors import Forbidden, Refused
@@ -16,8 +17,12 @@ from tdt.domain.helios.status import STATUS_LABELS
 from tdt.domain.ids import HeliosId
 from tdt.domain.jobs import JobKind
 from tdt.domain.plain import instant
+from tdt.domain.routes import RouteKind
+from tdt.domain.transmission import Forecast
 
 UNKNOWN = "Numéro de transaction invalide."
+HELIOS = RouteKind.HELIOS
+ON_THE_WAY = (HeliosStatus.POSTE, HeliosStatus.EN_ATTENTE_DE_TRANSMISSION)
 JOBS = (JobKind.HELIOS_ANALYSE, JobKind.HELIOS_TRANSMIT)
 _SHA1 = re.compile(r"[0-9a-fA-F]{40}")
 _SIREN = re.compile(r"(?<![0-9])[0-9]{9}(?![0-9])")
@@ -33,6 +38,7 @@ class _Life:
     reports: Sequence[Report]
     first_copy: db.FirstCopy | None
     """Never told to a collectivité."""
+    departure: Forecast | None = None
 
 
 async def view(deps: Deps, by: Actor, flow_id: HeliosId) -> dict[str, object]:
@@ -53,6 +59,8 @@ async def view(deps: Deps, by: Actor, flow_id: HeliosId) -> dict[str, object]:
             await list_reports(connection, flow_id),
             await db.find_first_copy(connection, flow_id),
         )
+        if flow.status in ON_THE_WAY:
+            life = replace(life, departure=await forecast_departure(connection, Leaving(HELIOS, flow.id), deps.now()))
     return _tell(life)
 
 
@@ -85,6 +93,7 @@ def _tell(life: _Life) -> dict[str, object]:
             "message": last.message if last else "",
         },
         "expected": _expected(life),
+        "departure": life.departure.plain() if life.departure is not None else None,
         "deposited": {
             "at": instant(flow.submitted_at),
             "authority_id": flow.authority_id,

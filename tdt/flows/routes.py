@@ -11,7 +11,7 @@ from tdt.db.routes import (
     RouteLine,
     insert_authority_route,
     insert_route,
-    list_uses,
+    list_periods,
     lock_route,
     move_route,
 )
@@ -89,19 +89,13 @@ async def attach(deps: Deps, by: Actor, authority: AuthorityId, route: RouteId, 
         if await get_authority(connection, authority) is None:
             raise Refused(NOT_FOUND)
         kind = RouteKind(found.kind)
-        before = await _uses(connection, authority, kind)
+        before = await list_periods(connection, authority, kind)
         await insert_authority_route(connection, authority, kind, route, on)
-        after = await _uses(connection, authority, kind)
+        after = await list_periods(connection, authority, kind)
         what = ("authority:attach", authority, authority)
         await insert_change(connection, by, what, {str(kind): before}, {str(kind): after})
-
-
-async def _uses(connection: Connection, authority: AuthorityId, kind: RouteKind) -> list[object]:
-    return [
-        [one.route_id, str(one.valid_from), str(one.valid_to) if one.valid_to is not None else None]
-        for one in await list_uses(connection, authority)
-        if one.kind == kind
-    ]
+        for one in {found.id, *(RouteId(period[0]) for period in before)}:
+            await wake_postponed(connection, one)
 
 
 async def _take(connection: Connection, route: RouteId) -> RouteLine:

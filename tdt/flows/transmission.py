@@ -9,12 +9,10 @@ from tdt.deps import Deps
 from tdt.domain.audit import Actor
 from tdt.domain.errors import Refused
 from tdt.domain.ids import RouteId
-from tdt.domain.routes import RouteKind
 from tdt.domain.transmission import Window
 
 UNKNOWN = "Cette fenêtre n'existe pas : « tdt admin routes windows list ROUTE » donne celles qui existent."
 NO_ROUTE = "Cette route n'existe pas : « tdt admin routes list » donne celles qui existent."
-ACTES_ONLY = "Seule une route d'ACTES a des fenêtres de transmission."
 BACKWARDS = "La fin est avant le début."
 NEGATIVE = "Le débit est un nombre d'octets par heure, 0 pour que rien ne parte."
 HOURS = "Les heures vont de 0 à 24, la première avant la seconde."
@@ -29,8 +27,6 @@ async def add_window(deps: Deps, by: Actor, route: RouteId, new: Window) -> int:
         found = await lock_route(connection, route)
         if found is None:
             raise Refused(NO_ROUTE)
-        if found.kind != RouteKind.ACTES:
-            raise Refused(ACTES_ONLY)
         number = await db.insert_window(connection, route, new)
         await insert_change(connection, by, ("route:window-add", route, None), {}, _audited(number, new))
         await db.wake_postponed(connection, route)

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tdt.domain.errors import Permanent
+from tdt.domain.errors import OTHER_SIZE, Permanent, Uncertain
 from tdt.domain.helios.model import Metadata
 from tdt.domain.routes import Transport
 
@@ -19,6 +19,8 @@ class DgfipTarget:
 
     `use_pasv_address` follows the address of a 227 reply; without it the address of the control connection is used. No
     effect with TLS, where the data connections must present the certificate of the host name.
+    `rename`: a file is uploaded under a temporary name and takes its own once complete (None: over SFTP).
+    `check_size`: once the server has said that it has a file, it is asked for its size, which must be right.
     """
 
     transport: Transport
@@ -32,6 +34,13 @@ class DgfipTarget:
     known_hosts: str = ""
     authorities: str = ""
     client_key: str = ""
+    rename: bool | None = None
+    check_size: bool = True
+
+    @property
+    def renames(self) -> bool:
+        """Whether it does, said or not."""
+        return self.transport == Transport.PASSTRANS_SFTP if self.rename is None else self.rename
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,18 @@ def remote_path(directory: str, name: str) -> str:
     if directory in ("", ".", "./"):
         return name
     return directory.rstrip("/") + "/" + name
+
+
+def temporary_path(directory: str, name: str) -> str:
+    """Where a file lies until it is complete: a name that listings leave out."""
+    return remote_path(directory, f".{name}.part")
+
+
+def check_size(service: str, size: int, seen: int | None) -> None:
+    """Raises Uncertain when the other end shows a file of another size than the one sent; None: it shows nothing."""
+    if seen not in (None, UNKNOWN_SIZE, size):
+        message = f"{service} : le fichier déposé n'a pas la taille du fichier envoyé"
+        raise Uncertain(message, code=OTHER_SIZE, details={"expected": size, "seen": seen})
 
 
 def open_dgfip(target: DgfipTarget) -> AbstractAsyncContextManager[DgfipClient]:

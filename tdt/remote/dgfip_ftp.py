@@ -11,7 +11,15 @@ import aioftp
 from tdt.domain.errors import Temporary, Uncertain
 from tdt.domain.helios.model import Metadata
 from tdt.domain.routes import Transport
-from tdt.remote.dgfip import UNKNOWN_SIZE, DgfipTarget, RemoteFile, is_plain_name, remote_path
+from tdt.remote.dgfip import (
+    UNKNOWN_SIZE,
+    DgfipTarget,
+    RemoteFile,
+    check_size,
+    is_plain_name,
+    remote_path,
+    temporary_path,
+)
 from tdt.remote.errors import Progress, Remote, translated
 from tdt.remote.tls import client_context
 
@@ -100,18 +108,48 @@ class FtpClient:
         size: int,
         chunks: AsyncIterator[bytes],
     ) -> str:
-        """SITE commands, then STOR."""
+        """SITE commands, then STOR; with `rename`, nothing is delivered before the last command."""
         path = remote_path(self._target.send_directory, name)
+        part = temporary_path(self._target.send_directory, name)
         with translated(_REMOTE) as progress:
             await self._announce(metadata)
-            _, writer = await self._open_data(f"STOR {path}")
-            complete = False
-            try:
-                complete = await _copy(chunks, size, writer, progress)
-            finally:
-                _end_upload(writer, complete)
-            code, lines = await self._control.command(None, "xxx", "1xx")
-            return _judge(code, _words(lines), complete)
+            if self._target.renames:
+                reply = await self._store_aside(part, size, chunks)
+                progress.sent = True
+                _, lines = await self._control.command(f"RNTO {path}", "250")
+                reply = f"{reply}, 250 {_words(lines)}"
+            else:
+                reply = await self._store(path, size, chunks, progress)
+        if self._target.check_size:
+            check_size(SERVICE, size, await self._seen(path))
+        return reply
+
+    async def _store_aside(self, part: str, size: int, chunks: AsyncIterator[bytes]) -> str:
+        """Upload under a temporary name, all but renamed: whatever goes wrong, nothing is delivered."""
+        try:
+            reply = await self._store(part, size, chunks, Progress())
+            await self._control.command(f"RNFR {part}", "350")
+        except Uncertain as error:
+            raise Temporary(error.message, details=error.details) from error
+        return reply
+
+    async def _store(self, path: str, size: int, chunks: AsyncIterator[bytes], progress: Progress) -> str:
+        """Upload; gives the words of a positive reply."""
+        _, writer = await self._open_data(f"STOR {path}")
+        complete = False
+        try:
+            complete = await _copy(chunks, size, writer, progress)
+        finally:
+            _end_upload(writer, complete)
+        code, lines = await self._control.command(None, "xxx", "1xx")
+        return _judge(code, _words(lines), complete)
+
+    async def _seen(self, path: str) -> int | None:
+        """The size that the server shows for what it has just taken. Its reply stands whatever becomes of this look."""
+        try:
+            return await self._size(path)
+        except (OSError, EOFError, aioftp.AIOFTPException):
+            return None
 
     async def _announce(self, metadata: Metadata) -> None:
         """Lower-case `site` before each PUT and a reply 200, as S2LOW; its simulator mode does not read the reply."""

@@ -9,11 +9,19 @@ from typing import TypeVar
 
 import asyncssh
 
-from tdt.domain.errors import Temporary
+from tdt.domain.errors import Temporary, Uncertain
 from tdt.domain.helios.model import Metadata
 from tdt.domain.helios.naming import remote_name
-from tdt.remote.dgfip import UNKNOWN_SIZE, DgfipTarget, RemoteFile, is_plain_name, remote_path
-from tdt.remote.errors import SETTINGS, Remote, settings_read, translated
+from tdt.remote.dgfip import (
+    UNKNOWN_SIZE,
+    DgfipTarget,
+    RemoteFile,
+    check_size,
+    is_plain_name,
+    remote_path,
+    temporary_path,
+)
+from tdt.remote.errors import SETTINGS, Progress, Remote, settings_read, translated
 
 SERVICE = "DGFiP (SFTP)"
 
@@ -107,19 +115,24 @@ class SftpClient:
         self._sftp = sftp
 
     async def send(self, name: str, metadata: Metadata, sha1_hex: str, size: int, chunks: AsyncIterator[bytes]) -> str:
-        """Uploads beside the final name, which appears only complete: until the rename nothing has been delivered."""
+        """With `rename` (the default), the final name appears only complete: before that nothing has been delivered."""
         visible = remote_name(self._target.transport, name, metadata, sha1_hex)
         final = remote_path(self._target.send_directory, visible)
-        part = remote_path(self._target.send_directory, f".{visible}.part")
+        part = temporary_path(self._target.send_directory, visible)
         with translated(_REMOTE) as progress:
+            if not self._target.renames:
+                await self._upload(final, size, _marking(chunks, progress))
+                return f"déposé sous {visible}"
             try:
                 await self._upload(part, size, chunks)
                 progress.sent = True
                 await self._rename(part, final)
-            except (asyncssh.SFTPError, Temporary) as error:
+            except (asyncssh.SFTPError, Temporary, Uncertain) as error:
                 if not isinstance(error, _LOST):
                     with suppress(asyncssh.Error, OSError):
                         await asyncio.wait_for(self._sftp.remove(part), LEAVE_SECONDS)
+                if isinstance(error, Uncertain):  # whatever is there was not under its name
+                    raise Temporary(error.message, code=error.code, details=error.details) from error
                 raise
         return f"déposé sous {visible}"
 
@@ -134,7 +147,9 @@ class SftpClient:
             with suppress(*_LOST, TimeoutError):
                 await asyncio.wait_for(file.close(), LEAVE_SECONDS)
         if written != size:
-            raise Temporary(f"{SERVICE} : le fichier lu n'a pas la taille annoncée, envoi abandonné")
+            raise Uncertain(f"{SERVICE} : le fichier lu n'a pas la taille annoncée, envoi abandonné")
+        if self._target.check_size:
+            check_size(SERVICE, size, (await _within(self._sftp.stat(path))).size)
 
     async def _rename(self, part: str, final: str) -> None:
         try:
@@ -189,6 +204,13 @@ def _as_file(entry: asyncssh.SFTPName) -> RemoteFile | None:
     if directory or not is_plain_name(name):
         return None
     return RemoteFile(name, UNKNOWN_SIZE if entry.attrs.size is None else entry.attrs.size)
+
+
+async def _marking(chunks: AsyncIterator[bytes], progress: Progress) -> AsyncIterator[bytes]:
+    """The same chunks; from the first one on, the file grows under its own name."""
+    async for chunk in chunks:
+        progress.sent = True
+        yield chunk
 
 
 async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

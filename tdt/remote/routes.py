@@ -105,6 +105,8 @@ class Remotes:
             known_hosts=secrets.known_hosts,
             authorities=secrets.authorities,
             client_key=secrets.client_key,
+            rename=settings.flag("rename"),
+            check_size=settings.flag("check_size") is not False,
         )
 
     def _of(self, route: Route) -> Credentials:
@@ -130,6 +132,13 @@ class _Settings:
 
     def text(self, key: str, default: str | None = None) -> str:
         return str(self.value(key, default))
+
+    def flag(self, key: str) -> bool | None:
+        """Yes, no, or nothing said."""
+        found = self._route.settings.get(key)
+        if found is not None and not isinstance(found, bool):
+            raise Permanent(f"La route « {self._route.name} » : « {key} » vaut true ou false.")
+        return found
 
     def texts(self, key: str) -> list[str]:
         """One value or several."""

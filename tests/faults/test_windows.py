@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tdt.db.windows import Leaving, forecast_departure
 from tdt.domain.audit import Actor, Source
 from tdt.domain.errors import Held, Refused, Temporary
 from tdt.domain.ids import ActeId, EnvelopeId, RouteId
@@ -12,7 +13,6 @@ from tdt.domain.jobs import JobKind
 from tdt.domain.routes import RouteKind
 from tdt.domain.transmission import HOUR, Forecast, Window, hour_of
 from tdt.flows import actes_send, routes, transmission
-from tdt.flows.actes_view import forecast_departure
 from tests.faults.plant import Plant, until
 from tests.faults.test_workers import working
 
@@ -37,7 +37,7 @@ async def size_of(works: Plant, envelope: EnvelopeId) -> int:
 
 async def departure(works: Plant, envelope: EnvelopeId) -> Forecast | None:
     async with works.deps.transaction("system") as connection:
-        return await forecast_departure(works.deps, connection, envelope)
+        return await forecast_departure(connection, Leaving(RouteKind.ACTES, envelope), works.deps.now())
 
 
 async def mid_hour(works: Plant) -> None:
@@ -234,9 +234,6 @@ async def test_a_window_that_makes_no_sense_is_refused(
 ) -> None:
     with pytest.raises(Refused, match=why):
         await limit(works, rate, **changes)
-    with pytest.raises(Refused, match="Seule une route d'ACTES"):
-        window = Window(1, LONG_AGO)
-        await transmission.add_window(works.deps, OPERATOR, works.routes[RouteKind.HELIOS].id, window)
     with pytest.raises(Refused, match="n'existe pas"):
         await transmission.add_window(works.deps, OPERATOR, RouteId(999), Window(1, LONG_AGO))
     with pytest.raises(Refused, match="n'existe pas"):

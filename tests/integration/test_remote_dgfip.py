@@ -10,7 +10,7 @@ import asyncssh
 import psutil
 import pytest
 
-from tdt.domain.errors import Permanent, Temporary, Uncertain
+from tdt.domain.errors import Permanent, TdtError, Temporary, Uncertain
 from tdt.domain.helios.model import Metadata
 from tdt.domain.helios.naming import remote_name
 from tdt.domain.routes import Transport
@@ -277,6 +277,42 @@ async def test_memory_stays_flat(way: Way) -> None:
         growth = psutil.Process().memory_info().rss - before
     assert size == count * len(block)
     assert growth < 48 * 1_048_576
+
+
+async def test_a_file_that_is_shorter_there_is_not_taken_for_sent(way: Way, behaviour: Behaviour) -> None:
+    behaviour.keeps_only = 1000
+    with pytest.raises(Temporary if way.is_sftp else Uncertain) as caught:
+        await send(way)
+    assert isinstance(caught.value, TdtError)
+    assert caught.value.details == {"expected": len(CONTENT), "seen": 1000}
+    if way.is_sftp:  # it never had its name
+        assert list(way.played.sent.iterdir()) == []
+    unchecked = replace(way, target=replace(way.target, check_size=False))
+    await send(unchecked)
+
+
+@pytest.mark.parametrize("rename", [True, False])
+async def test_the_temporary_name_is_a_setting(way: Way, behaviour: Behaviour, rename: bool) -> None:
+    """With it nothing that goes wrong delivers anything; without it the file grows under its own name."""
+    other = replace(way, target=replace(way.target, rename=rename))
+    await send(other)
+    assert [path.name for path in way.played.sent.iterdir()] == [way.visible]
+    assert (way.played.sent / way.visible).read_bytes() == CONTENT
+    renames = [line for line in way.played.commands if "rename" in line or line.startswith("RNTO")]
+    assert len(renames) == rename
+    (way.played.sent / way.visible).unlink()
+    behaviour.cut_upload_after = 200_000
+    with pytest.raises(Temporary if rename else Uncertain):
+        await send(other, CONTENT * 20)
+    assert (way.played.sent / way.visible).exists() != rename
+
+
+async def test_a_refused_rename_delivers_nothing(ftp: Way, behaviour: Behaviour) -> None:
+    behaviour.rename_refusal = "550 not here"
+    with pytest.raises(Temporary) as caught:
+        await send(replace(ftp, target=replace(ftp.target, rename=True)))
+    assert caught.value.details["reply"] == "550 not here"
+    assert not (ftp.played.sent / NAME).exists()
 
 
 # --- FTP and FTPS

@@ -11,6 +11,8 @@ PASSTRANS_SEPARATOR = "%%"
 
 _SIREN = re.compile(r"[0-9]{9}", re.ASCII)
 _OCRE = re.compile(r"\.ocre?\Z", re.IGNORECASE)
+_ZIP = re.compile(r"[0-9a-f]{40}\.zip\Z")
+_PART = re.compile(r"\.(.+)\.part\Z", re.DOTALL)
 _OWN_PASSTRANS = re.compile(r".+%%.+%%PES#.*%%[0-9a-f]{40}\Z", re.DOTALL)
 
 
@@ -39,9 +41,16 @@ def remote_name(transport: Transport, name: str, metadata: Metadata, sha1_hex: s
     return passtrans_name(metadata.p_dest, metadata.p_appli, metadata.p_msg, sha1_hex)
 
 
+def zip_name(sha1_hex: str) -> str:
+    """The name of the archive that carries a flow when its route wants one: `<sha1 of the flow>.zip`, as S2LOW."""
+    return f"{sha1_hex}.zip"
+
+
 def is_own_file(name: str) -> bool:
     """Whether a name of the reception directory is that of a file we sent (both directories may be one)."""
-    return name.startswith(OWN_PREFIX) or _OWN_PASSTRANS.fullmatch(name) is not None
+    part = _PART.fullmatch(name)
+    whole = part[1] if part is not None else name
+    return whole.startswith(OWN_PREFIX) or any(own.fullmatch(whole) is not None for own in (_OWN_PASSTRANS, _ZIP))
 
 
 def is_ocre(name: str) -> bool:

@@ -9,6 +9,7 @@ from tdt.db import routes as routes_db
 from tdt.db.content import get_content
 from tdt.db.conventions import get_dossier
 from tdt.db.pool import Connection
+from tdt.db.windows import Leaving, find_postponement
 from tdt.deps import Deps
 from tdt.domain import retry
 from tdt.domain.actes.model import ActeStatus
@@ -16,11 +17,10 @@ from tdt.domain.actes.status import ACQUITTEMENT_ENVOYE, transmitted
 from tdt.domain.authorities import Module
 from tdt.domain.calendar import paris_date
 from tdt.domain.conventions import Verdict, hold, judge
-from tdt.domain.errors import Held, Permanent, TdtError, Temporary, Uncertain
+from tdt.domain.errors import Permanent, TdtError, Temporary, Uncertain
 from tdt.domain.ids import AttemptId, ContentId, EnvelopeId
-from tdt.domain.routes import Outcome, Route
-from tdt.domain.transmission import HOUR, POSTPONED, Forecast
-from tdt.flows.actes_send.windows import postpone
+from tdt.domain.routes import Outcome, Route, RouteKind
+from tdt.domain.transmission import Forecast, postpone
 
 NOT_OURS = "Rien n'est parti : l'envoi a été repris, abandonné, ou a eu sa réponse entre-temps."
 
@@ -36,8 +36,7 @@ async def transmit(deps: Deps, envelope_id: EnvelopeId) -> None:
     if isinstance(started, Verdict):
         raise hold(started, deps.now())
     if isinstance(started, Forecast):
-        retry_at = started.at or deps.now() + HOUR
-        raise Held(started.reason, code=POSTPONED, details={"retry_at": retry_at})
+        raise postpone(started, deps.now())
     sending, route, sent, content = started
     try:
         async with deps.transaction("system") as connection:
@@ -137,7 +136,8 @@ async def _start(deps: Deps, envelope_id: EnvelopeId) -> Started | Verdict | For
             for acte in actes:
                 await db.insert_note(connection, acte, verdict.clause)
             return verdict
-        postponed = await postpone(deps, connection, sent, stored.size)
+        leaving = Leaving(RouteKind.ACTES, envelope_id)
+        postponed = await find_postponement(connection, route.id, leaving, stored.size, deps.now())
         if postponed is not None:
             for acte in actes:
                 await db.insert_note(connection, acte, postponed.reason)

@@ -11,6 +11,7 @@ from tdt.db.acte_reports import list_reports
 from tdt.db.actes import ENVELOPE, Acte, get_transaction
 from tdt.db.pool import Connection
 from tdt.db.shown_work import list_shown_attempts, list_shown_jobs
+from tdt.db.windows import Leaving, forecast_departure
 from tdt.deps import Deps
 from tdt.domain.actes.deadlines import Deadline, DeadlineKind, Exchange, list_answers_due, list_deadlines
 from tdt.domain.actes.model import ActeStatus, MessageCode
@@ -20,7 +21,7 @@ from tdt.domain.calendar import paris_date
 from tdt.domain.errors import Forbidden, Refused
 from tdt.domain.ids import ActeId
 from tdt.domain.jobs import JobKind
-from tdt.flows.actes_view.forecast import forecast_departure
+from tdt.domain.routes import RouteKind
 from tdt.flows.actes_view.told import Life, tell
 
 UNKNOWN = "Numéro de transaction invalide."
@@ -43,8 +44,9 @@ async def view(deps: Deps, by: Actor, acte_id: ActeId) -> dict[str, object]:
         life = await _gather(connection, acte, deps.config.actes.close_after_days)
     if acte.status in ON_THE_WAY:
         # what waits before it on the route is others', too: seen by the system, told as an instant
+        leaving = Leaving(RouteKind.ACTES, acte.envelope_id)
         async with deps.transaction("system") as connection:
-            life = replace(life, departure=await forecast_departure(deps, connection, acte.envelope_id))
+            life = replace(life, departure=await forecast_departure(connection, leaving, deps.now()))
     return tell(life, operator=by.who is None)
 
 

@@ -64,7 +64,7 @@ def tell(life: Life, operator: bool) -> dict[str, object]:
         "status": _status(life),
         "problem": _problem(life),
         "expected": _expected(life),
-        "departure": _departure(life.departure),
+        "departure": life.departure.plain() if life.departure is not None else None,
         "deposited": {
             "at": instant(acte.submitted_at),
             "authority_id": acte.authority_id,
@@ -149,10 +149,6 @@ def _expected(life: Life) -> dict[str, object] | None:
     if own and not on_the_way:
         return {"who": COLLECTIVITE, "what": f"répondre à la préfecture avant le {own[0].on:%d/%m/%Y} inclus"}
     return None
-
-
-def _departure(forecast: Forecast | None) -> dict[str, object] | None:
-    return {"at": instant(forecast.at), "reason": forecast.reason} if forecast is not None else None
 
 
 def _step(life: Life, number: int, step: Step) -> dict[str, object]:

@@ -6,22 +6,26 @@ from datetime import timedelta
 from tdt.db import helios as db
 from tdt.db import routes as routes_db
 from tdt.db.authorities import get_authority
-from tdt.db.content import get_content
 from tdt.db.conventions import get_dossier
 from tdt.db.helios_moves import find_release
+from tdt.db.helios_sending import count_being_sent, get_attempted, get_size_to_send, wake_next
 from tdt.db.pool import Connection
+from tdt.db.windows import Leaving as ToLeave
+from tdt.db.windows import find_postponement, lock_sending
 from tdt.deps import Deps
 from tdt.domain import retry
 from tdt.domain.authorities import Module
 from tdt.domain.calendar import paris_date
 from tdt.domain.conventions import Verdict, hold, judge
-from tdt.domain.errors import Permanent, Refused, Temporary, Uncertain
-from tdt.domain.helios import moves, naming, rules
+from tdt.domain.errors import OTHER_SIZE, Held, Permanent, Refused, Temporary, Uncertain
+from tdt.domain.helios import moves, rules
 from tdt.domain.helios import status as texts
-from tdt.domain.helios.model import HeliosStatus, Metadata, PesHeader
+from tdt.domain.helios.model import HeliosStatus, PesHeader
 from tdt.domain.ids import AttemptId, HeliosId
-from tdt.domain.routes import Outcome, Route
+from tdt.domain.routes import Outcome, Route, RouteKind
+from tdt.domain.transmission import CROWD, CROWDED, Forecast, postpone
 from tdt.flows.helios_send.analyse import refuse
+from tdt.flows.helios_send.leaving import Leaving, ToZip, choose_route, make_zip, prepare
 from tdt.flows.helios_send.reading import read_sha1
 
 SEEN_THERE = "déjà présent chez le destinataire, même nom et même taille"
@@ -35,20 +39,30 @@ async def transmit(deps: Deps, transaction_id: HeliosId) -> None:
     if not await _is_sendable(deps, transaction_id):
         return
     started = await _start(deps, transaction_id)
+    while isinstance(started, ToZip):
+        await make_zip(deps, started)
+        started = await _start(deps, transaction_id)
     if started is None:
         return
-    if isinstance(started, Verdict):
-        if await _is_proved(deps, transaction_id):
-            return
-        await _tell_held(deps, transaction_id, started)
-        raise hold(started, deps.now())
+    if isinstance(started, _Started):
+        await _send_and_record(deps, started)
+        return
+    if isinstance(started, Verdict) and await _is_proved(deps, transaction_id):
+        return
+    raise await _hold(deps, transaction_id, started)
+
+
+async def _send_and_record(deps: Deps, started: "_Started") -> None:
     try:
         detail = await _send(deps, started)
     except (Temporary, Permanent) as error:
-        await _end(deps, started.attempt, Outcome.FAILED, error.message)
+        await _end(deps, started, Outcome.FAILED, error.message)
         raise
     except Uncertain as error:
-        await _end(deps, started.attempt, Outcome.UNCERTAIN, error.message)
+        await _end(deps, started, Outcome.UNCERTAIN, error.message)
+        if error.code == OTHER_SIZE and started.resend:
+            # sent twice, and twice it holds something else: a third time would say the same
+            raise Permanent(error.message, code=OTHER_SIZE, details=error.details) from error
         error.details["retry_at"] = deps.now() + timedelta(seconds=deps.config.helios.uncertain_seconds)
         raise
     await _record_sent(deps, started, detail)
@@ -58,11 +72,16 @@ async def transmit(deps: Deps, transaction_id: HeliosId) -> None:
 class _Started:
     attempt: AttemptId
     transaction: db.HeliosTransaction
-    route: Route
-    names: tuple[str, str]
-    """Ours, and the one seen at the other end."""
-    metadata: Metadata
+    leaving: Leaving
     resend: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Crowd:
+    """As many sendings as the route takes are being made."""
+
+    most: int
+    waits: timedelta
 
 
 async def _is_sendable(deps: Deps, transaction_id: HeliosId) -> bool:
@@ -101,10 +120,13 @@ def _header(found: db.HeliosTransaction) -> PesHeader:
     )
 
 
-async def _start(deps: Deps, transaction_id: HeliosId) -> _Started | Verdict | None:
-    """Transaction 1: apply the crash rule and the convention, fix the name, say that we are about to send.
+_Waits = Verdict | Forecast | _Crowd
 
-    None when there is nothing to send, a verdict when the convention holds it.
+
+async def _start(deps: Deps, transaction_id: HeliosId) -> _Started | ToZip | _Waits | None:
+    """Transaction 1: apply the crash rule, the convention, the windows, fix the name, say that we are about to send.
+
+    None when there is nothing to send, or what it waits for.
     """
     async with deps.transaction("system") as connection:
         # a worker that was taken for dead may wake up at this very point: one of the two decides, the other sees it
@@ -116,39 +138,43 @@ async def _start(deps: Deps, transaction_id: HeliosId) -> _Started | Verdict | N
         released = await find_release(connection, transaction_id)
         on_uncertain = moves.on_uncertain(deps.config.helios.on_uncertain, attempts, released)
         retry.check_may_send(attempts, deps.now(), window, on_uncertain)
-        route = await routes_db.get_route(connection, found.route_id)
-        authority = await get_authority(connection, found.authority_id)
-        stored = await get_content(connection, found.content_id)
-        if route is None or authority is None or stored is None:
-            raise Permanent("La route, la collectivité ou le fichier a disparu.", details={"helios_id": found.id})
         dossier = await get_dossier(connection, found.authority_id, Module.HELIOS)
         verdict = judge(dossier, set(found.domains), paris_date(deps.now()), deps.config.conventions.policy)
         if verdict.held:
             return verdict
-        name = await _name(deps, connection, found)
-        metadata, visible = _outside(deps, found, route, authority.p_dest, name)
-        attempt = await routes_db.insert_attempt(
-            connection,
-            routes_db.Sending(
-                found.authority_id,
-                route.id,
-                db.OBJECT,
-                found.id,
-                visible,
-                stored.sha256,
-                stored.size,
-                verdict.clause,
-            ),
+        route = await choose_route(deps, connection, found, attempts)
+        size = await get_size_to_send(connection, found.id)
+        waits = await find_postponement(
+            connection, route.id, ToLeave(RouteKind.HELIOS, found.id), size, deps.now()
+        ) or await _find_crowd(connection, route, found)
+        if waits is not None:
+            return waits
+        leaving = await prepare(deps, connection, found, route, attempts)
+        if isinstance(leaving, ToZip):
+            return leaving
+        about = routes_db.Sending(
+            found.authority_id,
+            route.id,
+            db.OBJECT,
+            found.id,
+            leaving.visible,
+            leaving.sha256,
+            leaving.size,
+            verdict.clause,
         )
-        resend = any(one.is_uncertain for one in attempts)
-        return _Started(attempt, found, route, (name, visible), metadata, resend)
+        attempt = await routes_db.insert_attempt(connection, about)
+        return _Started(attempt, found, leaving, any(one.is_uncertain for one in attempts))
 
 
-def _outside(deps: Deps, found: db.HeliosTransaction, route: Route, p_dest: str, name: str) -> tuple[Metadata, str]:
-    """What the other end is told with the flow, and the name under which it shows there."""
-    p_msg = naming.p_msg(found.xml_cod_col or "", found.xml_id_post or "", found.xml_cod_bud or "")
-    metadata = Metadata(p_dest, deps.config.helios.p_appli, p_msg)
-    return metadata, naming.remote_name(route.transport, name, metadata, found.sha1.hex())
+async def _find_crowd(connection: Connection, route: Route, found: db.HeliosTransaction) -> _Crowd | None:
+    """Whether the route carries as many sendings as it takes (its setting `senders`; as many as come without it)."""
+    most = route.settings.get("senders")
+    if not isinstance(most, int) or most < 1:
+        return None
+    await lock_sending(connection, route.id)
+    being_sent, waiting = await count_being_sent(connection, route.id, found.id)
+    # each sending that ends calls the next one; looking again is for the one that a killed worker did not call
+    return _Crowd(most, max(timedelta(seconds=30), timedelta(seconds=waiting))) if being_sent >= most else None
 
 
 async def _is_proved(deps: Deps, transaction_id: HeliosId) -> bool:
@@ -156,15 +182,15 @@ async def _is_proved(deps: Deps, transaction_id: HeliosId) -> bool:
     async with deps.transaction("system") as connection:
         attempts = await routes_db.list_attempts(connection, db.OBJECT, transaction_id)
         found = await db.get_transaction(connection, transaction_id)
-        if found is None or found.transmitted_name is None or not any(one.is_uncertain for one in attempts):
+        uncertain = [one for one in attempts if one.is_uncertain]
+        if found is None or not uncertain:
             return False
         route = await routes_db.get_route(connection, found.route_id)
-        authority = await get_authority(connection, found.authority_id)
-    if route is None or authority is None:
+        tried = await get_attempted(connection, uncertain[-1].id)
+    if route is None or tried is None:
         return False
-    _, visible = _outside(deps, found, route, authority.p_dest, found.transmitted_name)
     async with deps.remotes.open_dgfip(route) as client:
-        if await client.find_sent(visible) != found.size:
+        if await client.find_sent(tried.name) != tried.size:
             return False
     async with deps.transaction("system") as connection:
         await routes_db.move_attempts_to_settled(connection, db.OBJECT, transaction_id, SEEN_THERE)
@@ -172,43 +198,54 @@ async def _is_proved(deps: Deps, transaction_id: HeliosId) -> bool:
     return True
 
 
-async def _tell_held(deps: Deps, transaction_id: HeliosId, verdict: Verdict) -> None:
-    """The clause, in the workflow of a flow that still waits."""
+async def _hold(deps: Deps, transaction_id: HeliosId, waits: _Waits) -> Held:
+    """What the worker is told; the client reads why in the workflow."""
+    match waits:
+        case Verdict():
+            await _tell_held(deps, transaction_id, waits.clause)
+            return hold(waits, deps.now())
+        case Forecast():
+            await _tell_held(deps, transaction_id, waits.reason)
+            return postpone(waits, deps.now())
+        case _Crowd():
+            return Held(CROWD.format(waits.most), code=CROWDED, details={"retry_at": deps.now() + waits.waits})
+
+
+async def _tell_held(deps: Deps, transaction_id: HeliosId, why: str) -> None:
+    """The reason, in the workflow of a flow that still waits."""
     async with deps.transaction("system") as connection:
         found = await db.lock_transaction(connection, transaction_id)
         if found is not None and found.status is HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
-            await db.insert_note(connection, found, verdict.clause)
-
-
-async def _name(deps: Deps, connection: Connection, found: db.HeliosTransaction) -> str:
-    if found.transmitted_name is not None:
-        return found.transmitted_name
-    day = paris_date(deps.now())
-    name = naming.transmitted_name(found.siren, day, await db.next_daily_number(connection, day))
-    await db.move_transmitted_name(connection, found.id, name)
-    return name
+            await db.insert_note(connection, found, why)
 
 
 async def _send(deps: Deps, started: _Started) -> str:
-    found = started.transaction
-    async with deps.remotes.open_dgfip(started.route) as client:
+    found, leaving = started.transaction, started.leaving
+    async with deps.remotes.open_dgfip(leaving.route) as client:
         # evidence first: an uncertain sending whose file stands there whole is not sent again
-        if started.resend and await client.find_sent(started.names[1]) == found.size:
+        if started.resend and await client.find_sent(leaving.visible) == leaving.size:
             return SEEN_THERE
-        chunks = deps.stream(found.authority_id, found.content_id)
-        return await client.send(started.names[0], started.metadata, found.sha1.hex(), found.size, chunks)
+        chunks = deps.stream(found.authority_id, leaving.content)
+        return await client.send(leaving.name, leaving.metadata, leaving.sha1, leaving.size, chunks)
 
 
-async def _end(deps: Deps, attempt: AttemptId, outcome: Outcome, detail: str) -> None:
+async def _end(deps: Deps, started: _Started, outcome: Outcome, detail: str) -> None:
     async with deps.transaction("system") as connection:
-        await routes_db.move_attempt(connection, attempt, outcome, detail)
+        await routes_db.move_attempt(connection, started.attempt, outcome, detail)
+        await _call_next(connection, started.leaving.route)
+
+
+async def _call_next(connection: Connection, route: Route) -> None:
+    if route.settings.get("senders"):
+        await wake_next(connection, route.id)
 
 
 async def _record_sent(deps: Deps, started: _Started, detail: str) -> None:
     """Transaction 2. The acquit may have come before us: then the status has already moved on."""
     async with deps.transaction("system") as connection:
         await routes_db.move_attempt(connection, started.attempt, Outcome.ACCEPTED, detail)
-        await _move_to_transmitted(connection, started.transaction.id, started.route)
+        await _move_to_transmitted(connection, started.transaction.id, started.leaving.route)
+        await _call_next(connection, started.leaving.route)
 
 
 async def _move_to_transmitted(connection: Connection, transaction_id: HeliosId, route: Route) -> None:
