@@ -688,7 +688,7 @@ create table helios_report (
     verdict text not null,
     data jsonb default '{}'::jsonb not null,
     at timestamp with time zone default now() not null,
-    constraint helios_report_aspect_check CHECK ((aspect = ANY (ARRAY['antivirus'::text, 'signature'::text, 'schema'::text]))),
+    constraint helios_report_aspect_check CHECK ((aspect = ANY (ARRAY['antivirus'::text, 'reading'::text, 'signature'::text, 'schema'::text]))),
     constraint helios_report_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES authority(id),
     constraint helios_report_pkey PRIMARY KEY (id),
     constraint helios_report_transaction_id_aspect_key UNIQUE (transaction_id, aspect),
@@ -748,6 +748,7 @@ create table helios_transaction (
     submitted_at timestamp with time zone default now() not null,
     origin text default 'tdt'::text not null,
     domains text[] default '{}'::text[] not null,
+    released_at timestamp with time zone,
     sent_p_dest text default ''::text not null,
     sent_p_appli text default ''::text not null,
     zip_content_id bigint,
@@ -764,6 +765,7 @@ create table helios_transaction (
 CREATE INDEX helios_transaction_account ON public.helios_transaction USING btree (account_id);
 CREATE INDEX helios_transaction_acquit ON public.helios_transaction USING btree (acquit_content_id) WHERE (acquit_content_id IS NOT NULL);
 CREATE INDEX helios_transaction_answered ON public.helios_transaction USING btree (authority_id, route_id) WHERE (acquit_content_id IS NOT NULL);
+CREATE INDEX helios_transaction_column ON public.helios_transaction USING btree (xml_id_post, xml_cod_col, authority_id);
 CREATE INDEX helios_transaction_content ON public.helios_transaction USING btree (content_id);
 CREATE INDEX helios_transaction_nomfic ON public.helios_transaction USING btree (xml_nomfic, xml_cod_col);
 CREATE UNIQUE INDEX helios_transaction_sha1 ON public.helios_transaction USING btree (sha1);
@@ -903,17 +905,28 @@ create table received (
     assigned boolean default false not null,
     assigned_act text default ''::text not null,
     vouched_by text,
+    code text default ''::text not null,
+    said jsonb default '{}'::jsonb not null,
+    helios_id bigint,
+    proposed_helios_id bigint,
+    assigned_helios_id bigint,
+    constraint received_assigned_helios_id_fkey FOREIGN KEY (assigned_helios_id) REFERENCES helios_transaction(id) ON DELETE SET NULL,
     constraint received_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES authority(id),
     constraint received_content_id_fkey FOREIGN KEY (content_id) REFERENCES content(id),
+    constraint received_helios_id_fkey FOREIGN KEY (helios_id) REFERENCES helios_transaction(id) ON DELETE SET NULL,
     constraint received_pkey PRIMARY KEY (id),
     constraint received_proposed_authority_id_fkey FOREIGN KEY (proposed_authority_id) REFERENCES authority(id) ON DELETE SET NULL,
+    constraint received_proposed_helios_id_fkey FOREIGN KEY (proposed_helios_id) REFERENCES helios_transaction(id) ON DELETE SET NULL,
     constraint received_route_id_fkey FOREIGN KEY (route_id) REFERENCES route(id),
     constraint received_route_id_remote_key_key UNIQUE (route_id, remote_key),
     constraint received_state_check CHECK ((state = ANY (ARRAY['new'::text, 'handled'::text, 'ignored'::text, 'set_aside'::text, 'dismissed'::text])))
 );
+CREATE INDEX received_assigned_helios ON public.received USING btree (assigned_helios_id) WHERE (assigned_helios_id IS NOT NULL);
 CREATE INDEX received_authority ON public.received USING btree (authority_id, id);
 CREATE INDEX received_content ON public.received USING btree (content_id);
+CREATE INDEX received_helios ON public.received USING btree (helios_id) WHERE (helios_id IS NOT NULL);
 CREATE INDEX received_proposed ON public.received USING btree (proposed_authority_id) WHERE (proposed_authority_id IS NOT NULL);
+CREATE INDEX received_proposed_helios ON public.received USING btree (proposed_helios_id) WHERE (proposed_helios_id IS NOT NULL);
 CREATE INDEX received_set_aside ON public.received USING btree (id) WHERE (state = 'set_aside'::text);
 alter table received enable row level security;
 create policy tenant on received as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));
