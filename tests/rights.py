@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 
 from tdt.domain.authorities import Module, Permission, Role
+from tdt.domain.text import to_ascii_xml
 
 DIRECTORY = Path(__file__).parent / "data/rights"
 RELATIONS = ("self", "colleague", "child", "parent", "house", "group", "foreign")
@@ -103,7 +104,7 @@ def read_ways(name: str = "requests.tsv") -> list[Way]:
 
 def module_of(path: str) -> Module | None:
     """The module of an endpoint, by its address."""
-    found = re.match(r"/(?:modules|api/v1)/(actes|helios|mail)/", path)
+    found = re.match(r"/(?:modules/|api/v1/|)(actes|helios|mail)[/-]", path)
     return Module(found[1]) if found else None
 
 
@@ -142,7 +143,20 @@ def _answer(words: str, number: int) -> tuple[int, bytes]:
             body = json.dumps({"status": "error", "error-message": text}, separators=(",", ":"))
             return 200, body.encode("ascii")
         case "STATUS":
-            head = b'<?xml version="1.0" encoding="ISO-8859-1"?>\n<transaction >\n'
-            rest = b"<resultat>KO</resultat><message>%b</message><status></status></transaction>\n            " % latin1
-            return 200, head + b"        <id>%d</id>" % number + rest
+            head = b'<?xml version="1.0"?>\n<transaction >\n        <id>%d</id>' % number
+            rest = b"<resultat>KO</resultat><message>%b</message><status></status></transaction>\n            "
+            return 200, head + rest % to_ascii_xml(text)
+        case "LISTE":
+            message = to_ascii_xml(text)
+            head = b'<?xml version="1.0"?>\n<liste>\n  <resultat>KO</resultat>\n'
+            return 200, head + b"  <message>%b</message>\n</liste>\n" % message
+        case "GET_RETOUR":
+            return 200, _about_retour(b"get_retour", b"id", number, text)
+        case "READ":
+            return 200, _about_retour(b"transaction", b"idRetour", number, text)
     raise AssertionError(words)
+
+
+def _about_retour(root: bytes, name: bytes, number: int, text: str) -> bytes:
+    head = b'<?xml version="1.0"?>\n<%b>\n  <%b>%d</%b>\n' % (root, name, number, name)
+    return head + b"  <resultat>KO</resultat>\n  <message>%b</message>\n</%b>\n" % (to_ascii_xml(text), root)

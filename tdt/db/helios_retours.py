@@ -67,9 +67,10 @@ async def list_unread(connection: Connection, authority: AuthorityId) -> Sequenc
     return [Retour(**row) for row in await connection.fetch(UNREAD, authority)]
 
 
-async def move_to_read(connection: Connection, retour: HeliosRetourId) -> bool:
-    """Say that a PES_Retour has been read; False when it was already."""
-    status = await connection.execute(
-        "update helios_retour set status = 1, read_at = now() where id = $1 and status = 0", retour
-    )
-    return affected(status) == 1
+MARK = """
+    update helios_retour set status = $2, read_at = case when $2 = 1 then now() end where id = $1 and status <> $2"""
+
+
+async def move_read(connection: Connection, retour: HeliosRetourId, read: bool) -> bool:
+    """Say that a PES_Retour has been read, or has not; False when it was so already."""
+    return affected(await connection.execute(MARK, retour, int(read))) == 1

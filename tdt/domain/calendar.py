@@ -23,6 +23,13 @@ def paris_hour(day: date, hour: int) -> datetime:
     return datetime.combine(day, time(hour), PARIS)
 
 
+def postgres_text(instant: datetime) -> str:
+    """An instant as PostgreSQL writes a `timestamptz` to a session in Paris: `2024-03-04 10:11:12.5+01`."""
+    local = instant.astimezone(PARIS)
+    fraction = f".{local.microsecond:06}".rstrip("0").rstrip(".")
+    return f"{local:%Y-%m-%d %H:%M:%S}{fraction}{local:%z}"[:-2]
+
+
 def parse_civil_date(text: str) -> date | None:
     """The date written `YYYY-M-D` (one or two digits for month and day, as S2LOW stores it), or None."""
     parts = text.split("-")

@@ -71,6 +71,11 @@ def to_latin1_xml(text: str) -> bytes:
     return BEYOND_LATIN1.sub(_reference, escape_html(_printable(text))).encode("latin-1")
 
 
+def to_ascii_html(text: str) -> bytes:
+    """Text of an XML element in pure ASCII, HTML-escaped as S2LOW does."""
+    return BEYOND_ASCII.sub(_reference, escape_html(_printable(text))).encode("ascii")
+
+
 def _printable(text: str) -> str:
     return NOT_IN_XML.sub("", text)
 

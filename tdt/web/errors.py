@@ -111,6 +111,7 @@ async def _refusal(request: web.Request, route: Route, error: TdtError) -> Refus
         api=api,
         spoken=query.is_true("api") and form.fields.text("api") != "1" and "reply" not in error.details,
         subject=php_int(query.text("transaction")),
+        asked=query.text("id"),
     )
 
 
@@ -142,8 +143,9 @@ async def _read_quietly(request: web.Request) -> Form:
 
 def _fail(request: web.Request, message: str, status: int) -> web.Response:
     route = request.get(ROUTE)
-    subject = php_int(read_query(request).text("transaction"))
-    return failure(route.shape if route is not None else Shape.PRINTED, message, status, subject)
+    query = read_query(request)
+    subject = php_int(query.text("transaction"))
+    return failure(route.shape if route is not None else Shape.PRINTED, message, status, subject, query.text("id"))
 
 
 def _abandon(request: web.Request) -> web.Response:

@@ -1,7 +1,7 @@
 """The endpoints of HELIOS."""
 
 from tdt.domain.authorities import Module
-from tdt.web import helios, helios_files
+from tdt.web import helios, helios_files, helios_retours
 from tdt.web.call import Access, Route
 from tdt.web.helios_files import INDEX
 from tdt.web.s2low import Shape
@@ -43,5 +43,52 @@ HELIOS_ROUTES = (
         Module.HELIOS,
         page=INDEX,
         admins=True,
+    ),
+    Route(
+        "/modules/helios/api/helios_get_list.php",
+        helios_retours.get_list,
+        Access.VIEW,
+        Shape.LISTE,
+        Module.HELIOS,
+        admins=True,
+    ),
+    Route(
+        "/modules/helios/api/helios_get_retour.php",
+        helios_retours.get_retour,
+        Access.VIEW,
+        Shape.GET_RETOUR,
+        Module.HELIOS,
+        admins=True,
+    ),
+    Route(
+        "/modules/helios/helios_download_response.php",
+        helios_retours.download_response,
+        Access.VIEW,
+        Shape.PRINTED,
+        Module.HELIOS,
+        admins=True,
+    ),
+    Route(
+        "/modules/helios/api/helios_change_status.php",
+        helios_retours.change_status,
+        Access.VIEW,
+        Shape.READ,
+        Module.HELIOS,
+    ),
+    Route(
+        "/modules/helios/helios_change_status_retour.php",
+        helios_retours.change_status_retour,
+        Access.VIEW,
+        Shape.REPLY,
+        Module.HELIOS,
+        door=Shape.BROWSER,
+    ),
+    Route(
+        "/helios-retour/update/status",
+        helios_retours.update_status,
+        Access.VIEW,
+        Shape.REPLY,
+        Module.HELIOS,
+        door=Shape.BROWSER,
     ),
 )

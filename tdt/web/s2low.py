@@ -1,13 +1,13 @@
 """The answer shapes of S2LOW: text, printed text, JSON, redirection and the XML of HELIOS, to the byte."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from aiohttp import web
 
-from tdt.domain.text import escape_html, to_ascii_xml, to_latin1, to_latin1_xml
+from tdt.domain.text import escape_html, to_ascii_html, to_ascii_xml, to_latin1, to_latin1_xml
 
 HTML = "text/html; charset=utf-8"
 """PHP's default header, sent even though the body is ISO-8859-1: no client believes it."""
@@ -36,6 +36,12 @@ class Shape(StrEnum):
     """The XML document `import` of a PES deposit."""
     STATUS = "status"
     """The XML document `transaction` of a PES status."""
+    LISTE = "liste"
+    """The XML document `liste` of the PES_Retour that were not read."""
+    GET_RETOUR = "get_retour"
+    """The XML document `get_retour` in place of a PES_Retour, as an attachment."""
+    READ = "read"
+    """The XML document `transaction` of a PES_Retour that becomes read."""
     SYMFONY = "symfony"
     """A JSON object with the key `error`, HTTP 400."""
     RETURN = "return"
@@ -55,6 +61,8 @@ class Refusal:
     """Whether `api` is in the URL alone."""
     subject: int = 0
     """The transaction asked for, repeated in the XML of a PES status."""
+    asked: str = ""
+    """The parameter `id` as it was written, repeated in the XML about a PES_Retour."""
 
 
 def refuse(shape: Shape, refusal: Refusal) -> web.Response:
@@ -66,6 +74,8 @@ def refuse(shape: Shape, refusal: Refusal) -> web.Response:
             return import_answer(None, refusal.message)
         case Shape.STATUS:
             return status_answer(refusal.subject, None, refusal.message)
+        case Shape.LISTE | Shape.GET_RETOUR | Shape.READ:
+            return _refuse_retour(shape, refusal.message, refusal.asked)
         case Shape.SYMFONY:
             return symfony_json({"error": refusal.message}, 400)
         case Shape.JSON if refusal.api:
@@ -77,13 +87,15 @@ def refuse(shape: Shape, refusal: Refusal) -> web.Response:
     return redirect(refusal.location)
 
 
-def failure(shape: Shape, message: str, status: int, subject: int = 0) -> web.Response:
+def failure(shape: Shape, message: str, status: int, subject: int = 0, asked: str = "") -> web.Response:
     """A failure of ours in the shape of the endpoint, with its true HTTP status."""
     match shape:
         case Shape.IMPORT:
             response = import_answer(None, message)
         case Shape.STATUS:
             response = status_answer(subject, None, message)
+        case Shape.LISTE | Shape.GET_RETOUR | Shape.READ:
+            response = _refuse_retour(shape, message, asked)
         case Shape.JSON:
             response = json_answer({"status": "error", "error-message": message}, "text/plain")
         case Shape.SYMFONY:
@@ -167,14 +179,76 @@ def import_answer(number: int | None, message: str) -> web.Response:
 
 
 def status_answer(number: int, status: int | None, message: str) -> web.Response:
-    """The status of a PES: true ISO-8859-1 under its declaration, in the exact layout of S2LOW's template."""
-    result, value = (b"KO", b"") if status is None else (b"OK", b"%d" % status)
+    """The status of a PES, in the exact layout of S2LOW's template.
+
+    A success is true ISO-8859-1 under its declaration. A refusal is ASCII without encoding, for clients re-encode it
+    before they parse it, once only (Pastell, all versions).
+    """
+    if status is None:
+        declaration, text, result, value = b"", to_ascii_html(message), b"KO", b""
+    else:
+        declaration, text = b' encoding="ISO-8859-1"', to_latin1_xml(message)
+        result, value = b"OK", b"%d" % status
     body = (
-        b'<?xml version="1.0" encoding="ISO-8859-1"?>\n<transaction >\n'
+        b'<?xml version="1.0"%b?>\n<transaction >\n'
         b"        <id>%d</id><resultat>%b</resultat><message>%b</message><status>%b</status></transaction>\n"
-        b"            " % (number, result, to_latin1_xml(message), value)
+        b"            " % (declaration, number, result, text, value)
     )
     return web.Response(body=body, headers={"Content-Type": "text/xml"})
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRetour:
+    """A PES_Retour of a list; `date` as PostgreSQL writes it."""
+
+    id: int
+    name: str
+    date: str
+
+
+def retour_list(authority: int, asked_at: str, retours: Sequence[ListedRetour]) -> web.Response:
+    """The PES_Retour that were not read; `resultat` is empty, as in S2LOW."""
+    lines = "".join(
+        f"  <pes_retour>\n    <id>{one.id}</id>\n    <nom>{_xml(one.name)}</nom>\n    <date>{one.date}</date>\n"
+        "  </pes_retour>\n"
+        for one in retours
+    )
+    head = (
+        f"  <idColl>{authority or ''}</idColl>\n  <resultat/>\n  <message>{_xml('liste réussi')}</message>\n"
+        f"  <dateDemande>{asked_at}</dateDemande>\n"
+    )
+    return _xml_document("liste", head + lines)
+
+
+def retour_read(asked: str) -> web.Response:
+    """A PES_Retour is read from now on."""
+    return _about_retour("transaction", "idRetour", asked, ("OK", "Le status a été modifié"))
+
+
+def _refuse_retour(shape: Shape, message: str, asked: str) -> web.Response:
+    if shape is Shape.LISTE:
+        return _xml_document("liste", f"  <resultat>KO</resultat>\n  <message>{_xml(message)}</message>\n")
+    if shape is Shape.READ:
+        return _about_retour("transaction", "idRetour", asked, ("KO", message))
+    response = _about_retour("get_retour", "id", asked, ("KO", message))
+    response.headers.update(attachment("retour.xml"))
+    return response
+
+
+def _about_retour(root: str, name: str, asked: str, result: tuple[str, str]) -> web.Response:
+    number = f"<{name}>{_xml(asked)}</{name}>" if asked else f"<{name}/>"
+    lines = (number, f"<resultat>{result[0]}</resultat>", f"<message>{_xml(result[1])}</message>")
+    return _xml_document(root, "".join(f"  {line}\n" for line in lines))
+
+
+def _xml_document(root: str, content: str) -> web.Response:
+    """ASCII with references and no encoding in its declaration, as for `import_answer`."""
+    body = f'<?xml version="1.0"?>\n<{root}>\n{content}</{root}>\n'.encode("ascii")
+    return web.Response(body=body, headers={"Content-Type": "text/xml"})
+
+
+def _xml(text: str) -> str:
+    return to_ascii_xml(text).decode("ascii")
 
 
 def attachment(filename: str) -> dict[str, str]:

@@ -42,7 +42,21 @@ HELD = ("colleague", "child", "parent", "house", "group", "foreign")
 
 UNKNOWN: Mapping[str, str] = {
     **dict.fromkeys(
-        ("acte", "letter", "file", "env", "pes", "account", "authority", "service", "group", "siret", "lot", "lotfile"),
+        (
+            "acte",
+            "letter",
+            "file",
+            "env",
+            "pes",
+            "retour",
+            "account",
+            "authority",
+            "service",
+            "group",
+            "siret",
+            "lot",
+            "lotfile",
+        ),
         "999999999",
     ),
     "unique_id": "034-999999999-20200131-RIEN-DE",
@@ -413,6 +427,7 @@ async def _deposits(world: World, name: str, account: int, place: Mapping[str, s
         "env": envelope,
         "file": file,
         "pes": pes,
+        "retour": await _retour(world, name, place, route),
     }
     return {key: str(value) for key, value in found.items()}
 
@@ -466,3 +481,24 @@ async def _pes(world: World, name: str, account: int, place: Mapping[str, str], 
         pes,
     )
     return pes
+
+
+async def _retour(world: World, name: str, place: Mapping[str, str], route: int) -> int:
+    """A PES_Retour that nobody has read: of the collectivité, whoever calls it its own."""
+    authority = int(place["authority"])
+    content = await _content(world, authority, b"<PES_Retour/>")
+    received = await _id(
+        world,
+        "insert into received (route_id, remote_key, name, content_id) values ($1, $2, 'r.xml', $3) returning id",
+        route,
+        f"retour de {name}",
+        content,
+    )
+    return await _id(
+        world,
+        """insert into helios_retour (authority_id, received_id, content_id, name)
+        values ($1, $2, $3, 'r.xml') returning id""",
+        authority,
+        received,
+        content,
+    )

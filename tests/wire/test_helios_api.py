@@ -24,11 +24,16 @@ def imported(identifier: str, result: str, message: str) -> bytes:
 
 
 def status(number: int, result: str, message: str, value: str) -> bytes:
-    return (
-        '<?xml version="1.0" encoding="ISO-8859-1"?>\n<transaction >\n'
+    """A success is ISO-8859-1 and says so; a refusal is ASCII and says nothing."""
+    encoding = ' encoding="ISO-8859-1"' if result == "OK" else ""
+    answer = (
+        f'<?xml version="1.0"{encoding}?>\n<transaction >\n'
         f"        <id>{number}</id><resultat>{result}</resultat><message>{message}</message>"
         f"<status>{value}</status></transaction>\n            "
-    ).encode("latin-1")
+    )
+    return (
+        answer.encode("latin-1") if encoding else answer.replace("é", "&#xE9;").replace("è", "&#xE8;").encode("ascii")
+    )
 
 
 async def deposit(stack: Stack, data: bytes = PES, name: str = "PES_é.xml", account: str = "certonly") -> HeliosId:

@@ -44,7 +44,8 @@ async def wrong_of(world: World, key: Key) -> tuple[int, list[str]]:
             objects = world.objects(caller, relation)
             answer = await session.ask(way, objects)
             outcome = expected(RULES, Cell(way.path, *key, relation))
-            if not is_as_said(way, outcome, answer, int(objects["pes"])):
+            number = int(objects["retour" if "{retour}" in way.fields else "pes"])
+            if not is_as_said(way, outcome, answer, number):
                 wrong.append(f"{key} {relation} {way.path} {way.fields}: {outcome} expected, {answer.line[:200]!r}")
             count += 1
     return count, wrong

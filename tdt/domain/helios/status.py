@@ -54,6 +54,7 @@ STATUS_LABELS: Mapping[HeliosStatus, str] = {
     _S.ERREUR_ENVOI_SAE: "Erreur lors de l'envoi au SAE",
     _S.A_DETRUIRE: "A détruire",
     _S.DETRUITE: "Détruite",
+    _S.DOCUMENTS_INDISPONIBLES: "Impossible d'envoyer au SAE (documents indisponibles)",
     _S.TRANSMIS_SANS_ACQUITTEMENT: "Transmis. Aucun Ack attendu.",
 }
 """S2LOW's labels, faults of grammar included: clients show and compare them."""

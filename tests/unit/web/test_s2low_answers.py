@@ -1,5 +1,7 @@
 """The answer shapes, byte by byte."""
 
+from dataclasses import replace
+
 import pytest
 from aiohttp import web
 
@@ -87,10 +89,34 @@ def test_status_answers_are_latin1_in_the_layout_of_s2low() -> None:
     )
     refusal = Refusal("Accès refusé", "", api=False, subject=7)
     assert body(refuse(Shape.STATUS, refusal)) == (
-        b'<?xml version="1.0" encoding="ISO-8859-1"?>\n<transaction >\n'
-        b"        <id>7</id><resultat>KO</resultat><message>Acc\xe8s refus\xe9</message>"
+        b'<?xml version="1.0"?>\n<transaction >\n'
+        b"        <id>7</id><resultat>KO</resultat><message>Acc&#xE8;s refus&#xE9;</message>"
         b"<status></status></transaction>\n            "
     )
+
+
+def test_status_refusals_escape_as_s2low_does() -> None:
+    refusal = replace(AUTHENTICATION, subject=7)
+    assert b"<message>&#xC9;chec de l&#039;authentification</message>" in body(refuse(Shape.STATUS, refusal))
+
+
+def test_refusals_about_a_pes_retour() -> None:
+    refusal = Refusal("Accès refusé", "", api=False, asked="7<é")
+    assert body(refuse(Shape.LISTE, refusal)) == (
+        b'<?xml version="1.0"?>\n<liste>\n  <resultat>KO</resultat>\n'
+        b"  <message>Acc&#xE8;s refus&#xE9;</message>\n</liste>\n"
+    )
+    end = b"  <resultat>KO</resultat>\n  <message>Acc&#xE8;s refus&#xE9;</message>\n</%b>\n"
+    read = b'<?xml version="1.0"?>\n<transaction>\n  <idRetour>7&lt;&#xE9;</idRetour>\n'
+    assert body(refuse(Shape.READ, refusal)) == read + end % b"transaction"
+    given = b'<?xml version="1.0"?>\n<get_retour>\n  <id>7&lt;&#xE9;</id>\n' + end % b"get_retour"
+    answer = refuse(Shape.GET_RETOUR, refusal)
+    assert body(answer) == given
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="retour.xml"'
+    assert answer.headers["Content-Type"] == "text/xml"
+    failed = failure(Shape.GET_RETOUR, "Accès refusé", 503, asked="7<é")
+    assert (failed.status, body(failed)) == (503, given)
+    assert b"<id/>" in body(refuse(Shape.GET_RETOUR, Refusal("Accès refusé", "", api=False)))
 
 
 @pytest.mark.parametrize("shape", [Shape.REPLY, Shape.PRINTED, Shape.BROWSER])
