@@ -142,6 +142,9 @@ def _answer(words: str, number: int) -> tuple[int, bytes]:
         case "JSON":
             body = json.dumps({"status": "error", "error-message": text}, separators=(",", ":"))
             return 200, body.encode("ascii")
+        case "SYMFONY":
+            body = json.dumps({"error": text}, separators=(",", ":")).replace("'", "\\u0027")
+            return 400, body.encode("ascii")
         case "STATUS":
             head = b'<?xml version="1.0"?>\n<transaction >\n        <id>%d</id>' % number
             rest = b"<resultat>KO</resultat><message>%b</message><status></status></transaction>\n            "

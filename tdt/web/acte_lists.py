@@ -1,8 +1,7 @@
 """Lists and counts of transactions, and the CSV of their envelopes."""
 
-from calendar import monthrange
 from collections.abc import AsyncIterator
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -13,11 +12,12 @@ from tdt.domain.actes.rules import DEFAULT_NATURES
 from tdt.domain.authorities import Role
 from tdt.domain.calendar import PARIS, paris_date, paris_midnight
 from tdt.domain.errors import Forbidden
-from tdt.domain.ids import AuthorityId, GroupId
+from tdt.domain.ids import AuthorityId
 from tdt.domain.text import to_latin1
 from tdt.domain.when import read_when
 from tdt.web.admin_authorities import csv_line
 from tdt.web.call import Call, php_int, refused
+from tdt.web.group_totals import month_totals
 from tdt.web.html import facts, link, page, paragraph
 from tdt.web.s2low import attachment, json_answer
 
@@ -46,7 +46,7 @@ SMALLEST, GREATEST = -32_768, 32_767
 
 async def number_actes(call: Call) -> web.StreamResponse:
     """How many transactions of the caller's collectivité have a status."""
-    status, authority = _small(php_int(call.query.text("status_id"))), _authority(call)
+    status, authority = small(php_int(call.query.text("status_id"))), _authority(call)
     count = 0
     if authority:
         async with call.transaction() as connection:
@@ -66,7 +66,7 @@ async def list_actes(call: Call) -> web.StreamResponse:
     if kind is not None and kind not in TYPE_NAMES:
         known = ", ".join(f"{name} : {code}" for code, name in TYPE_NAMES.items())
         return json_answer({"error": f"Code {kind} invalide, les valeurs possibles sont : {known}"})
-    status = _small(php_int(query.text("status_id")))
+    status = small(php_int(query.text("status_id")))
     offset, limit = max(php_int(query.text("offset")), 0), min(php_int(query.text("limit")), LARGEST)
     limit = limit if limit > 0 else LIMIT
     found: list[db.Line] = []
@@ -93,41 +93,7 @@ def _line(one: db.Line) -> dict[str, str]:
 
 async def totals(call: Call) -> web.StreamResponse:
     """How many transactions each collectivité of a group has decided in a month."""
-    group = _group(call)
-    if not group:
-        return json_answer({"result": "ko", "message": NO_GROUP})
-    before = paris_date(call.deps.now()).replace(day=1) - timedelta(days=1)
-    month = php_int(call.query.text("month")) or before.month
-    year = php_int(call.query.text("year")) or before.year
-    last = date(1970, 1, 31)  # what PHP makes of a month that does not exist
-    found: list[db.Total] = []
-    first = date(year, month, 1) if 1 <= month <= 12 and 1 <= year <= 9999 else None
-    if first is not None:
-        last = first.replace(day=monthrange(year, month)[1])
-    async with call.transaction() as connection:
-        found = await db.list_totals(connection, GroupId(group), first or date.max, last)
-    return json_answer(
-        {
-            "result": "ok",
-            "message": "",
-            "authority_group_id": group,
-            "min_date": f"{year}-{month}-01",
-            "max_date": last.isoformat(),
-            "nbTransactionPerAuthorities": [
-                {"authority_id": one.authority_id, "name": one.name, "nb_transactions": one.count} for one in found
-            ],
-        }
-    )
-
-
-def _group(call: Call) -> int:
-    """The group that is counted: its own for a GADM; what a SADM asks for, or that of its collectivité."""
-    user = call.who.user
-    if user.role is Role.GADM:
-        return user.group_id or 0
-    if asked := php_int(call.query.text("authority_group_id")):
-        return asked
-    return (call.who.authority.group_id or 0) if call.who.authority is not None else 0
+    return await month_totals(call, db.list_totals, NO_GROUP)
 
 
 async def export_page(call: Call) -> web.StreamResponse:
@@ -210,5 +176,6 @@ def _authority(call: Call) -> int:
     return call.who.user.authority_id or 0
 
 
-def _small(number: int) -> int:
+def small(number: int) -> int:
+    """A status or a type, within what the database holds."""
     return min(max(number, SMALLEST), GREATEST)

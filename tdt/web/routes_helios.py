@@ -1,7 +1,7 @@
 """The endpoints of HELIOS."""
 
-from tdt.domain.authorities import Module
-from tdt.web import helios, helios_files, helios_retours
+from tdt.domain.authorities import Module, Role
+from tdt.web import helios, helios_files, helios_lists, helios_moves, helios_retours
 from tdt.web.call import Access, Route
 from tdt.web.helios_files import INDEX
 from tdt.web.s2low import Shape
@@ -90,5 +90,57 @@ HELIOS_ROUTES = (
         Shape.REPLY,
         Module.HELIOS,
         door=Shape.BROWSER,
+    ),
+    Route(
+        "/modules/helios/helios_transac_submit.php",
+        helios_moves.transac_submit,
+        Access.TRANSMIT,
+        Shape.BROWSER,
+        Module.HELIOS,
+        page=INDEX,
+        admins=True,
+        changes=True,
+    ),
+    Route(
+        "/modules/helios/api/list_pes_aller.php",
+        helios_lists.list_pes_aller,
+        Access.ACCOUNT,
+        Shape.SYMFONY,
+        refuses=frozenset(Role) - {Role.ARCH},
+        denied=helios_lists.NOT_ARCHIVIST,
+    ),
+    Route(
+        "/modules/helios/helios_transac_change_status_sae.php",
+        helios_moves.change_status_sae,
+        Access.ACCOUNT,
+        Shape.JSON,
+        admins=True,
+        changes=True,
+    ),
+    Route(
+        "/modules/helios/api/nb_pes_aller_by_authorities_and_date.php",
+        helios_lists.totals,
+        Access.ADMINISTER_GROUP,
+        Shape.JSON,
+    ),
+    Route(
+        "/modules/helios/helios_transac_close.php",
+        helios_moves.transac_close,
+        Access.VIEW,
+        Shape.REPLY,
+        Module.HELIOS,
+        page=INDEX,
+        admins=True,
+        changes=True,
+    ),
+    Route(
+        "/modules/helios/helios_transac_archiver.php",
+        helios_moves.transac_archiver,
+        Access.VIEW,
+        Shape.REPLY,
+        Module.HELIOS,
+        page=INDEX,
+        admins=True,
+        changes=True,
     ),
 )

@@ -172,6 +172,8 @@ READS = {
     "/modules/helios/api/helios_change_status.php",
     "/modules/helios/helios_change_status_retour.php",
     "/helios-retour/update/status",
+    "/modules/helios/api/list_pes_aller.php",
+    "/modules/helios/api/nb_pes_aller_by_authorities_and_date.php",
     "/admin/users/admin_user_detail.php",
     "/admin/users/admin_users.php",
     "/admin/users/admin_users_role.php",
