@@ -1,28 +1,28 @@
-"""Flows that wait are posted; those that were answered go to the archive."""
+"""Flows that wait are posted, those that were answered go to the archive; what a super-administrator does by hand."""
 
 from aiohttp import web
 
 from tdt.domain.authorities import Role, is_administrator
 from tdt.domain.errors import Forbidden, Refused
 from tdt.domain.ids import HeliosId
-from tdt.flows import helios_confirm, helios_sae
+from tdt.flows import helios_confirm, helios_moves, helios_sae
+from tdt.web.admin_answers import actor
 from tdt.web.call import Call, php_int, refused
 from tdt.web.helios import INDEX
 from tdt.web.s2low import Refusal, Shape, json_answer, redirect, refuse, replied
 
 SHOW = "/modules/helios/helios_transac_show.php?id={}"
 MISSING = "Pas d'identifiant de transaction spécifié"
+GIVEN_UP = "La transaction {} a été passée en erreur."
 INCORRECT = "transaction_id incorrect"
 
 
 async def transac_submit(call: Call) -> web.StreamResponse:
     """Post a flow that waits (14): a redirection, but for the success with api=1."""
-    number = php_int(call.form.fields.text("id"))
-    if not number:
-        raise refused(MISSING, INDEX)
+    number = _number(call)
     page = SHOW.format(number)
     try:
-        message = await helios_confirm.confirm(call.deps, call.who, HeliosId(number))
+        message = await helios_confirm.confirm(call.deps, call.who, number)
     except Refused as error:
         raise refused(error.message, page) from error
     return replied(message, call.is_api, call.page(page))
@@ -67,3 +67,30 @@ async def _plan(call: Call, given: list[str], page: str) -> web.StreamResponse:
     if done.ok:
         return replied(lines, call.is_api, back)
     return refuse(Shape.REPLY, Refusal(lines, back, call.is_api))
+
+
+async def set_error(call: Call) -> web.StreamResponse:
+    """Turn a flow to -1; `message` says why."""
+    number = _number(call)
+    try:
+        await helios_moves.set_error(call.deps, actor(call), number, call.form.fields.text("message"))
+    except Refused as error:
+        raise refused(error.message, SHOW.format(number)) from error
+    return replied(GIVEN_UP.format(number), call.is_api, call.page(SHOW.format(number)))
+
+
+async def rollback(call: Call) -> web.StreamResponse:
+    """Post a flow in error again."""
+    number = _number(call)
+    try:
+        message = await helios_moves.repost(call.deps, actor(call), number)
+    except Refused as error:
+        raise refused(error.message, SHOW.format(number)) from error
+    return replied(message, call.is_api, call.page(SHOW.format(number)))
+
+
+def _number(call: Call) -> HeliosId:
+    number = php_int(call.form.fields.text("id"))
+    if not number:
+        raise refused(MISSING, INDEX)
+    return HeliosId(number)

@@ -143,4 +143,20 @@ HELIOS_ROUTES = (
         admins=True,
         changes=True,
     ),
+    Route(
+        "/modules/helios/helios_transac_set_error.php",
+        helios_moves.set_error,
+        Access.ADMINISTER_ALL,
+        Shape.REPLY,
+        page=INDEX,
+        changes=True,
+    ),
+    Route(
+        "/modules/helios/helios_transac_rollback.php",
+        helios_moves.rollback,
+        Access.ADMINISTER_ALL,
+        Shape.REPLY,
+        page=INDEX,
+        changes=True,
+    ),
 )

@@ -10,6 +10,8 @@ from tests.wire.stack import Stack
 SUBMIT = "/modules/helios/helios_transac_submit.php"
 SAE = "/modules/helios/helios_transac_change_status_sae.php"
 CLOSE = "/modules/helios/helios_transac_close.php"
+ERROR = "/modules/helios/helios_transac_set_error.php"
+ROLLBACK = "/modules/helios/helios_transac_rollback.php"
 ARCHIVER = "/modules/helios/helios_transac_archiver.php"
 SHOW = "https://tdt.example/modules/helios/helios_transac_show.php?id="
 CHANGED = b'{"status":"ok","message":"Le status de la transaction a \\u00e9t\\u00e9 modifi\\u00e9e"}'
@@ -200,3 +202,39 @@ async def test_a_browser_plans_the_archiving(stack: Stack) -> None:
     await move(stack, number, 8)
     answer = await stack.client().post(ARCHIVER, [("id", str(number)), ("api", "1")])
     assert answer.body == reply("OK", planned(number))
+
+
+# ------------------------------------------------------------------------------------------------------- by hand
+
+
+async def by_hand(stack: Stack, path: str, number: object, **fields: str) -> Answer:
+    return await stack.client("sadm").post(path, [("id", str(number)), *fields.items()])
+
+
+async def test_given_up_then_posted_again_by_a_super_administrator(stack: Stack) -> None:
+    number = await helios.deposit(stack)
+    answer = await by_hand(stack, ERROR, number, api="1", message="essai à blanc")
+    assert answer.body == reply("OK", f"La transaction {number} a été passée en erreur.")
+    assert await status_of(stack, number) == (-1, "Transaction passée manuellement en erreur - essai à blanc")
+    answer = await by_hand(stack, ROLLBACK, number, api="1")
+    assert answer.body == reply("OK", f"La transaction {number} est de nouveau à l'état posté.")
+    assert await status_of(stack, number) == (1, f"La transaction {number} est de nouveau à l'état posté.")
+    assert [row["kind"] for row in await rows(stack, "select kind from job")] == ["helios.analyse"]
+    assert (await audited(stack, "api:helios:set_error"))["data"]["after"] == {"status": -1, "reason": "essai à blanc"}
+    sent_to(await by_hand(stack, ERROR, number, message="x"), f"{SHOW}{number}")
+    sent_to(await by_hand(stack, ROLLBACK, number), f"{SHOW}{number}")
+
+
+async def test_what_is_not_done_by_hand(stack: Stack) -> None:
+    number = await flow_at(stack, 8)
+    for path, words in ((ERROR, "passer en erreur"), (ROLLBACK, "poster de nouveau")):
+        answer = await by_hand(stack, path, number, api="1")
+        assert answer.body.startswith(f"KO\nImpossible de {words} la transaction {number} : ".encode("latin-1"))
+        assert (await by_hand(stack, path, 999999, api="1")).body == reply("KO", "Cette transaction n'existe pas")
+        assert (await by_hand(stack, path, "", api="1")).body == reply(
+            "KO", "Pas d'identifiant de transaction spécifié"
+        )
+        for account in ("certonly", "adm", "gadm", "arch"):
+            answer = await stack.client(account).post(path, [("id", str(number)), ("api", "1")])
+            assert answer.body == b"KO\nAcc\xe8s refus\xe9\n"
+    assert (await status_of(stack, number))[0] == 8
