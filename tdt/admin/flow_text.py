@@ -18,6 +18,14 @@ DEADLINES = {
     "reponse": "réponse attendue",
     "fermeture": "fermeture",
 }
+RETURNED = {
+    "new": "à lire",
+    "handled": "appliqué",
+    "ignored": "déjà reçu",
+    "set_aside": "DANS LA BOÎTE DE L'EXPLOITANT",
+    "dismissed": "écarté par l'exploitant",
+}
+ALERTS = {"posted": "contrôles trop longs", "waiting": "ne part pas", "acquit": "sans acquit"}
 KIB = 1024
 
 
@@ -32,6 +40,8 @@ def lines_of(life: Life) -> Iterator[str]:
         ("Envois", (_attempt(one) for one in life["attempts"])),
         ("Traitements", (_job(one) for one in life["pending"])),
         ("Contrôles", (_report(one) for one in life.get("reports", ()))),
+        ("Reçu de la DGFiP", (_returned(one) for one in life.get("received", ()))),
+        ("Alertes", (_alert(one) for one in life.get("alerts", ()))),
         ("Délais", (_deadline(one) for one in life.get("deadlines", ()))),
         ("Échanges", (_relative(one) for one in _relatives(life))),
     ):
@@ -58,7 +68,7 @@ def _facts(life: Life) -> Iterator[str]:
         owner = f"{first['authority'] or 'une collectivité supprimée'} (n° {first['authority_id']})"
         yield from _pairs(("Premier flux", f"{first['flow']}, {owner} ; à ne pas dire à la collectivité"))
     if awaited := life["expected"]:
-        yield from _pairs(("Attendu", f"{awaited['who']} : {awaited['what']}"))
+        yield from _pairs(("Attendu", f"{awaited['who']} : {awaited['what']}{_deadline_of(awaited)}"))
     if departure := life.get("departure"):
         when = _at(departure["at"]) if departure["at"] else "inconnu"
         yield from _pairs(("Départ prévu", f"{when}{' — ' if departure['reason'] else ''}{departure['reason']}"))
@@ -74,6 +84,7 @@ def _facts(life: Life) -> Iterator[str]:
         ("AR du", life.get("received_on")),
         ("NomFic", life.get("nomfic")),
         ("Racine", life.get("root")),
+        ("En-tête", _header(life)),
     )
     if envelope := life.get("envelope"):
         digest = f", SHA-256 {envelope['sha256']}" if envelope["sha256"] else ""
@@ -82,7 +93,19 @@ def _facts(life: Life) -> Iterator[str]:
             ("Archive", f"{envelope['archive_name']} ({_size(envelope['size'])}{digest})"),
         )
     route = life["route"] if "route" in life else life["envelope"]["route"]
-    yield from _pairs(("Route", f"{route['name']} (n° {route['id']}){', essai' if route['test'] else ''}"))
+    transport = f", {route['transport']}" if "transport" in route else ""
+    test = ", essai" if route["test"] else ""
+    yield from _pairs(("Route", f"{route['name']} (n° {route['id']}){transport}{test}"))
+
+
+def _header(life: Life) -> str:
+    return ", ".join(f"{name} {value}" for name, value in life.get("header", {}).items() if value)
+
+
+def _deadline_of(awaited: Life) -> str:
+    """Since when, and when the operator is told that it lasts."""
+    alert = f", alerte le {_at(awaited['alert_at'])}" if awaited.get("alert_at") else ""
+    return f" (depuis le {_at(awaited['since'])}{alert})" if awaited.get("since") else ""
 
 
 def _nature(life: Life) -> str:
@@ -115,6 +138,17 @@ def _attempt(one: Life) -> str:
     return (
         f"{_at(one['started_at'])}{end}  {OUTCOMES[one['outcome']]}  {one['name']} {_size(one['size'])} {more}".rstrip()
     )
+
+
+def _returned(one: Life) -> str:
+    state = RETURNED.get(one["state"], one["state"])
+    why = f" — {one['detail']}{f' [{code}]' if (code := one['code']) else ''}" if one["detail"] else ""
+    probably = " (sans doute pour ce flux)" if one["proposed"] else ""
+    return f"{_at(one['at'])}  {one['kind'] or '?'} {one['name']} {_size(one['size'])}, {state}{probably}{why}"
+
+
+def _alert(one: Life) -> str:
+    return f"{_at(one['told_at'])}  {ALERTS.get(one['kind'], one['kind'])}, depuis le {_at(one['since'])}"
 
 
 def _job(one: Life) -> str:

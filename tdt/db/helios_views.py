@@ -8,7 +8,8 @@ from tdt.db.helios import REFUSED_TAG
 from tdt.db.pool import Connection
 from tdt.db.shown_work import BY_WHOM
 from tdt.domain.helios.model import HeliosStatus
-from tdt.domain.ids import AccountId, AuthorityId, HeliosId
+from tdt.domain.ids import AccountId, AuthorityId, HeliosId, ReceivedId
+from tdt.domain.plain import instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,60 @@ async def find_first_copy(connection: Connection, flow: HeliosId) -> FirstCopy |
         return None
     data = row["data"]
     return FirstCopy(HeliosId(data["holder"]), AuthorityId(data["holder_authority"]), row["authority"])
+
+
+RETURNED = """
+    select r.id, r.name, r.kind, r.state, r.code, r.detail, r.received_at, c.size,
+        r.helios_id is distinct from $1 and r.assigned_helios_id is distinct from $1 as proposed
+    from received r join content c on c.id = r.content_id
+    where r.helios_id = $1 or r.assigned_helios_id = $1 or r.proposed_helios_id = $1 order by r.id"""
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What the DGFiP sent about a flow. `proposed`: it probably answers it, an operator decides."""
+
+    id: ReceivedId
+    name: str
+    kind: str
+    state: str
+    code: str
+    detail: str
+    received_at: datetime
+    size: int
+    proposed: bool
+
+    def plain(self, operator: bool) -> dict[str, object]:
+        """As JSON says it: why it waits is for the operator."""
+        told: dict[str, object] = {
+            "id": self.id,
+            "name": self.name,
+            "kind": self.kind,
+            "state": self.state,
+            "at": instant(self.received_at),
+            "size": self.size,
+        }
+        return {**told, "code": self.code, "detail": self.detail, "proposed": self.proposed} if operator else told
+
+
+async def list_returned(connection: Connection, flow: HeliosId) -> list[Returned]:
+    """The files of the DGFiP about a flow that the scope sees, oldest first."""
+    return [Returned(**row) for row in await connection.fetch(RETURNED, flow)]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What the operator was told of a flow."""
+
+    kind: str
+    since: datetime
+    told_at: datetime
+
+
+async def list_alerts(connection: Connection, flow: HeliosId) -> list[Alert]:
+    """The alerts about a flow, oldest first."""
+    query = "select kind, since, told_at from helios_alert where transaction_id = $1 order by id"
+    return [Alert(**row) for row in await connection.fetch(query, flow)]
 
 
 NAMED = """

@@ -1,17 +1,23 @@
-"""Show the whole life of a PES flow to the operator."""
+"""Show the whole life of a PES flow to whoever may see it."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tdt.db import helios_views as db
+from tdt.db.accounts import get_owner
 from tdt.db.helios import OBJECT, HeliosTransaction, get_transaction
 from tdt.db.helios_reports import Report, list_reports
+from tdt.db.pool import Connection
 from tdt.db.shown_work import ShownAttempt, ShownJob, list_shown_attempts, list_shown_jobs
 from tdt.db.windows import Leaving, forecast_departure
 from tdt.deps import Deps
 from tdt.domain.audit import Actor
+from tdt.domain.authorities import Module, Right, may
 from tdt.domain.errors import Forbidden, Refused
+from tdt.domain.explanation import EXPLOITANT, Expected
+from tdt.domain.helios.alerts import AlertLimits, alert_at
+from tdt.domain.helios.explain import expected, explain
 from tdt.domain.helios.model import HeliosStatus
 from tdt.domain.helios.status import STATUS_LABELS
 from tdt.domain.ids import HeliosId
@@ -24,6 +30,7 @@ UNKNOWN = "Numéro de transaction invalide."
 HELIOS = RouteKind.HELIOS
 ON_THE_WAY = (HeliosStatus.POSTE, HeliosStatus.EN_ATTENTE_DE_TRANSMISSION)
 JOBS = (JobKind.HELIOS_ANALYSE, JobKind.HELIOS_TRANSMIT)
+FROM_THE_STATE = (HeliosStatus.ACQUITTEMENT_RECU, HeliosStatus.REFUSE, HeliosStatus.INFORMATION_DISPONIBLE)
 _SHA1 = re.compile(r"[0-9a-fA-F]{40}")
 _SIREN = re.compile(r"(?<![0-9])[0-9]{9}(?![0-9])")
 
@@ -36,32 +43,64 @@ class _Life:
     attempts: Sequence[ShownAttempt]
     jobs: Sequence[ShownJob]
     reports: Sequence[Report]
+    received: Sequence[db.Returned]
     first_copy: db.FirstCopy | None
-    """Never told to a collectivité."""
+    alerts: Sequence[db.Alert]
+    """These two are never told to a collectivité."""
     departure: Forecast | None = None
+
+    @property
+    def entered(self) -> db.Step | None:
+        """The step at which the flow came to its status: notes made since are other steps of the same status."""
+        found = None
+        for step in reversed(self.steps):
+            if step.status is not self.flow.status:
+                break
+            found = step
+        return found
 
 
 async def view(deps: Deps, by: Actor, flow_id: HeliosId) -> dict[str, object]:
-    """All that is known of a flow, as plain data, for the operator. Raises Refused when it does not exist."""
-    if by.who is not None:
-        raise Forbidden("Accès refusé")
+    """All that is known of a flow, as plain data; the operator also reads why work was put off, and who holds its copy.
+
+    Raises Refused when it does not exist or is another collectivité's: the same for both; Forbidden inside one's own.
+    """
     async with deps.acting(by) as connection:
         flow = await get_transaction(connection, flow_id)
-        around = await db.find_around(connection, flow_id)
-        if flow is None or around is None:
+        if flow is None:
             raise Refused(UNKNOWN)
-        life = _Life(
-            flow,
-            around,
-            await db.list_steps(connection, flow_id),
-            await list_shown_attempts(connection, OBJECT, flow_id),
-            await list_shown_jobs(connection, (JOBS, flow_id), ((), 0)),
-            await list_reports(connection, flow_id),
-            await db.find_first_copy(connection, flow_id),
-        )
-        if flow.status in ON_THE_WAY:
+        await _check_view(connection, by, flow)
+        life = await _gather(connection, flow, operator=by.who is None)
+    if flow.status in ON_THE_WAY:
+        # what waits before it on the route is others', too: seen by the system, told as an instant
+        async with deps.transaction("system") as connection:
             life = replace(life, departure=await forecast_departure(connection, Leaving(HELIOS, flow.id), deps.now()))
-    return _tell(life)
+    return _tell(life, deps.config.helios.alert_limits, operator=by.who is None)
+
+
+async def _check_view(connection: Connection, by: Actor, flow: HeliosTransaction) -> None:
+    if by.who is None:
+        return
+    owner = await get_owner(connection, by.who.user.id, flow.account_id, flow.authority_id)
+    if not may(by.who, Right.VIEW, Module.HELIOS, owner):
+        raise Forbidden("Accès refusé")
+
+
+async def _gather(connection: Connection, flow: HeliosTransaction, operator: bool) -> _Life:
+    around = await db.find_around(connection, flow.id)
+    if around is None:
+        raise Refused(UNKNOWN)
+    return _Life(
+        flow,
+        around,
+        await db.list_steps(connection, flow.id),
+        await list_shown_attempts(connection, OBJECT, flow.id),
+        await list_shown_jobs(connection, (JOBS, flow.id), ((), 0)),
+        await list_reports(connection, flow.id),
+        await db.list_returned(connection, flow.id),
+        await db.find_first_copy(connection, flow.id) if operator else None,
+        await db.list_alerts(connection, flow.id) if operator else (),
+    )
 
 
 async def list_named(deps: Deps, by: Actor, name: str) -> list[HeliosId]:
@@ -71,7 +110,8 @@ async def list_named(deps: Deps, by: Actor, name: str) -> list[HeliosId]:
         return await db.list_ids_named(connection, name, _SIREN.findall(name), sha1)
 
 
-def _tell(life: _Life) -> dict[str, object]:
+def _tell(life: _Life, limits: AlertLimits, operator: bool) -> dict[str, object]:
+    """Plain data, in the order in which people read it. Instants are in UTC."""
     flow, around = life.flow, life.around
     last = life.steps[-1] if life.steps else None
     return {
@@ -89,10 +129,11 @@ def _tell(life: _Life) -> dict[str, object]:
         "status": {
             "code": int(flow.status),
             "label": STATUS_LABELS[flow.status],
-            "since": instant(next((step.at for step in reversed(life.steps) if step.status == flow.status), None)),
+            "since": instant(life.entered.at if life.entered else None),
             "message": last.message if last else "",
         },
-        "expected": _expected(life),
+        "problem": _problem(life),
+        "expected": _expected(life, limits),
         "departure": life.departure.plain() if life.departure is not None else None,
         "deposited": {
             "at": instant(flow.submitted_at),
@@ -117,9 +158,14 @@ def _tell(life: _Life) -> dict[str, object]:
         ],
         "route": {"id": flow.route_id, "name": around.route, "transport": around.transport, "test": around.test},
         "attempts": [one.plain() for one in life.attempts],
-        "pending": [job.plain(operator=True) for job in life.jobs],
+        "pending": [job.plain(operator) for job in life.jobs],
         "reports": [_report(one) for one in life.reports],
-        "first_copy": _first_copy(life.first_copy),
+        "received": [one.plain(operator) for one in life.received],
+        **(
+            {"first_copy": _first_copy(life.first_copy), "alerts": [_alert(one) for one in life.alerts]}
+            if operator
+            else {}
+        ),
     }
 
 
@@ -141,27 +187,36 @@ def _acquit(flow: HeliosTransaction) -> bool:
     return flow.acquit_content_id is not None
 
 
-def _expected(life: _Life) -> dict[str, object] | None:
+def _alert(one: db.Alert) -> dict[str, object]:
+    return {"kind": one.kind, "since": instant(one.since), "told_at": instant(one.told_at)}
+
+
+def _problem(life: _Life) -> dict[str, object] | None:
+    if life.flow.status is not HeliosStatus.ERREUR:
+        return None
+    message = life.entered.message if life.entered else ""
+    told = explain(message)
+    return {"code": told.code, "message": message, "cause": told.cause, "who": told.who, "remedy": told.remedy}
+
+
+def _expected(life: _Life, limits: AlertLimits) -> dict[str, object] | None:
+    """Who must do what, since when, and when the operator is told that it lasts."""
+    awaited = expected(life.flow.status)
     if any(job.state == "dead" for job in life.jobs):
-        return {"who": "l'exploitant de la plate-forme", "what": "reprendre ce traitement, mis de côté"}
-    match life.flow.status:
-        case HeliosStatus.EN_ATTENTE_D_ETRE_SIGNE:
-            return {"who": "la collectivité", "what": "signer le flux"}
-        case HeliosStatus.EN_ATTENTE_D_ETRE_TELETRANSMIS:
-            return {"who": "un agent télétransmetteur", "what": "confirmer la télétransmission"}
-        case HeliosStatus.POSTE:
-            return {"who": "la plate-forme", "what": "vérifier le flux"}
-        case HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
-            return {"who": "la plate-forme", "what": "transmettre à la DGFiP"}
-        case HeliosStatus.TRANSMIS:
-            return {"who": "la DGFiP", "what": "rendre l'acquit"}
-    return None
+        awaited = Expected(EXPLOITANT, "reprendre ce traitement, mis de côté")
+    if awaited is None:
+        return None
+    since = life.entered.at if life.entered else life.flow.submitted_at
+    late = alert_at(life.flow.status, since, limits)
+    return {"who": awaited.who, "what": awaited.what, "since": instant(since), "alert_at": instant(late)}
 
 
 def _step(life: _Life, number: int, step: db.Step) -> dict[str, object]:
     by: dict[str, object] = {"kind": "tdt"}
     if step.account_id is not None:
         by = {"kind": "account", "account_id": step.account_id, "name": step.account}
+    elif step.status in FROM_THE_STATE:
+        by = {"kind": "state"}
     elif number == 0 and life.flow.account_id is not None:
         by = {"kind": "account", "account_id": life.flow.account_id, "name": life.around.account}
     return {
