@@ -23,7 +23,12 @@ CONFIG = click.option(
 )
 
 
-GROUPS = {"flow": "tdt.admin.flow", "admin": "tdt.admin.main", "certificates": "tdt.admin.certificates"}
+GROUPS = {
+    "flow": "tdt.admin.flow",
+    "admin": "tdt.admin.main",
+    "certificates": "tdt.admin.certificates",
+    "schemas": "tdt.admin.schemas",
+}
 """Groups of commands in modules of their own."""
 
 

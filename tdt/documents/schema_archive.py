@@ -3,15 +3,19 @@
 Nothing is ever written where an archive says: its files are read in memory, under their names of paths in it.
 """
 
+import bz2
+import gzip
 import hashlib
 import io
+import lzma
 import os
 import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import IO, Any, BinaryIO
 
 from tdt.domain.errors import Refused
 
@@ -19,6 +23,8 @@ MOST_FILES = 2000
 LARGEST_FILE = 8 << 20
 LARGEST_SET = 64 << 20
 """The official sets are 145 schemas of 1.7 MB in all."""
+LARGEST_ARCHIVE = 16 << 20
+LARGEST_STREAM = 2 * LARGEST_SET
 CODE = "SCHEMAS_REFUSES"
 CHUNK = 1 << 16
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
@@ -29,13 +35,17 @@ def read_set(path: Path) -> dict[str, bytes]:
     try:
         if path.is_dir():
             return _gather(_directory(path))
+        if path.stat().st_size > LARGEST_ARCHIVE:
+            raise _refused("l'archive est trop volumineuse pour un jeu de schémas")
         if zipfile.is_zipfile(path):
             return _gather(_zip(path))
         return _gather(_tar(path))
     except OSError as error:
         raise _refused(f"{error.filename or path} : {error.strerror or error}") from error
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise _refused(f"l'archive est abîmée ou d'une forme inconnue ({error})") from error
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError) as error:
+        raise _damaged(error) from error
+    except (NotImplementedError, RuntimeError) as error:
+        raise _damaged(error) from error
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:
@@ -109,8 +119,12 @@ def _directory(root: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
 
 def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            yield chunk
+        yield from _read_on(file)
+
+
+def _read_on(file: IO[bytes]) -> Iterator[bytes]:
+    while chunk := file.read(CHUNK):
+        yield chunk
 
 
 def _zip(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
@@ -123,20 +137,51 @@ def _zip(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
                 raise _refused("l'archive est chiffrée")
             if not member.is_dir():
                 with archive.open(member) as file:
-                    yield member.filename, iter(lambda file=file: file.read(CHUNK), b"")  # type: ignore[misc]
+                    yield member.filename, _read_on(file)
+
+
+class _Limited(io.RawIOBase):
+    """A stream that is given up after so many bytes: an archive may say that it holds anything."""
+
+    def __init__(self, stream: BinaryIO):
+        self._stream = stream
+        self._left = LARGEST_STREAM
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes. Raises Refused beyond the limit."""
+        data = self._stream.read(min(size, self._left + 1) if size >= 0 else self._left + 1)
+        self._left -= len(data)
+        if self._left < 0:
+            raise _refused("l'archive contient trop de données")
+        return data
 
 
 def _tar(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
-    with tarfile.open(path, "r|*") as archive:
+    with path.open("rb") as file:
+        head = file.read(6)
+    opener = next((opener for magic, opener in PACKED.items() if head.startswith(magic)), open)
+    with opener(path, "rb") as stream, tarfile.open(fileobj=_Limited(stream), mode="r|") as archive:
         for member in archive:
             if member.isdir():
                 continue
             if not member.isreg():
                 raise _refused(f"{member.name!a} est un lien ou un fichier spécial")
-            file = archive.extractfile(member)
-            assert file is not None
-            with file:
-                yield member.name.removeprefix("./"), iter(lambda file=file: file.read(CHUNK), b"")  # type: ignore[misc]
+            content = archive.extractfile(member)
+            assert content is not None
+            with content:
+                yield member.name.removeprefix("./"), _read_on(content)
+
+
+PACKED: Mapping[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+"""How a tar may be packed, by its first bytes."""
+
+
+def _damaged(error: Exception) -> Refused:
+    return _refused(f"l'archive est abîmée ou d'une forme inconnue ({error})")
 
 
 def _refused(reason: str) -> Refused:

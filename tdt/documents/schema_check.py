@@ -84,6 +84,7 @@ def check_flow(order: CheckOrder, files: Sequence[int]) -> Checked:
     controls = Controls()
     broken = _pass(flow, controls, list(known.values()))
     told = list(controls.findings) if local_name(root) == ALLER else []
+    sets = [_verdict(active, known.get(number), broken is not None) for number, active in enumerate(order.sets)]
     best = min(known.values(), key=lambda one: one.faults, default=None)
     if broken is not None:
         schema = [broken]
@@ -91,8 +92,7 @@ def check_flow(order: CheckOrder, files: Sequence[int]) -> Checked:
         schema = [unknown_root(root)] if _is_foreign(root, order.sets) else []
     else:
         schema = _locate(flow, best) if best.faults else []
-    sets = [_verdict(active, known.get(number), broken is not None) for number, active in enumerate(order.sets)]
-    findings = merge(join_findings(schema), told)[:MOST_FINDINGS]
+    findings = merge(schema, told)[:MOST_FINDINGS]
     count = controls.total if told else 0
     return Checked(root, sets, count, [one.plain() for one in findings])
 
@@ -140,7 +140,8 @@ def _locate(flow: int, validator: _Validator) -> list[Finding]:
         # a tag may begin in the chunk before
         for part in TAGS.findall(piece) if number in bad or number + 1 in bad else [piece]:
             scan.feed(part)
-            found += [say(message, scan.line, scan.last(), scan.tag_where) for message in validator.feed(part)]
+            told = [say(message, scan.line, scan.last(), scan.tag_where) for message in validator.feed(part)]
+            found += join_findings(told)
         if len(found) > 2 * MOST_FINDINGS:
             break
     return found

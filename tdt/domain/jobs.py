@@ -23,6 +23,7 @@ class JobKind(StrEnum):
     HELIOS_TRANSMIT = "helios.transmit"
     HELIOS_INGEST = "helios.ingest"
     HELIOS_REREAD = "helios.reread"
+    HELIOS_SCHEMA = "helios.schema"
     NOTICE_SEND = "notice.send"
     ACTE_NOTIFY = "acte.notify"
 

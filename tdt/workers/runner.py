@@ -38,7 +38,9 @@ MAIL_LANE = [JobKind.NOTICE_SEND, JobKind.ACTE_NOTIFY]
 """So has the mail: a server that hangs holds one loop, and thousands of notices delay nothing else."""
 CHECK_LANE = [JobKind.ACTES_ANALYSE, JobKind.HELIOS_ANALYSE]
 """So have the checks of documents: an antivirus that hangs, documents that are slow to read, delay each other only."""
-MAIN_LANE = [kind for kind in JobKind if kind not in (*ARCHIVE_LANE, *MAIL_LANE, *CHECK_LANE)]
+INFORMATION_LANE = [JobKind.HELIOS_SCHEMA]
+"""What only tells, and decides nothing: one at a time, it delays no check."""
+MAIN_LANE = [kind for kind in JobKind if kind not in (*ARCHIVE_LANE, *MAIL_LANE, *CHECK_LANE, *INFORMATION_LANE)]
 TO_THE_STATE = (JobKind.ACTES_TRANSMIT, JobKind.HELIOS_TRANSMIT)
 """A destination that hangs holds each try for minutes: these never take all the loops, alone or together."""
 OVERDUE_SECONDS = 0.5
@@ -93,6 +95,7 @@ class Worker:
             Lane(ARCHIVE_LANE): 1,
             Lane(MAIL_LANE): 1,
             Lane(CHECK_LANE): deps.config.documents.concurrency,
+            Lane(INFORMATION_LANE): 1,
         }
         """How many loops work on each."""
         self._in_hand: dict[JobId, JobKind] = {}

@@ -19,6 +19,8 @@ SHARED = {
     "route_window",
     "worker",
     "helios_daily_number",
+    "schema_set",
+    "schema_period",
     "migration",
 }
 """Tables that hold nothing of a collectivité. A new one is added here only when that is true of it."""

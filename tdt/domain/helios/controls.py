@@ -27,7 +27,7 @@ class Controls(Told):
             case "PES_DepenseAller" | "PES_RecetteAller":
                 state.blocks.append(Block(scan.block))
             case "Bordereau":
-                state.slip, state.taxed = {}, False
+                state.slip, state.taxed = None, False
             case "LigneDePiece":
                 state.account_line, state.payment = 0, None
             case "CpteBancaire":
@@ -49,18 +49,18 @@ class Controls(Told):
                 self._mark_signature(scan, spot)
             case "Id":
                 if not self.is_new("Id", value):
-                    self.tell("PES_ID_DOUBLE", spot, value)
+                    self.tell("GUICHET_ID_DOUBLE", spot, value)
             case "CodCol":
                 if scan.path[1:] == ["EnTetePES", "CodCol"] and value == "000":
-                    self.tell("PES_CODCOL_ZERO", spot, value)
+                    self.tell("GUICHET_CODCOL_ZERO", spot, value)
             case "IdVer":
                 if scan.path[1:] == ["PES_Facture", "IdVer"] and not is_two(value):
-                    self.tell("PES_VERSION", spot, value)
+                    self.tell("GUICHET_VERSION", spot, value)
             case "TypeFact":
                 self.state.asap = value in ASAP
             case "BIC" | "IBAN":
                 if value != value.upper():
-                    self.tell("PES_COMPTE_MINUSCULES", spot, value)
+                    self.tell("GUICHET_COMPTE_MINUSCULES", spot, value)
             case "Fichier":
                 self.state.has_content = True
 
@@ -68,7 +68,7 @@ class Controls(Told):
         """What only the end of the flow tells: is it signed, as it says?"""
         for block in self.state.blocks:
             if block.paperless is not None and not (block.signed or self.state.root_signed):
-                self.tell("PES_SIGNATURE_ABSENTE", block.paperless, "1")
+                self.tell("GUICHET_SIGNATURE_ABSENTE", block.paperless, "1")
 
     def _mark_signature(self, scan: Scan, spot: Spot) -> None:
         if len(scan.path) == 2:
@@ -76,7 +76,7 @@ class Controls(Told):
         elif scan.path[2] == "Bordereau" and self.state.blocks:
             block = self.state.blocks[-1]
             if block.paperless is None and not block.signed:
-                self.tell("PES_SIGNATURE_EN_TROP", spot)
+                self.tell("GUICHET_SIGNATURE_EN_TROP", spot)
             block.signed = True
 
 
@@ -87,38 +87,39 @@ def is_two(value: str) -> bool:
 
 def _judge_header(told: Told, group: Group, block: str) -> None:
     if not is_two(group.get("IdVer")):
-        told.tell_value("PES_VERSION", group, "IdVer")
+        told.tell_value("GUICHET_VERSION", group, "IdVer")
     if group.get("InfoDematerialisee") in TRUE and told.state.blocks:
         line = group.line_of("InfoDematerialisee")
         told.state.blocks[-1].paperless = Spot(line, f"{group.path}/InfoDematerialisee", Where(block=block))
 
 
 def _judge_slip_head(told: Told, group: Group, block: str) -> None:
-    told.state.slip = group.values
+    told.state.slip = group
     if "NbrPce" in group.values and amount(group.get("NbrPce")) < 1:
-        told.tell_value("PES_NBRPCE", group, "NbrPce")
+        told.tell_value("GUICHET_NBRPCE", group, "NbrPce")
     if block == REVENUE and "MtBordHt" in group.values and amount(group.get("MtBordHt")) <= 0:
-        told.tell_value("PES_MONTANT_BORDEREAU", group, "MtBordHt")
+        told.tell_value("GUICHET_MONTANT_BORDEREAU", group, "MtBordHt")
     if group.get("TypBord") == "04":
-        told.tell_value("PES_TYPBORD", group, "TypBord")
+        told.tell_value("GUICHET_TYPBORD", group, "TypBord")
     if not told.is_new("bordereau", block, group.get("Exer"), group.get("TypBord"), group.get("IdBord")):
-        told.tell_value("PES_BORDEREAU_DOUBLE", group, "IdBord")
+        told.tell_value("GUICHET_BORDEREAU_DOUBLE", group, "IdBord")
     paperless = bool(told.state.blocks) and told.state.blocks[-1].paperless is not None
     if paperless and (block == EXPENSE or group.get("TypBord") != ORMC) and amount(group.get("MtCumulAnnuel")) <= 0:
-        told.tell_value("PES_CUMUL", group, "MtCumulAnnuel")
+        told.tell_value("GUICHET_CUMUL", group, "MtCumulAnnuel")
 
 
-def _judge_slip(told: Told, group: Group, block: str) -> None:
+def _judge_slip(told: Told, _group: Group, block: str) -> None:
     """VAT of the bordereau and of its lines: neither goes without the other."""
     slip, taxed = told.state.slip, told.state.taxed
-    tax = amount(slip.get("MtBordTVA", ""))
-    spot = Spot(group.line, f"{group.path}/BlocBordereau/MtBordTVA", group.where)
+    if slip is None:
+        return
+    tax = amount(slip.get("MtBordTVA"))
     if tax > 0 and not taxed:
-        told.tell("PES_TVA_SANS_LIGNE", spot, slip["MtBordTVA"])
+        told.tell_value("GUICHET_TVA_SANS_LIGNE", slip, "MtBordTVA")
     elif block == EXPENSE and taxed and tax <= 0:
-        told.tell("PES_TVA_SANS_BORDEREAU", spot, slip.get("MtBordTVA", ""))
-    elif block == REVENUE and "MtBordTVA" in slip and tax <= 0:
-        told.tell("PES_TVA_NULLE", spot, slip["MtBordTVA"])
+        told.tell_value("GUICHET_TVA_SANS_BORDEREAU", slip, "MtBordTVA")
+    elif block == REVENUE and "MtBordTVA" in slip.values and tax <= 0:
+        told.tell_value("GUICHET_TVA_NULLE", slip, "MtBordTVA")
 
 
 JUDGES: Mapping[str, Judge] = {

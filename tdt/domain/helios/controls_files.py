@@ -21,7 +21,7 @@ OLDEST_TYPES = frozenset(f"{number:03d}" for number in range(1, 14))
 
 def _judge_version(told: Told, group: Group, _block: str) -> None:
     if group.get("IdVer").strip() != "1":
-        told.tell_value("PES_PJ_VERSION", group, "IdVer")
+        told.tell_value("GUICHET_PJ_VERSION", group, "IdVer")
 
 
 def _judge_file(told: Told, group: Group, _block: str) -> None:
@@ -29,14 +29,14 @@ def _judge_file(told: Told, group: Group, _block: str) -> None:
         return
     state, kind = told.state, group.get("TypePJ")
     if not FILE_NAME.fullmatch(group.get("NomPJ")):
-        told.tell_value("PES_PJ_NOM", group, "NomPJ")
+        told.tell_value("GUICHET_PJ_NOM", group, "NomPJ")
     if not state.has_content:
-        told.tell_value("PES_PJ_VIDE", group, "Contenu")
+        told.tell_value("GUICHET_PJ_VIDE", group, "Contenu")
     if not told.is_new("pj", group.get("IdUnique")) and group.get("IdUnique"):
-        told.tell_value("PES_PJ_DOUBLE", group, "IdUnique")
+        told.tell_value("GUICHET_PJ_DOUBLE", group, "IdUnique")
     if kind in COMPTE_FINANCIER and not state.references:
         what = f"manque : elle est obligatoire pour une PJ de type {kind}"
-        told.tell_value("PES_PJ_REFCOMPTA", group, "RefCompta", what=what, wanted="RefCompta")
+        told.tell_value("GUICHET_PJ_REFCOMPTA", group, "RefCompta", what=what, wanted="RefCompta")
     for reference in state.references:
         _judge_reference(told, reference, kind)
 
@@ -44,15 +44,15 @@ def _judge_file(told: Told, group: Group, _block: str) -> None:
 def _judge_reference(told: Told, group: Group, kind: str) -> None:
     for name in ("Domaine", "Exercice", "TypeObjet", "Identifiant"):
         if not group.get(name):
-            told.tell_value("PES_PJ_REFCOMPTA", group, name, what=f"n'a pas de {name}", wanted=name)
+            told.tell_value("GUICHET_PJ_REFCOMPTA", group, name, what=f"n'a pas de {name}", wanted=name)
     domain = group.get("Domaine")
     if domain and domain not in TYPES_OF_DOMAIN:
         what, wanted = f"est d'un domaine inconnu ({domain})", ", ".join(TYPES_OF_DOMAIN)
-        told.tell_value("PES_PJ_REFCOMPTA", group, "Domaine", what=what, wanted=wanted)
+        told.tell_value("GUICHET_PJ_REFCOMPTA", group, "Domaine", what=what, wanted=wanted)
     elif kind in OLDEST_TYPES and domain and kind not in TYPES_OF_DOMAIN[domain]:
         what = f"de domaine {domain} ne va pas avec une PJ de type {kind}"
         wanted = f"un type {', '.join(TYPES_OF_DOMAIN[domain])}"
-        told.tell_value("PES_PJ_REFCOMPTA", group, "Domaine", what=what, wanted=wanted)
+        told.tell_value("GUICHET_PJ_REFCOMPTA", group, "Domaine", what=what, wanted=wanted)
 
 
 def _keep_reference(told: Told, group: Group, _block: str) -> None:
@@ -71,18 +71,18 @@ def _judge_sender(told: Told, group: Group, block: str) -> None:
     if block == "facture" and told.state.asap:
         for name in ("Adresse", "Signataire"):
             if name not in group.values:
-                told.tell_value("PES_FACTURE_EMETTEUR", group, name)
+                told.tell_value("GUICHET_FACTURE_EMETTEUR", group, name)
 
 
 def _judge_invoice(told: Told, group: Group, _block: str) -> None:
     for name in ("RefTitre", "TalonOptique2Lignes"):
         if told.state.asap and name not in group.values:
-            told.tell_value("PES_FACTURE_INCOMPLETE", group, name)
+            told.tell_value("GUICHET_FACTURE_INCOMPLETE", group, name)
 
 
 def _judge_title(told: Told, group: Group, _block: str) -> None:
     if not told.is_new("titre", group.get("Exercice"), group.get("NumTitre")):
-        told.tell_value("PES_FACTURE_TITRE_DOUBLE", group, "NumTitre")
+        told.tell_value("GUICHET_FACTURE_TITRE_DOUBLE", group, "NumTitre")
 
 
 FILES: Mapping[str, Judge] = {

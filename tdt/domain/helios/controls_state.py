@@ -35,8 +35,8 @@ class Judged:
 
     blocks: list[Block] = field(default_factory=list)
     root_signed: bool = False
-    slip: dict[str, str] = field(default_factory=dict)
-    piece: dict[str, str] = field(default_factory=dict)
+    slip: Group | None = None
+    """BlocBordereau."""
     taxed: bool = False
     """A line of this bordereau has VAT."""
     account_line: int = 0

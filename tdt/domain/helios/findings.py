@@ -35,12 +35,12 @@ class Where:
         """`dépense, bordereau 12 de 2026, pièce 345, ligne 1`."""
         parts = [self.block]
         if self.rank:
-            number = self.bordereau or f"sans numéro (le {self.rank}e du fichier)"
+            number = self.bordereau or f"sans numéro (le n° {self.rank} du fichier)"
             parts.append(f"bordereau {number}" + (f" de {self.exercice}" if self.exercice else ""))
         parts += [f"pièce {self.piece}"] if self.piece else []
         parts += [f"ligne {self.ligne}"] if self.ligne else []
         if self.pj_rank:
-            parts.append(f"PJ {self.pj or f'sans identifiant (la {self.pj_rank}e du fichier)'}")
+            parts.append(f"PJ {self.pj or f'sans identifiant (la n° {self.pj_rank} du fichier)'}")
         return ", ".join(part for part in parts if part)
 
 
@@ -88,6 +88,6 @@ def clip(value: str) -> str:
 
 def merge(schema: list[Finding], controls: list[Finding]) -> list[Finding]:
     """All of them by line; where both speak of one tag, the rule says more than the schema does."""
-    told = {(one.line, one.element) for one in controls}
-    kept = [one for one in schema if (one.line, one.element) not in told]
+    told = {(one.line, one.element, one.where.text()) for one in controls}
+    kept = [one for one in schema if (one.line, one.element, one.where.text()) not in told]
     return sorted([*kept, *controls], key=lambda one: one.line)

@@ -38,6 +38,7 @@ TYPES: Mapping[str, str] = {
 
 CAUSES: Mapping[str, str] = {
     "mismatched tag": "une balise fermante ne répond pas à la balise ouvrante",
+    "syntax error": "ce n'en est pas",
     "no element found": "il est incomplet",
     "unclosed token": "il est coupé au milieu d'une balise",
     "not well-formed": "un caractère n'est pas à sa place",
@@ -94,10 +95,10 @@ def unknown_root(root: str) -> Finding:
 
 
 def join_findings(findings: list[Finding]) -> list[Finding]:
-    """One finding for each value: the validator says of one that is too long that its pattern does not fit either."""
-    kept: dict[tuple[int, str, str], Finding] = {}
+    """Of those on one tag, one for each value: if it is too long, its pattern most often does not fit either."""
+    kept: dict[tuple[str, str], Finding] = {}
     for one in findings:
-        kept.setdefault((one.line, one.element, one.found), one)
+        kept.setdefault((one.element, one.found), one)
     return list(kept.values())
 
 

@@ -84,6 +84,7 @@ async def _accept(connection: Connection, found: db.HeliosTransaction, header: P
     text = texts.queued_text(found.id, route is not None and route.transport.is_passtrans)
     await db.move_status(connection, found, db.Move(HeliosStatus.POSTE, HeliosStatus.EN_ATTENTE_DE_TRANSMISSION, text))
     await insert_job(connection, JobKind.HELIOS_TRANSMIT, found.authority_id, found.id)
+    await insert_job(connection, JobKind.HELIOS_SCHEMA, found.authority_id, found.id)
 
 
 async def refuse(connection: Connection, found: db.HeliosTransaction, message: str) -> None:

@@ -1,0 +1,114 @@
+"""Compare a flow with the DGFiP's schemas and rules. It informs and never refuses: the flow is on its way meanwhile."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import timedelta
+
+from tdt.db import helios as db
+from tdt.db.audit import insert_change
+from tdt.db.helios_reports import Report, insert_report, list_reports
+from tdt.db.schema_sets import get_archive, list_sets
+from tdt.deps import Deps
+from tdt.documents.child import ChildFailed, Limits
+from tdt.documents.schemas import CHECK_FLOW, ActiveSet, Checked, CheckOrder
+from tdt.domain.audit import Actor
+from tdt.domain.calendar import paris_date
+from tdt.domain.errors import Refused, Temporary
+from tdt.domain.helios.schema_report import Judgement, SetSaid, failed
+from tdt.domain.ids import HeliosId
+
+MOST_TRIES = 3
+BETWEEN = timedelta(minutes=1)
+"""A machine that lacked memory or time may have them again."""
+SLOWEST = 1 << 18
+"""Bytes read in a second, on a busy machine."""
+UNKNOWN = "Numéro de transaction invalide."
+
+
+async def check_schema(deps: Deps, flow_id: HeliosId) -> None:
+    """Compare a flow and keep what is said of it. Temporary when it is to be tried again."""
+    async with deps.transaction("system") as connection:
+        found = await db.get_transaction(connection, flow_id)
+    if found is None:
+        return
+    try:
+        async with deps.as_file("system", found.content_id) as file:
+            judged = await check_file(deps, file.descriptor, found.size)
+        report = Report("schema", judged.verdict, judged.plain())
+    except ChildFailed as failure:
+        report = await _after_failure(deps, found, failure)
+    await _keep(deps, found, report)
+    if report.verdict == "pending":
+        tries = report.data["tries"]
+        assert isinstance(tries, int)
+        raise Temporary(
+            "Un flux n'a pas pu être comparé aux schémas.",
+            code="CONTROLE_INTERROMPU",
+            details={"helios_id": flow_id, "retry_at": deps.now() + tries * BETWEEN},
+        )
+
+
+async def recheck_schema(deps: Deps, by: Actor, flow_id: HeliosId) -> dict[str, object]:
+    """Compare a flow again, with the sets in force today; its report is replaced. For the operator. Raises Refused."""
+    async with deps.acting(by) as connection:
+        found = await db.get_transaction(connection, flow_id)
+        before = await _told(deps, flow_id)
+    if found is None:
+        raise Refused(UNKNOWN)
+    await check_schema(deps, flow_id)
+    after = await _told(deps, flow_id)
+    async with deps.acting(by) as connection:
+        shown = [{name: one.get(name) for name in ("verdict", "at", "message")} for one in (before, after)]
+        await insert_change(connection, by, ("helios:schema-check", flow_id, found.authority_id), *shown)
+    return after
+
+
+async def check_file(deps: Deps, file: int, size: int) -> Judgement:
+    """Compare the flow in an open file with the sets in force today. ChildFailed when it is too much."""
+    today = paris_date(deps.now())
+    with ExitStack() as stack:
+        active, archives = list[ActiveSet](), list[int]()
+        async with deps.transaction("system") as connection:
+            for one in await list_sets(connection):
+                if one.is_active(today) and (archive := await get_archive(connection, one.id)) is not None:
+                    scratch = stack.enter_context(deps.scratch())
+                    await scratch.write(archive)
+                    active.append(ActiveSet(one.name, dict(one.roots)))
+                    archives.append(scratch.descriptor)
+        documents = deps.config.documents
+        limits = Limits(documents.memory_bytes, documents.seconds + size / SLOWEST)
+        checked = await deps.children.run(CHECK_FLOW, CheckOrder(active), [file, *archives], limits)
+    return _judgement(checked)
+
+
+def _judgement(checked: Checked) -> Judgement:
+    sets = [SetSaid(one.name, one.known, one.faults, one.more) for one in checked.sets]
+    return Judgement(checked.root, sets, checked.controls, checked.findings)
+
+
+async def _after_failure(deps: Deps, found: db.HeliosTransaction, failure: ChildFailed) -> Report:
+    """How often it failed so far: the last time it is given up, and told."""
+    async with deps.transaction("system") as connection:
+        known = _of_schema(await list_reports(connection, found.id))
+    before = known.data.get("tries") if known is not None and known.verdict == "pending" else 0
+    tries = (before if isinstance(before, int) else 0) + 1
+    return Report("schema", "pending" if tries < MOST_TRIES else "not_applicable", failed(str(failure.cause), tries))
+
+
+async def _keep(deps: Deps, found: db.HeliosTransaction, report: Report) -> None:
+    async with deps.transaction("system") as connection:
+        # it may be purged meanwhile
+        if await db.lock_transaction(connection, found.id) is not None:
+            await insert_report(connection, found.authority_id, found.id, report)
+
+
+async def _told(deps: Deps, flow_id: HeliosId) -> dict[str, object]:
+    async with deps.transaction("system") as connection:
+        report = _of_schema(await list_reports(connection, flow_id))
+    if report is None:
+        return {}
+    return {"verdict": report.verdict, "at": report.at.isoformat() if report.at else None, **report.data}
+
+
+def _of_schema(reports: Sequence[Report]) -> Report | None:
+    return next((one for one in reports if one.aspect == "schema"), None)
