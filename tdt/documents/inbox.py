@@ -5,9 +5,11 @@ how long it must be, so that the next start finds it whole, or knows that it is 
 """
 
 import asyncio
+import errno
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ from urllib.parse import quote, unquote
 from tdt.documents.spool import disk_errors, in_threads, sync_directory, write_all
 
 MAX_NAME = 200
+MARGIN = 16 << 20
+"""Room that must be left on the disk beside what is fetched."""
 OURS = re.compile(r"-?[0-9]+~")
 """What fetch() names; an operator's or a file system's own file is none of our business."""
 
@@ -50,6 +54,7 @@ class Inbox:
         fetched = Fetched(name, size, self._directory / f"{size}~{_short(quote(name, safe=''))}")
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         with disk_errors():
+            await asyncio.to_thread(self._check_space, size)
             file = await asyncio.to_thread(os.open, fetched.path, flags, 0o600)
         try:
             with in_threads(file) as call:
@@ -63,6 +68,11 @@ class Inbox:
             if isinstance(chunks, AsyncGenerator):
                 await chunks.aclose()  # the connection that brings them, when they are not all wanted
         return fetched
+
+    def _check_space(self, size: int) -> None:
+        """Before the first byte is asked for: a gateway may have deleted the file by the time the disk is full."""
+        if shutil.disk_usage(self._directory).free < max(size, 0) + MARGIN:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _describe(self, path: Path) -> Fetched:
         size, _, name = path.name.partition("~")

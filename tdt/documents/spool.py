@@ -204,6 +204,10 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+class DiskUnwritable(Temporary):
+    """The local disk does not take what is written: it is full, or failing."""
+
+
 @contextmanager
 def disk_errors() -> Iterator[None]:
     """A disk that is full or failing is a reason to wait, never to refuse or to give up a job."""
@@ -211,7 +215,7 @@ def disk_errors() -> Iterator[None]:
         yield
     except OSError as error:
         details = {"error": error.strerror or type(error).__name__}
-        raise Temporary("Le dépôt local ne peut pas être écrit.", details=details) from error
+        raise DiskUnwritable("Le dépôt local ne peut pas être écrit.", details=details) from error
 
 
 def write_all(file: int, data: bytes | bytearray) -> None:

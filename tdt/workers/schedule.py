@@ -90,11 +90,13 @@ async def _match(deps: Deps, listeners: Listeners) -> None:
 
 async def _listen(deps: Deps, route: Route) -> None:
     late: set[str] = set()
+    memory = helios_receive.Memory()
     while True:
         try:
             async with hold_route(deps.sessions, route.id) as lost:
                 if lost is not None:
-                    await _until(lost, _collect(deps, route, late))
+                    helios = route.kind is RouteKind.HELIOS
+                    await _until(lost, _look(deps, route, memory) if helios else _collect(deps, route, late))
         except TdtError as error:
             log.warning("route.listen_failed", route=route.name, code=error.code, reason=error.message)
         await asyncio.sleep(TAKEOVER_SECONDS)
@@ -114,11 +116,20 @@ async def _until(lost: asyncio.Event, collecting: Coroutine[Any, Any, None]) -> 
 
 async def _collect(deps: Deps, route: Route, late: set[str]) -> None:
     """Take in what comes until an error. `late` remembers what could not be fetched: it comes last the next time."""
-    if route.kind is RouteKind.ACTES:
-        await actes_receive.collect(deps, route, late)
+    await actes_receive.collect(deps, route, late)
+
+
+async def _look(deps: Deps, route: Route, memory: helios_receive.Memory) -> None:
+    """Look at a reception directory at its pace, which a server that fails does not quicken much."""
+    settings = deps.config.helios
     while True:
-        await helios_receive.collect(deps, route, late)
-        await asyncio.sleep(deps.config.helios.poll_seconds)
+        wait = settings.poll_seconds
+        try:
+            await helios_receive.collect(deps, route, memory)
+        except TdtError as error:
+            log.warning("route.listen_failed", route=route.name, code=error.code, reason=error.message)
+            wait = min(wait, settings.retry_seconds)
+        await asyncio.sleep(wait)
 
 
 async def keep_house(deps: Deps) -> None:

@@ -182,10 +182,10 @@ async def test_a_file_of_the_dgfip_that_cannot_be_stored_is_not_lost(works: Plan
     async with broken(works, "received", how):
         for _ in range(2):
             with pytest.raises((asyncpg.RaiseError, Temporary)):
-                await helios_receive.collect(works.deps, route, set())
+                await helios_receive.collect(works.deps, route, helios_receive.Memory())
     assert list(works.ftp.received.iterdir()) == []  # the gateway deletes what it has given
     assert await rows(works, "received") == await rows(works, "content_chunk") == []
-    await helios_receive.collect(works.deps, route, set())
+    await helios_receive.collect(works.deps, route, helios_receive.Memory())
     [row] = await works.fetch("select content_id from received")
     assert b"".join([chunk async for chunk in works.deps.stream("system", row["content_id"])]) == data
     if how == "refused":

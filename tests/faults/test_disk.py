@@ -66,9 +66,9 @@ async def test_a_file_received_that_does_not_fit_is_fetched_again(works: Plant) 
     with full_disk():
         for _ in range(2):
             with pytest.raises(Temporary):
-                await helios_receive.collect(works.deps, route, set())
+                await helios_receive.collect(works.deps, route, helios_receive.Memory())
     assert works.spooled() == []
-    assert await helios_receive.collect(works.deps, route, set()) == 1
+    assert await helios_receive.collect(works.deps, route, helios_receive.Memory()) == 1
 
 
 async def test_a_file_of_the_spool_that_is_gone_is_for_the_operator(works: Plant) -> None:

@@ -178,7 +178,7 @@ async def interrupted(inbox: Inbox, name: str, data: bytes, taken: int) -> None:
 
 
 async def collect(works: Plant) -> int:
-    return await helios_receive.collect(works.deps, works.routes[RouteKind.HELIOS], set())
+    return await helios_receive.collect(works.deps, works.routes[RouteKind.HELIOS], helios_receive.Memory())
 
 
 @pytest.mark.parametrize("left_there", [True, False])

@@ -2,47 +2,107 @@
 
 import asyncio
 
+import structlog
+
 from tdt.db import routes as routes_db
 from tdt.db.jobs import insert_job
 from tdt.deps import Deps, DgfipClient
 from tdt.documents.inbox import Fetched, Inbox
-from tdt.documents.spool import read_file
+from tdt.documents.spool import DiskUnwritable, read_file
+from tdt.domain.errors import TdtError
 from tdt.domain.helios.naming import is_own_file
+from tdt.domain.helios.reception import Memory, choose, has_grown
 from tdt.domain.jobs import JobKind
 from tdt.domain.routes import Route
 
+log = structlog.get_logger()
 
-async def collect(deps: Deps, route: Route, late: set[str]) -> int:
-    """One look at the reception directory of a route: every file that is stable is stored, then removed there.
+LISTS = 6
+"""How often to list again a directory that goes on growing, before taking what does not change in it."""
+FAILURES = 3
+"""After so many files in a row that cannot be fetched, it is the server's fault: the rest waits for the next look."""
 
-    A file that cannot be fetched joins `late` and ends this look; those in `late` are tried after all the others, so
-    that one bad file never keeps the others waiting. Gives how many were stored.
+Listing = dict[str, int]
+
+
+async def collect(deps: Deps, route: Route, memory: Memory) -> int:
+    """One look at the reception directory of a route: every file that is whole is stored, then removed there.
+
+    A file that cannot be fetched keeps none of the others waiting: they are fetched over another connection, and the
+    next look tries it after them. Gives how many were stored.
     """
     inbox = Inbox(deps.spool.directory / "receiving" / str(route.id))
     async with deps.remotes.open_dgfip(route) as client:
-        seen = await _list(client)
-        await _resume(deps, route, inbox, seen)
-        if not seen:
+        before = await _list(client)
+        await _resume(deps, route, inbox, before)
+        if not before:
             return 0
+        before, after = await _settle(deps, client, before)
+        names = choose(before, after, memory, deps.now())
+        _tell_doubtful(route, memory)
+        stored, failure = await _take(deps, (route, inbox, client), names, after, memory)
+    failures = 0 if stored else 1
+    while failure is not None and names:
+        if failures >= FAILURES:
+            raise failure
+        async with deps.remotes.open_dgfip(route) as client:
+            more, failure = await _take(deps, (route, inbox, client), names, after, memory)
+        stored += more
+        failures = failures + 1 if failure is not None and not more else 1
+    return stored
+
+
+async def _settle(deps: Deps, client: DgfipClient, before: Listing) -> tuple[Listing, Listing]:
+    """List again until nothing comes any more: gives the last two lists."""
+    after = before
+    for _ in range(LISTS):
         await asyncio.sleep(deps.config.helios.stable_seconds)
-        again = await _list(client)
-        stored = 0
-        for name in sorted(again, key=lambda name: name in late):
-            if seen.get(name) != again[name]:
-                continue  # new or still growing: the next look takes it
-            late.add(name)
-            fetched = await inbox.fetch(name, again[name], client.fetch(name))
-            stored += await _store(deps, route, fetched)
+        before, after = after, await _list(client)
+        if not has_grown(before, after):
+            break
+    return before, after
+
+
+async def _take(
+    deps: Deps, where: tuple[Route, Inbox, DgfipClient], names: list[str], sizes: Listing, memory: Memory
+) -> tuple[int, TdtError | None]:
+    """Store files over one connection, taking them off `names`, until one fails; how many, and that failure."""
+    route, inbox, client = where
+    stored = 0
+    while names:
+        name = names.pop(0)
+        memory.late.add(name)
+        try:
+            fetched = await inbox.fetch(name, sizes[name], client.fetch(name))
+        except DiskUnwritable:
+            raise
+        except TdtError as error:
+            log.warning("received.fetch_failed", route=route.name, name=name, code=error.code, reason=error.message)
+            return stored, error
+        stored += await _store(deps, route, fetched)
+        memory.taken[name] = (sizes[name], deps.now())
+        memory.late.discard(name)
+        try:
             await client.remove(name)
-            late.discard(name)
-        return stored
+        except TdtError as error:
+            log.warning("received.remove_failed", route=route.name, name=name, code=error.code, reason=error.message)
+            return stored, error
+    return stored, None
 
 
-async def _list(client: DgfipClient) -> dict[str, int]:
+async def _list(client: DgfipClient) -> Listing:
     return {file.name: file.size for file in await client.list_received() if not is_own_file(file.name)}
 
 
-async def _resume(deps: Deps, route: Route, inbox: Inbox, remote: dict[str, int]) -> None:
+def _tell_doubtful(route: Route, memory: Memory) -> None:
+    """Once for each: whoever reads the log can ask the DGFiP before the hour is over."""
+    told = [name for name, (size, _) in memory.doubtful.items() if name not in memory.told and size == 0]
+    for name in told:
+        log.warning("received.empty", route=route.name, name=name)
+    memory.told = {name for name in memory.doubtful if name in memory.told or name in told}
+
+
+async def _resume(deps: Deps, route: Route, inbox: Inbox, remote: Listing) -> None:
     """What a killed run was fetching: stored when whole, fetched again when partial, kept if it is gone there."""
     for left in inbox.list_left():
         if left.is_whole or left.name not in remote:
