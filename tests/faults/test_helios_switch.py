@@ -168,10 +168,10 @@ async def test_both_are_listened_to_and_answers_come_by_either(change: Change) -
     (works.ftp.received / "ACK0").write_bytes(acquit("FLUX-0"))
     (change.passtrans.received / "ACK1").write_bytes(acquit("FLUX-1"))
     for route in listened:
-        assert await helios_receive.collect(works.deps, route, set()) == 1
+        assert await helios_receive.collect(works.deps, route, helios_receive.Memory()) == 1
     for row in await works.fetch("select id from received"):
         await helios_receive.ingest(works.deps, row["id"])
     assert [await works.helios_status(flow) for flow in flows] == [8, 8]
     for route in listened:
         # Passtrans does not remove them, nor does the client: known names and bytes are taken once
-        assert await helios_receive.collect(works.deps, route, set()) == 0
+        assert await helios_receive.collect(works.deps, route, helios_receive.Memory()) == 0
