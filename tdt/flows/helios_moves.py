@@ -35,6 +35,7 @@ async def resend(deps: Deps, by: Actor, flow_id: HeliosId, reason: str) -> str:
         words = rules.sent_again(flow_id, reason)
         await _move(connection, flow, HeliosStatus.EN_ATTENTE_DE_TRANSMISSION, words)
         await moves_db.delete_waiting_work(connection, flow_id)
+        await _decide(connection, flow_id, past)
         await insert_job(connection, JobKind.HELIOS_TRANSMIT, flow.authority_id, flow_id)
         after = {"status": int(HeliosStatus.EN_ATTENTE_DE_TRANSMISSION)}
         await _trace(connection, by, ("helios:resend", flow), after, reason)
@@ -69,6 +70,7 @@ async def repost(deps: Deps, by: Actor, flow_id: HeliosId, reason: str = "", for
             await moves_db.forget_header(connection, flow)
             after |= dict.fromkeys(_couple(flow))
         await moves_db.delete_waiting_work(connection, flow_id)
+        await _decide(connection, flow_id, past)
         await insert_job(connection, JobKind.HELIOS_ANALYSE, flow.authority_id, flow_id)
         await _trace(connection, by, ("helios:repost", flow), after, reason)
     return words
@@ -84,9 +86,7 @@ async def release(deps: Deps, by: Actor, flow_id: HeliosId, reason: str) -> str:
         analysed = flow.status is HeliosStatus.EN_ATTENTE_DE_TRANSMISSION
         kind = JobKind.HELIOS_TRANSMIT if analysed else JobKind.HELIOS_ANALYSE
         await insert_job(connection, kind, flow.authority_id, flow_id)
-        uncertain = any(one.is_uncertain for one in past.attempts)
-        if uncertain:
-            await moves_db.move_release(connection, flow_id)
+        uncertain = await _decide(connection, flow_id, past)
         words = rules.released(flow_id, reason)
         await db.insert_note(connection, flow, words)
         await _trace(connection, by, ("helios:release", flow), {"resend_of_uncertain": uncertain}, reason)
@@ -105,6 +105,14 @@ async def declare_received(deps: Deps, by: Actor, flow_id: HeliosId, reason: str
         await moves_db.delete_waiting_work(connection, flow_id)
         await _trace(connection, by, ("helios:declare_received", flow), {"status": int(target)}, reason)
     return words
+
+
+async def _decide(connection: Connection, flow_id: HeliosId, past: rules.Past) -> bool:
+    """What may have arrived by the tries made so far is sent again: the operator has said so. Whether there is any."""
+    uncertain = any(one.is_uncertain for one in past.attempts)
+    if uncertain:
+        await moves_db.move_release(connection, flow_id)
+    return uncertain
 
 
 def _reason(reason: str) -> None:

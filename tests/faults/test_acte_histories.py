@@ -4,26 +4,21 @@ Three acts: two of collectivité A, one of B under the number of the first. Afte
 (`Checks`); what an AR does is told exactly (`expected_ar`).
 """
 
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import pairwise
 from typing import Any
 
-import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tdt.domain.actes.model import ActeStatus, PostedFile
 from tdt.domain.actes.replies import Reply
 from tdt.domain.actes.status import may_move
-from tdt.domain.errors import Forbidden, Permanent, Refused, Temporary, Uncertain
 from tdt.domain.ids import ActeId, EnvelopeId
 from tdt.flows import actes_send, actes_submit
+from tests.faults.histories import PLAYED, TOWNS, Stage, check_lives, play, stage
 from tests.faults.plant import (
-    OTHER_SIREN,
-    SIREN,
     WINDOW,
     Plant,
     anomaly_mail,
@@ -34,13 +29,10 @@ from tests.faults.plant import (
 )
 from tests.pdf_files import PDF
 
-EXAMPLES = int(os.environ.get("TDT_HISTORIES", "40"))
-"""More for a longer look: TDT_HISTORIES=1000."""
+__all__ = ["stage"]
 
-TOWNS = {"A": SIREN, "B": OTHER_SIREN}
 SLOTS = (("A", 0), ("A", 1), ("B", 0))
 FIRST = {1, 7, 17, 18, 21}
-STOPPED = (Temporary, Uncertain, Permanent, Refused, Forbidden)
 
 slots = st.integers(0, 2)
 modes = st.sampled_from(["accept", "accept", "refuse", "cut"])
@@ -90,17 +82,11 @@ class History:
 
     async def play(self, event: tuple[Any, ...]) -> None:
         """One event; that somebody refuses or must wait is part of the play."""
-        name, slot, *rest = event
-        others = [town for town in TOWNS if town != SLOTS[slot][0]]
-        before = [await self.snapshot(town) for town in others]
         self.works.prefecture.mode = "accept"
         try:
-            await getattr(self, f"do_{name}")(slot, *rest)
-        except STOPPED:
-            pass
+            await play(self, event, SLOTS[event[1]][0])
         finally:
             self.works.prefecture.mode = "accept"
-        assert [await self.snapshot(town) for town in others] == before, "another collectivité has changed"
 
     async def snapshot(self, town: str) -> list[Any]:
         """Everything of a collectivité that an event of another must not change."""
@@ -234,15 +220,7 @@ class Checks:
 
     async def lives(self) -> None:
         """Each life begins at a first status, goes by allowed moves, and ends at the status of the transaction."""
-        rows = await self._works.fetch(
-            """select t.id, t.status, array_agg(w.status order by w.id) as life from acte_transaction t
-            join acte_workflow w on w.transaction_id = t.id group by t.id, t.status"""
-        )
-        for row in rows:
-            life = [ActeStatus(status) for status in row["life"]]
-            assert int(life[0]) in FIRST, row
-            assert int(life[-1]) == row["status"], row
-            assert all(a is b or may_move(a, b) for a, b in pairwise(life)), row
+        await check_lives(self._works, "acte", FIRST, lambda a, b: may_move(ActeStatus(a), ActeStatus(b)))
 
     async def proofs(self) -> None:
         """An act has had its AR exactly when it went by 4, and the AR is that of its IDActe, for ever."""
@@ -296,23 +274,7 @@ async def doubled(works: Plant) -> list[str]:
     return [name for name, count in counts.items() if count > 1 and name not in in_doubt]
 
 
-class Stage:
-    """The pipeline, in what hypothesis can write with each of its examples: not all that it holds."""
-
-    def __init__(self, works: Plant):
-        self.works = works
-
-
-@pytest.fixture
-def stage(works: Plant) -> Stage:
-    return Stage(works)
-
-
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@PLAYED
 @given(history=histories)
 @example(
     history=[

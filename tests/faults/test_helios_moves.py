@@ -181,6 +181,18 @@ async def test_what_is_held_is_released_and_sent_again(database: TestDatabase, t
         assert (await works.ingest_file(acquit()))[0] == "handled"
 
 
+async def test_a_resend_decides_about_what_was_in_doubt_too(database: TestDatabase, tmp_path: Path) -> None:
+    async with plant(database, tmp_path, helios=Helios(on_uncertain="hold")) as works:
+        flow = await held(works)
+        await helios_moves.declare_received(works.deps, OPERATOR, flow, "la trésorerie le dit")
+        await works.fetch("update attempt set outcome = 'uncertain'")
+        for path in works.ftp.sent.iterdir():
+            path.unlink()
+        await helios_moves.resend(works.deps, OPERATOR, flow, "elle s'est trompée")
+        await helios_send.transmit(works.deps, flow)
+        assert (stores(works), await works.helios_status(flow)) == (2, 3)
+
+
 async def test_only_a_super_administrator_or_an_operator_moves_a_flow(works: Plant) -> None:
     flow = await transmitted(works)
     by = Actor(Source.API, works.people["A"])
