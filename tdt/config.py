@@ -166,6 +166,7 @@ class Antivirus(Section, frozen=True):
 class Helios(Section, frozen=True):
     p_appli: str = "GHELPES2"
     p_appli_test: str = "THELPES2"
+    signature_authorities: str = ""
     nomfic_uniqueness_waivable: bool = False
     posted_alert_minutes: float = 20.0
     waiting_alert_hours: float = 48.0

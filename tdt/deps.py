@@ -1,7 +1,7 @@
 """What the flows need of the outside, built here and only here: pool, spool, doorbell, remotes, mail, the clock."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from tdt.config import Config
 from tdt.db.acte_notifications import MAIL_SETTING
 from tdt.db.content import get_content, insert_contents, move_to_archive, stream_content
 from tdt.db.pool import Connection, Pool, Scope, open_pool, scope_of, transaction
-from tdt.documents.child import Children, Limits
+from tdt.documents.child import Argument, Children, Limits, Result, Task
 from tdt.documents.scratch import Scratch, open_scratch
 from tdt.documents.spool import Spool
 from tdt.domain.audit import Actor
@@ -45,6 +45,8 @@ class Deps:
     """Where documents are worked on."""
     antivirus: Antivirus
     signers: Signers
+    pes_signers: Signers
+    """Those of a PES may be of more authorities."""
     now: Callable[[], datetime]
 
     def transaction(self, scope: Scope) -> AbstractAsyncContextManager[Connection]:
@@ -86,6 +88,18 @@ class Deps:
                 await scratch.write(chunk)
             yield scratch
 
+    async def work(
+        self,
+        task: Task[Argument, Result],
+        argument: Argument,
+        contents: Sequence[ContentId],
+        limits: Limits | None = None,
+    ) -> Result:
+        """Run a task of a child on these bodies. Raises as Children.run does."""
+        async with AsyncExitStack() as stack:
+            opened = [await stack.enter_async_context(self.as_file("system", content)) for content in contents]
+            return await self.children.run(task, argument, [one.descriptor for one in opened], limits)
+
 
 __all__ = [
     "Attachment",
@@ -124,6 +138,7 @@ async def open_deps(config: Config) -> AsyncIterator[Deps]:
             children=children,
             antivirus=Antivirus(config.antivirus),
             signers=Signers(config.server, config.revocation_cache),
+            pes_signers=Signers(config.server, config.revocation_cache, config.helios.signature_authorities),
             now=utc_now,
         )
     finally:

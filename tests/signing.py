@@ -53,18 +53,24 @@ class Authority:
         path.write_bytes(self.root.public_bytes(serialization.Encoding.PEM))
         return str(path)
 
+    def renewed(self, person: Person) -> x509.Certificate:
+        """Another certificate of the same key."""
+        return _issue("Le même, renouvelé", person.key.public_key(), (self._name, self._key))
+
     def person(self, name: str, ended: bool = False) -> Person:
         key = rsa.generate_private_key(65537, 2048)
         certificate = _issue(name, key.public_key(), (self._name, self._key), ended=ended)
         return Person(certificate, key, (self.below,))
 
-    def revoke(self, person: Person) -> bytes:
-        """A revocation list of the intermediate that names the person."""
+    def revoke(self, person: Person, since: timedelta = DAY, lost: timedelta | None = None) -> bytes:
+        """A revocation list of the intermediate that names the person; `lost`: it says since when the key was."""
         now = datetime.now(UTC)
         entry = x509.RevokedCertificateBuilder().serial_number(person.certificate.serial_number)
+        if lost is not None:
+            entry = entry.add_extension(x509.InvalidityDate(now - lost), critical=False)
         builder = x509.CertificateRevocationListBuilder().issuer_name(_name(self._name))
         builder = builder.last_update(now - DAY).next_update(now + DAY)
-        builder = builder.add_revoked_certificate(entry.revocation_date(now - DAY).build())
+        builder = builder.add_revoked_certificate(entry.revocation_date(now - since).build())
         return builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 

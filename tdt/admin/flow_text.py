@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from tdt.admin.flow_signatures import signature_lines
 from tdt.domain.actes.budget import AMOUNTS
 from tdt.domain.calendar import PARIS
 
@@ -163,6 +164,8 @@ def _report(one: Life) -> str:
     head = f"{file}{one['aspect']} : {VERDICTS[one['verdict']]}{code}"
     if one["aspect"] == "reading":
         return f"{head}{_reading(data)}"
+    if one["aspect"] == "signature" and "position" not in one:
+        return "\n    ".join([head, *signature_lines(data)])
     return f"{head}{_budget(data)}" if one["aspect"] == "budget" else head
 
 

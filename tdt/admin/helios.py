@@ -8,6 +8,7 @@ import click
 
 from tdt.admin.door import CONFIG, JSON, Row, operator, run, show
 from tdt.admin.flow_text import lines_of
+from tdt.admin.helios_signatures import verify_signatures
 from tdt.db import helios_moves as db
 from tdt.db.helios_alerts import Told, list_told
 from tdt.deps import Deps
@@ -28,6 +29,9 @@ UNFINISHED = (-1, 1, 2, 3, 13, 14)
 @click.group("helios")
 def helios() -> None:
     """Flux PES : ce qui attend, renvoyer à l'identique, poster de nouveau, passer en erreur, reprendre."""
+
+
+helios.add_command(verify_signatures)
 
 
 @helios.command("list")

@@ -24,6 +24,7 @@ def list_file_endings(config: Config) -> list[Ending]:
     found += _certificates(Kind.SERVER, "server.second_certificate", server.second_certificate)
     found += _certificates(Kind.AUTHORITY, "server.connect_authorities", server.connect_authorities)
     found += _certificates(Kind.AUTHORITY, "server.transmit_authorities", server.transmit_authorities)
+    found += _certificates(Kind.AUTHORITY, "helios.signature_authorities", config.helios.signature_authorities)
     found += _certificates(Kind.AUTHORITY, "mail.authorities", config.mail.authorities)
     found += _entries(Kind.CRL, "server.crl_directory", server.crl_directory, _read_list)
     cache = config.revocation_cache

@@ -23,6 +23,7 @@ class Answer:
     known: bool
     this_update: datetime
     next_update: datetime | None
+    revoked_at: datetime | None = None
 
 
 def build_request(certificate: x509.Certificate, issuer: x509.Certificate) -> bytes:
@@ -46,6 +47,7 @@ def read_answer(response: ocsp.OCSPResponse, authorities: Sequence[x509.Certific
             response.certificate_status is not ocsp.OCSPCertStatus.UNKNOWN,
             response.this_update_utc,
             response.next_update_utc,
+            response.revocation_time_utc,
         )
     except (ValueError, UnsupportedAlgorithm):
         return None

@@ -49,10 +49,14 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Of a client certificate: why it must not be served (empty when it may), and what its own revocation rests on."""
+    """Of a certificate: why it must not be served (empty when it may), and what its own revocation rests on.
+
+    `revoked_at`: it is, or one above it, since then; without refusal when that is after the instant asked for.
+    """
 
     refusal: str
     proof: Proof
+    revoked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,31 +93,35 @@ class Revocations:
         self._authorities: dict[x509.Name, list[x509.Certificate]] = {}
         for authority in authorities:
             self._authorities.setdefault(authority.subject, []).append(authority)
-        self._verdicts: dict[x509.Certificate, bool] = {}
+        self._verdicts: dict[x509.Certificate, datetime | None] = {}
         self._lists: dict[x509.Name, list[_List]] = {}
         for crl in crls:
             if any(is_signed_by(crl, authority) for authority in self._authorities.get(crl.issuer, ())):
                 self._lists.setdefault(crl.issuer, []).append(_read_list(crl))
         self._answers: Mapping[int, list[Answer]] = _by_serial(answers, authorities)
 
-    def look(self, leaf: x509.Certificate, now: datetime) -> Finding:
-        """What is known of the certificate and of those above it. What is out of date still revokes."""
-        certificate, first = leaf, NOTHING
+    def look(self, leaf: x509.Certificate, now: datetime, at: datetime | None = None) -> Finding:
+        """What is known now of the certificate and of those above it. What is out of date still revokes.
+
+        `at`: of the certificate as it was at that instant; what was revoked afterwards was not yet.
+        """
+        certificate, first, told = leaf, NOTHING, None
         for step in range(LONGEST_CHAIN):
             if certificate.issuer == certificate.subject:
                 break
             # of several authorities of one name, those whose key signed it
             authorities = [one for one in self._authorities.get(certificate.issuer, ()) if _issued(one, certificate)]
-            revoked, proof = self._look(certificate, authorities, now)
+            revoked_at, proof = self._look(certificate, authorities, now)
             first = proof if step == 0 else first
-            if revoked:
-                return Finding(REVOKED, proof if step == 0 else first)
+            told = told or revoked_at
+            if revoked_at is not None and (at is None or revoked_at <= at):
+                return Finding(REVOKED, first, revoked_at)
             if not proof.current and self._is_hard(certificate, authorities):
-                return Finding(NO_PROOF, first)
+                return Finding(NO_PROOF, first, told)
             if not authorities:
                 break
             certificate = authorities[0]
-        return Finding("", first)
+        return Finding("", first, told)
 
     def has_current_list(self, issuer: x509.Name, now: datetime) -> bool:
         """Is there a list in date of this authority?"""
@@ -121,7 +129,7 @@ class Revocations:
 
     def _look(
         self, certificate: x509.Certificate, authorities: Sequence[x509.Certificate], now: datetime
-    ) -> tuple[bool, Proof]:
+    ) -> tuple[datetime | None, Proof]:
         answers = [
             answer
             for answer in self._answers.get(certificate.serial_number, ())
@@ -130,9 +138,12 @@ class Revocations:
         lists = self._lists.get(certificate.issuer, [])
         proofs = [known.proof(now) for known in lists] + [_proof_of(answer, now) for answer in answers]
         best = max(proofs, key=_worth, default=NOTHING)
+        listed = self._find_listed(certificate, lists)
         if any(answer.revoked for answer in answers):
-            return True, max((_proof_of(one, now) for one in answers if one.revoked), key=_worth)
-        return self._is_listed(certificate, lists), best
+            told = [one.revoked_at or one.this_update for one in answers if one.revoked]
+            proof = max((_proof_of(one, now) for one in answers if one.revoked), key=_worth)
+            return min([*told, *([listed] if listed is not None else [])]), proof
+        return listed, best
 
     def _is_hard(self, certificate: x509.Certificate, authorities: Sequence[x509.Certificate]) -> bool:
         name = certificate.issuer.rfc4514_string()
@@ -142,16 +153,15 @@ class Revocations:
                 return declared.revocation is RevocationPolicy.HARD
         return self._required
 
-    def _is_listed(self, certificate: x509.Certificate, lists: Sequence[_List]) -> bool:
+    def _find_listed(self, certificate: x509.Certificate, lists: Sequence[_List]) -> datetime | None:
         # looking a serial up walks the whole list: once per certificate, not once per request
-        known = self._verdicts.get(certificate)
-        if known is None:
+        if certificate not in self._verdicts:
             if len(self._verdicts) >= REMEMBERED:
                 self._verdicts.clear()
             entries = (one.crl.get_revoked_certificate_by_serial_number(certificate.serial_number) for one in lists)
-            known = any(entry is not None and not _is_unrevoked(entry) for entry in entries)
-            self._verdicts[certificate] = known
-        return known
+            dates = [_revoked_at(entry) for entry in entries if entry is not None and not _is_unrevoked(entry)]
+            self._verdicts[certificate] = min(dates, default=None)
+        return self._verdicts[certificate]
 
 
 def _issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
@@ -247,3 +257,12 @@ def _is_unrevoked(entry: x509.RevokedCertificate) -> bool:
     except (x509.ExtensionNotFound, ValueError):
         return False
     return reason is x509.ReasonFlags.remove_from_crl
+
+
+def _revoked_at(entry: x509.RevokedCertificate) -> datetime:
+    """Since when: from the day on which its key was lost, when the list tells that day (RFC 5280 §5.3.2)."""
+    try:
+        lost = entry.extensions.get_extension_for_class(x509.InvalidityDate).value.invalidity_date_utc
+    except (x509.ExtensionNotFound, ValueError):
+        return entry.revocation_date_utc
+    return min(lost, entry.revocation_date_utc)

@@ -19,10 +19,13 @@ NO_AUTHORITIES = "Les autorités des signataires ne peuvent pas être lues."
 
 
 class Signers:
-    """The authorities and the lists of `[server]`, read again when their files change. Blocks: call it in a thread."""
+    """The authorities and the lists of `[server]`, read again when their files change. Blocks: call it in a thread.
 
-    def __init__(self, server: Server, cache: Path):
-        self._server, self._cache = server, cache
+    `others`: a file or folder of more authorities that are accepted.
+    """
+
+    def __init__(self, server: Server, cache: Path, others: str = ""):
+        self._server, self._cache, self._others = server, cache, others
         self._stamp: Stamp | None = None
         self._verifier, self._revocations = ChainVerifier(()), Revocations((), ())
         self._reading = threading.Lock()
@@ -32,17 +35,28 @@ class Signers:
 
         Temporary when the authorities cannot be read, or there are none: that is no verdict on the certificate.
         """
+        return self._judge((signature.certificate, *signature.others), now, now)
+
+    def identify_at(self, certificates: Sequence[bytes], now: datetime, at: datetime) -> Signer:
+        """Of a certificate (the first; others came along), judged as it was at that instant, with what is known now.
+
+        That is how S2LOW judges the signatures of a PES. Temporary as above.
+        """
+        return self._judge(certificates, now, at, past=True)
+
+    def _judge(self, certificates: Sequence[bytes], now: datetime, at: datetime, past: bool = False) -> Signer:
         verifier, revocations = self._read()
         try:
-            certificate = x509.load_der_x509_certificate(signature.certificate)
+            certificate = x509.load_der_x509_certificate(certificates[0])
             subject, issuer = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
         except ValueError as error:
             return Signer(refusal=f"il est illisible ({error})")
-        chain, detail = verifier.find(signature.certificate, now, _load(signature.others))
-        finding = revocations.look(certificate, now)
-        refusal = _refusal(certificate, now, detail)
+        chain, detail = verifier.find(certificates[0], at, _load(certificates[1:]))
+        finding = revocations.look(certificate, now, at if past else None)
+        refusal = _refusal(certificate, at, detail)
         if not refusal and finding.refusal == REVOKED:
-            refusal = "il est révoqué"
+            since = f" depuis le {paris_date(finding.revoked_at):%d/%m/%Y}" if past and finding.revoked_at else ""
+            refusal = f"il est révoqué{since}"
         return Signer(
             subject,
             issuer,
@@ -50,16 +64,18 @@ class Signers:
             tuple(one.subject.rfc4514_string() for one in chain),
             finding.proof.recorded(),
             refusal,
+            finding.revoked_at,
         )
 
     def _read(self) -> tuple[ChainVerifier, Revocations]:
         server = self._server
-        paths = [server.transmit_authorities, server.connect_authorities, server.crl_directory]
+        trusted = [server.transmit_authorities, *([self._others] if self._others else [])]
+        paths = [*trusted, server.connect_authorities, server.crl_directory]
         with self._reading:
             try:
                 seen = stamp([*paths, str(self._cache)] if self._cache.is_dir() else paths)
                 if seen != self._stamp:
-                    authorities = read_certificates(server.transmit_authorities)
+                    authorities = [one for path in trusted for one in read_certificates(path)]
                     if not authorities:
                         raise ConfigError(["[server] transmit_authorities: no certificate"])
                     fetched, answers = read_cache(self._cache)

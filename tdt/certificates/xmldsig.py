@@ -10,7 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -53,6 +53,22 @@ METHODS: dict[str, tuple[Scheme, hashes.HashAlgorithm]] = {
     **{f"http://www.w3.org/2007/05/xmldsig-more#{one.name}-rsa-MGF1": (Scheme.PSS, one) for one in _HASHES},
     **{f"http://www.w3.org/2001/04/xmldsig-more#ecdsa-{one.name}": (Scheme.ECDSA, one) for one in _HASHES},
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithms:
+    """Those that a kind of document may be signed with: digests and signatures by their URI."""
+
+    digests: Mapping[str, str]
+    methods: Mapping[str, tuple[Scheme, hashes.HashAlgorithm]]
+
+
+STRONG = Algorithms(DIGESTS, METHODS)
+OLD_TOO = Algorithms(
+    {**DIGESTS, "http://www.w3.org/2000/09/xmldsig#sha1": "sha1"},
+    {**METHODS, "http://www.w3.org/2000/09/xmldsig#rsa-sha1": (Scheme.PKCS1, hashes.SHA1())},  # noqa: S303
+)
+"""SHA-1 as well: for PES alone, where the DGFiP still has it; never for what says whom to trust."""
 
 
 class SignatureError(ValueError):
@@ -124,16 +140,32 @@ def find_signer(
     signature: etree._Element, info: etree._Element, signers: Sequence[x509.Certificate]
 ) -> x509.Certificate:
     """§3.2.2: the octets of the canonical SignedInfo are those that were signed."""
+    method = read_method(info)
+    octets = _canonicalization(only(info, f"{DS}CanonicalizationMethod"))(info)
+    signer = match_signer(signature, method, octets, signers)
+    if signer is None:
+        raise Altered("la signature n'est celle d'aucun des certificats donnés, ou le document a été modifié")
+    return signer
+
+
+def read_method(info: etree._Element, algorithms: Algorithms = STRONG) -> tuple[Scheme, hashes.HashAlgorithm]:
+    """How the value was made. One with a parameter (the length of an HMAC) is none of ours."""
     method = only(info, f"{DS}SignatureMethod")
-    known = METHODS.get(method.get("Algorithm", ""))
+    known = algorithms.methods.get(method.get("Algorithm", ""))
     if known is None or len(method):
         raise SignatureError(f"algorithme de signature non accepté : {method.get('Algorithm')}")
-    octets = _canonicalization(only(info, f"{DS}CanonicalizationMethod"))(info)
+    return known
+
+
+def match_signer(
+    signature: etree._Element,
+    method: tuple[Scheme, hashes.HashAlgorithm],
+    octets: bytes,
+    signers: Sequence[x509.Certificate],
+) -> x509.Certificate | None:
+    """Of these certificates, the one whose key signed these octets."""
     value = decode(only(signature, f"{DS}SignatureValue"))
-    for signer in signers:
-        if _is_signed_by(signer, known, value, octets):
-            return signer
-    raise Altered("la signature n'est celle d'aucun des certificats donnés, ou le document a été modifié")
+    return next((signer for signer in signers if _is_signed_by(signer, method, value, octets)), None)
 
 
 def _is_signed_by(
@@ -238,13 +270,17 @@ def _canonicalization(element: etree._Element) -> _Canonical:
 
 def check_digest(reference: etree._Element, content: bytes) -> None:
     """Altered unless this is the content that the reference tells."""
-    method = only(reference, f"{DS}DigestMethod").get("Algorithm", "")
-    if method not in DIGESTS:
-        raise SignatureError(f"algorithme d'empreinte non accepté : {method}")
-    if not hmac.compare_digest(
-        hashlib.new(DIGESTS[method], content).digest(), decode(only(reference, f"{DS}DigestValue"))
-    ):
+    name, value = read_digest(reference)
+    if not hmac.compare_digest(hashlib.new(name, content).digest(), value):
         raise Altered("le document a été modifié après sa signature")
+
+
+def read_digest(reference: etree._Element, algorithms: Algorithms = STRONG) -> tuple[str, bytes]:
+    """The digest that the reference tells: its algorithm and its value."""
+    method = only(reference, f"{DS}DigestMethod").get("Algorithm", "")
+    if method not in algorithms.digests:
+        raise SignatureError(f"algorithme d'empreinte non accepté : {method}")
+    return algorithms.digests[method], decode(only(reference, f"{DS}DigestValue"))
 
 
 # ---------------------------------------------------------------------------------------------- XML

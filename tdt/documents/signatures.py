@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tdt.documents.child import Task
 from tdt.domain.actes.signatures import XmlSignaturesOrder
+from tdt.domain.helios.signatures import PesSignatures, PesSignaturesOrder
 from tdt.domain.signatures import Signatures
 
 
@@ -22,3 +23,4 @@ class Detached:
 PDF_SIGNATURES = Task("tdt.documents.pdf.signatures", "read_signatures", PdfSignaturesOrder, Signatures)
 XML_SIGNATURES = Task("tdt.certificates.xades", "read_xml_signatures", XmlSignaturesOrder, Signatures)
 DETACHED_SIGNATURE = Task("tdt.documents.pdf.detached", "read_detached", Detached, Signatures)
+PES_SIGNATURES = Task("tdt.certificates.pes_signatures", "read_pes_signatures", PesSignaturesOrder, PesSignatures)

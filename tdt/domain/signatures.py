@@ -44,7 +44,10 @@ class Signatures:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Whose certificate it is, and why it does not lead to the authorities accepted (empty when it does)."""
+    """Whose certificate it is, and why it does not lead to the authorities accepted (empty when it does).
+
+    `revoked_at`: it is revoked since then, whether that counts or not at the instant for which it was judged.
+    """
 
     subject: str = ""
     issuer: str = ""
@@ -52,3 +55,4 @@ class Signer:
     chain: tuple[str, ...] = ()
     revocation: Mapping[str, object] | None = None
     refusal: str = ""
+    revoked_at: datetime | None = None

@@ -283,6 +283,7 @@ async def test_ok_may_wait_until_every_byte_is_in_the_database(pool: Pool, spool
         mailer=Mailer(Mail()),
         antivirus=Antivirus(AntivirusSection()),
         signers=Signers(Server(), Path("absent")),
+        pes_signers=Signers(Server(), Path("absent")),
         children=Children(1, Limits(memory_bytes=1 << 28, seconds=10)),
         now=utc_now,
     )

@@ -1,6 +1,7 @@
 """The words for documents that cannot be sent as they are, for whoever posted them."""
 
 from tdt.domain.actes.status import INVALID_ENVELOPE
+from tdt.domain.tries import Killed
 
 FAULTS = {
     "password": "est un PDF protégé par un mot de passe : le ministère ne pourrait pas l'ouvrir. "
@@ -13,22 +14,15 @@ FAULTS = {
 }
 """By the fault that the inspection tells."""
 
-CAUSES = {
-    "memory": "trop de mémoire",
-    "time": "trop de temps",
-    "size": "trop de place",
-}
-
 
 def unreadable_pdf(file: str, fault: str) -> str:
     """The refusal of a PDF for this fault."""
     return f"{INVALID_ENVELOPE}Le fichier {file} {FAULTS[fault]}"
 
 
-def too_much(file: str, cause: str, tries: int) -> str:
+def too_much(file: str, killed: Killed) -> str:
     """The refusal of a document that no check survives."""
-    reason = f"il demande {CAUSES[cause]}" if cause in CAUSES else "sa lecture échoue brutalement"
     return (
-        f"{INVALID_ENVELOPE}Le fichier {file} n'a pas pu être contrôlé après {tries} essais : {reason}. "
+        f"{INVALID_ENVELOPE}Le fichier {file} n'a pas pu être contrôlé après {killed.tries} essais : {killed.reason}. "
         "Enregistrez-le plus simplement (nouvelle impression en PDF, images allégées), puis déposez-le à nouveau."
     )

@@ -80,6 +80,23 @@ OURS: Sequence[tuple[str, str, str, str, str]] = (
         "examiner le stockage, le restaurer ; la collectivité dépose ensuite le flux à nouveau",
     ),
     (
+        "PES_SIGNATAIRE",
+        r"La signature du fichier est invalide : .*le certificat du signataire n'est pas accepté : ",
+        "Le flux n'a pas été modifié, mais le certificat de qui l'a signé ne valait pas à la date de la signature : "
+        "fini, révoqué, ou d'une autorité que la plate-forme n'accepte pas. La fin du message dit lequel.",
+        COLLECTIVITE,
+        f"faire signer le flux avec un certificat RGS en cours de validité, {AGAIN} ; si l'autorité manque, "
+        "l'exploitant peut l'ajouter ([helios] signature_authorities)",
+    ),
+    (
+        "CONTROLE_IMPOSSIBLE",
+        r"La signature du fichier est invalide : le fichier n'a pas pu être contrôlé",
+        "La vérification des signatures demande plus de mémoire ou de temps que la plate-forme n'en donne à un flux.",
+        EXPLOITANT,
+        "augmenter [documents] memory_bytes ou seconds, puis remettre le flux à l'état posté (tdt admin helios repost) "
+        "; la collectivité peut aussi répartir ses bordereaux sur plusieurs flux",
+    ),
+    (
         "PES_SIGNATURE",
         r"La signature du fichier est invalide",
         "Une signature du flux n'est pas valide ; la fin du message dit pourquoi.",

@@ -52,6 +52,8 @@ class PesHeader:
     """A ds:Signature stands somewhere in the document."""
     has_header: bool = True
     """EnTetePES stands and is not empty."""
+    dematerialised: tuple[str, ...] = ()
+    """The blocks of dépense and recette that say InfoDematerialisee = 1: the DGFiP wants them signed."""
 
 
 class ReturnKind(StrEnum):

@@ -44,4 +44,5 @@ def _header(scan: Scan) -> PesHeader:
         domains=tuple(name for name in scan.children if name not in NOT_DOMAINS),
         signed=scan.signed,
         has_header=scan.header,
+        dematerialised=tuple(name for name in scan.children if (value(f"dematerialised:{name}") or "").strip() == "1"),
     )

@@ -27,6 +27,8 @@ HEADER_PATHS: Mapping[tuple[str, ...], str] = {
     ("EnTetePES", "CodBud"): "cod_bud",
     ("EnTetePES", "IdPost"): "id_post",
     ("EnTetePES", "IdColl"): "id_coll",
+    ("PES_DepenseAller", "EnTeteDepense", "InfoDematerialisee"): "dematerialised:PES_DepenseAller",
+    ("PES_RecetteAller", "EnTeteRecette", "InfoDematerialisee"): "dematerialised:PES_RecetteAller",
 }
 HEADER_DEPTH = 3
 

@@ -11,6 +11,7 @@ from tdt.domain.helios import rules
 from tdt.domain.helios.encoding import declared_encoding
 from tdt.flows.helios_send.antivirus import check_virus
 from tdt.flows.helios_send.findings import Check, Findings, Reading
+from tdt.flows.helios_send.signatures import check_signatures
 
 
 async def check_reading(_deps: Deps, flow: HeliosTransaction, reading: Reading) -> Findings:
@@ -26,7 +27,7 @@ async def check_reading(_deps: Deps, flow: HeliosTransaction, reading: Reading) 
     return Findings(Report("reading", "passed", data))
 
 
-CHECKS: tuple[Check, ...] = (check_virus, check_reading)
+CHECKS: tuple[Check, ...] = (check_virus, check_reading, check_signatures)
 
 
 async def run_checks(deps: Deps, flow: HeliosTransaction, reading: Reading) -> tuple[list[Report], str]:
