@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from tdt.admin.flow_signatures import signature_lines
+from tdt.admin.verdict_text import news_lines, verdict_lines
 from tdt.domain.actes.budget import AMOUNTS
 from tdt.domain.calendar import PARIS
 
@@ -37,6 +38,8 @@ def lines_of(life: Life) -> Iterator[str]:
     yield from _facts(life)
     for title, lines in (
         ("Cycle de vie", (_step(one) for one in life["workflow"])),
+        ("Verdict de la DGFiP", verdict_lines(life)),
+        ("Nouvelles de la trésorerie", news_lines(life)),
         ("Fichiers", (_file(one) for one in life["files"])),
         ("Envois", (_attempt(one) for one in life["attempts"])),
         ("Traitements", (_job(one) for one in life["pending"])),

@@ -104,6 +104,8 @@ FLOW_ROWS = (
     "delete from helios_workflow where transaction_id = any($1)",
     "delete from helios_report where transaction_id = any($1)",
     "delete from helios_alert where transaction_id = any($1)",
+    "delete from helios_verdict where transaction_id = any($1)",
+    "delete from helios_bordereau where transaction_id = any($1)",
     "delete from attempt where object_kind = 'helios_transaction' and object_id = any($1)",
     "delete from helios_transaction where id = any($1)",
 )
@@ -117,7 +119,10 @@ async def delete_flows(connection: Connection, authority: AuthorityId) -> int:
 
 
 NEXT_RECEIVED = "select id from received where authority_id = $1 order by id limit $2"
+RETOURS = "select id from helios_retour where received_id = any($1)"
 RECEIVED_ROWS = (
+    f"delete from helios_retour_piece where retour_id in ({RETOURS})",
+    f"delete from helios_retour_summary where retour_id in ({RETOURS})",
     "delete from helios_retour where received_id = any($1)",
     "delete from received where id = any($1)",
 )

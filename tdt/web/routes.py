@@ -1,7 +1,15 @@
 """The one table of the endpoints: path, handler, right, answer shape. Any method, as S2LOW."""
 
 from tdt.domain.authorities import Module
-from tdt.web import account, api_actes, api_notifications, api_onboarding, api_resend, connection_pages
+from tdt.web import (
+    account,
+    api_actes,
+    api_helios_verdict,
+    api_notifications,
+    api_onboarding,
+    api_resend,
+    connection_pages,
+)
 from tdt.web.auth import LOGIN_PAGE, STATUS_PAGE
 from tdt.web.call import Access, Route
 from tdt.web.routes_actes import ACTES_ROUTES
@@ -49,6 +57,15 @@ ROUTES = (
         Module.ACTES,
         force_api=True,
         changes=True,
+    ),
+    Route(
+        "/api/v1/helios/{pes}/verdict",
+        api_helios_verdict.verdict,
+        Access.VIEW,
+        Shape.JSON,
+        Module.HELIOS,
+        admins=True,
+        force_api=True,
     ),
     Route(
         "/api/v1/authorities/{authority}/onboarding",

@@ -53,6 +53,9 @@ VALUES = {
     "about": "error",
     "mode": "digest",
     "object_kind": "acte_envelope",
+    "outcome": "partial",
+    "side": "depense",
+    "became": "rejected",
     "type": 1,
     "last": 1,
 }

@@ -12,6 +12,7 @@ from tdt.domain.helios import status as texts
 from tdt.domain.helios.model import DgfipReturn, HeliosStatus
 from tdt.domain.helios.returns import Candidate, acquit_matches
 from tdt.domain.ids import HeliosId
+from tdt.flows.helios_receive.verdicts import keep_verdict
 
 ANSWERED = (HeliosStatus.ACQUITTEMENT_RECU, HeliosStatus.REFUSE, HeliosStatus.INFORMATION_DISPONIBLE)
 SENDING = (HeliosStatus.POSTE, HeliosStatus.EN_ATTENTE_DE_TRANSMISSION, HeliosStatus.TRANSMIS)
@@ -65,6 +66,7 @@ async def _answer(connection: Connection, acquit: Acquit, flow: db.HeliosTransac
     else:
         return await _keep_beside(connection, acquit, flow)
     await db.move_acquit(connection, flow.id, received.content_id, received.name)
+    await keep_verdict(connection, received, answer, flow.id, flow.authority_id)
     return Handling("handled", answer.kind, answer.nomfic or "", flow.authority_id, helios_id=flow.id)
 
 

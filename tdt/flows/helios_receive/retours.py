@@ -6,6 +6,7 @@ from tdt.db.pool import Connection
 from tdt.db.routes import Handling, Received
 from tdt.domain.helios.box import Reason, find_retour_owner
 from tdt.domain.helios.model import DgfipReturn
+from tdt.flows.helios_receive.verdicts import keep_news
 
 
 async def give(connection: Connection, received: Received, answer: DgfipReturn) -> Handling:
@@ -19,5 +20,5 @@ async def give(connection: Connection, received: Received, answer: DgfipReturn) 
     if await has_retour(connection, owner, received.name, received.content_id, received.id):
         return Handling("ignored", answer.kind, "PES_Retour déjà reçu.", owner)
     new = NewRetour(owner, received.id, received.content_id, received.name, siret, answer.typ_fic or "")
-    await insert_retour(connection, new)
+    await keep_news(connection, answer, await insert_retour(connection, new), owner)
     return Handling("handled", answer.kind, siret, owner)

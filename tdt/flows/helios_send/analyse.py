@@ -4,6 +4,7 @@ from tdt.db import helios as db
 from tdt.db import routes as routes_db
 from tdt.db.audit import insert_audit
 from tdt.db.authorities import get_authority
+from tdt.db.helios_bordereaux import insert_bordereaux
 from tdt.db.helios_reports import insert_report
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
@@ -63,6 +64,7 @@ async def _conclude(
     holder = await db.claim_nomfic(connection, found, header)
     rules.check_naming(header, _another(holder, found) if not waived else None, found.id)
     await _accept(connection, found, header)
+    await insert_bordereaux(connection, found.authority_id, found.id, reading.carried)
 
 
 def _another(holder: rules.Holder | None, found: db.HeliosTransaction) -> rules.Holder | None:
