@@ -95,3 +95,32 @@ def test_dismissed_with_a_reason(terminal: Terminal, database: TestDatabase) -> 
     assert [one["id"] for one in terminal.rows(*ROOT, "list", "--state", "dismissed")] == [first]
     (row,) = asyncio.run(terminal.query("select data from audit"))
     assert json.loads(row["data"])["after"] == {"reason": "publicité", "state": "dismissed"}
+
+
+async def fill_helios(database: TestDatabase, data: bytes) -> ReceivedId:
+    """A file of the DGFiP in the box, as one was that was read before what it says was kept."""
+    async with application(database.app_dsn) as pool, transaction(pool, "system") as connection:
+        route = await insert_route(connection, NewRoute(RouteKind.HELIOS, Transport.FTP_GATEWAY, "passerelle", {}))
+        content = await insert_small(connection, None, data)
+        received = await insert_received(connection, route, "ACK/1", "ACK.xml", content)
+        handling = Handling("set_aside", "PES_ACQUIT", "Le couple…", code="ACQUIT_SANS_FLUX")
+        await move_received(connection, received, handling)
+    return received
+
+
+def test_a_file_of_the_dgfip(terminal: Terminal, database: TestDatabase) -> None:
+    data = (
+        b'<n:PES_ACQUIT xmlns:n="urn:x"><Enveloppe><Parametres><TypFic V="PESALR2"/><NomFic V="F1"/></Parametres>'
+        b'</Enveloppe><EnTetePES><IdPost V="034001"/><CodCol V="012"/></EnTetePES><ACQUIT><ElementACQUIT/></ACQUIT>'
+        b"</n:PES_ACQUIT>"
+    )
+    received = asyncio.run(fill_helios(database, data))
+    [line] = terminal.rows(*ROOT, "list")
+    assert (line["id"], line["code"], line["flow"]) == (received, "ACQUIT_SANS_FLUX", None)
+    said = terminal.rows(*ROOT, "show", received)["said"]
+    assert (said["root"], said["nomfic"], said["cod_col"]) == ("PES_ACQUIT", "F1", "012")
+    assert (said["id_post"], said["typ_fic"], said["counts"]) == ("034001", "PESALR2", {"ElementACQUIT": 1})
+    assert "PES_ACQUIT" in terminal.run(*ROOT, "show", received)
+    assert "Aucun flux 99" in terminal.run(*ROOT, "assign", received, "--flow", 99, code=1)
+    assert "nécessaire" in terminal.run(*ROOT, "assign", received, code=2)
+    assert "--flow suffit" in terminal.run(*ROOT, "assign", received, "--flow", 1, "--authority", 1, code=2)
