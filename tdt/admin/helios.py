@@ -22,7 +22,7 @@ from tdt.flows import helios_moves, helios_view
 FLOW = click.argument("flow", type=int)
 REASON = click.option("--reason", required=True, help="Pourquoi : la trace et le cycle de vie du flux la gardent.")
 YES = click.option("--yes", is_flag=True, help="Ne pas demander de confirmation.")
-UNFINISHED = (-1, 1, 2, 3, 13, 14)
+UNFINISHED = (1, 2, 3, 13, 14)
 """Listed unless it is said otherwise."""
 
 

@@ -170,7 +170,8 @@ UNACKNOWLEDGED = f"""
     with {UNFINISHED}
     select u.id, a.name as authority, u.since, coalesce(t.xml_nomfic, '') as nomfic,
         coalesce(t.xml_cod_col, '') as cod_col, coalesce(t.xml_id_post, '') as id_post,
-        coalesce(t.xml_cod_bud, '') as cod_bud, a.p_dest, encode(t.sha1, 'hex') as sha1, r.transport as mode
+        coalesce(t.xml_cod_bud, '') as cod_bud,
+        coalesce(nullif(t.sent_p_dest, ''), a.p_dest) as p_dest, encode(t.sha1, 'hex') as sha1, r.transport as mode
     from unfinished u join helios_transaction t on t.id = u.id join authority a on a.id = u.authority_id
     join route r on r.id = u.route_id
     where u.status = 3 and u.since < $1 order by u.since, u.id limit $2"""

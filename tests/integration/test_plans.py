@@ -8,9 +8,10 @@ import pytest
 
 from loadtests.plans import BEGINNING, Explaining, Ids, explain, find_ids, reads
 from loadtests.seed import First, Size, seed
-from tdt.db import acte_closing, acte_lists
+from tdt.db import acte_closing, acte_lists, helios_alerts, helios_moves
 from tdt.db.authorities import NewAuthority, insert_authority, insert_group
 from tdt.db.pool import GroupScope, Pool, Scope, transaction
+from tdt.domain.helios.alerts import Kind
 from tdt.domain.ids import AuthorityId
 from tests.postgres import TestDatabase
 from tests.tenants import application
@@ -92,6 +93,21 @@ async def test_lists_and_counts_of_actes_go_by_indexes(pool: Pool, ids: Ids, sco
         assert not plan.scanned() & LARGE, (plan.statement, plan.text())
     listed = [node for node in explaining.plans[0].nodes() if node.get("Relation Name") == "acte_transaction"]
     assert sum(node["Actual Rows"] * node["Actual Loops"] for node in listed) <= ROWS
+
+
+async def test_what_waits_at_helios_is_found_by_indexes(pool: Pool, ids: Ids) -> None:
+    """Every minute, by every worker: what has ended is not looked at."""
+    late: dict[Kind, datetime | None] = dict.fromkeys(Kind, datetime.now(UTC))
+    wanted = helios_moves.Wanted((1, 2, 3), datetime.now(UTC), ids.authority)
+    async with transaction(pool, "system") as connection:
+        explaining = Explaining(connection)
+        counted = await helios_alerts.count_waiting(explaining, late)
+        assert sum(one.count for one in counted) == len(await helios_alerts.list_new(explaining, late)) > 50
+        await helios_alerts.list_routes(explaining, datetime.now(UTC))
+        assert await helios_alerts.list_unacknowledged(explaining, datetime.now(UTC))
+        assert await helios_moves.list_flows(explaining, wanted)
+    for plan in explaining.plans:
+        assert not plan.scanned() & LARGE, (plan.statement, plan.text())
 
 
 async def test_a_list_of_a_group_asks_for_its_members_once(pool: Pool, ids: Ids) -> None:
