@@ -19,7 +19,7 @@ INSERT = """
     flow as (insert into helios_transaction
             (authority_id, route_id, siren, filename, content_id, sha1, size, status, transmitted_name, xml_nomfic,
             submitted_at)
-        select $1, way.id, '123456782', 'f.xml', body.id, decode($3, 'hex'), 3, $2, 'PESALR2_1.xml', 'N1',
+        select $1, way.id, '123456782', 'f.xml', body.id, decode($3, 'hex'), 3, $2, 'PESALR2_' || $3, 'N1',
             now() - interval '6 hours' from way, body returning id)
     insert into helios_workflow (authority_id, transaction_id, status, at)
     select $1, id, $2, now() - interval '5 hours' from flow returning transaction_id as id"""
