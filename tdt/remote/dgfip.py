@@ -17,8 +17,7 @@ UNKNOWN_SIZE = -1
 class DgfipTarget:
     """Where and as whom. `known_hosts` and `client_key` are for SFTP (a key or a password), `authorities` for FTPS.
 
-    `use_pasv_address` follows the address of a 227 reply; without it the address of the control connection is used. No
-    effect with TLS, where the data connections must present the certificate of the host name.
+    `use_pasv_address` follows the address of a 227 reply; without it the address of the control connection is used.
     `rename`: a file is uploaded under a temporary name and takes its own once complete (None: over SFTP).
     `check_size`: once the server has said that it has a file, it is asked for its size, which must be right.
     """

@@ -2,11 +2,13 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import aioftp
+from aioftp.common import SSLSessionBoundContext
 
 from tdt.domain.errors import Temporary, Uncertain
 from tdt.domain.helios.model import Metadata
@@ -46,15 +48,25 @@ def _is_negative(code: str) -> bool:
 _REMOTE = Remote(SERVICE, (aioftp.AIOFTPException,), _refusal)
 
 
+class _Client(aioftp.Client):
+    """Opens the connections of files in clear, always: their TLS begins once the server has agreed to the command.
+
+    The library would begin it before the command; ProFTPD, vsftpd and others do not answer then.
+    """
+
+    async def _open_connection(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            return await asyncio.open_connection(host, port)
+
+
 @asynccontextmanager
 async def open_ftp(target: DgfipTarget) -> AsyncIterator["FtpClient"]:
     """Connect (and protect both channels for Passtrans), log in, choose binary."""
     # latin-1 never fails on a reply and gives every byte of a listed name back as it came
-    ftp = aioftp.Client(
+    ftp = _Client(
         socket_timeout=TIMEOUT_SECONDS,
-        connection_timeout=TIMEOUT_SECONDS,
         encoding="latin-1",
-        trust_server_pasv_ipv4_address=target.use_pasv_address and target.transport != Transport.PASSTRANS_FTPS,
+        trust_server_pasv_ipv4_address=target.use_pasv_address,
     )
     client = FtpClient(target, ftp)
     try:
@@ -85,20 +97,19 @@ class FtpClient:
         context = await client_context(SERVICE, self._target.authorities) if secure else None
         with translated(_REMOTE):
             await self._ftp.connect(self._target.host, self._target.port)
-            self._choose_passive(secure)
             if context is not None:
                 await self._ftp.upgrade_to_tls(context)
+            self._choose_passive()
             await self._ftp.login(self._target.login, self._target.password)
             await self._control.command("TYPE I", "200")
 
-    def _choose_passive(self, secure: bool) -> None:
+    def _choose_passive(self) -> None:
         """PASV first over IPv4, as S2LOW's PHP client: the path the real gateway and its firewalls are used to."""
         connection: socket.socket = self._ftp.stream.writer.get_extra_info("socket")
         if connection.family == socket.AF_INET6:
             self._passive = ("epsv",)
-        if not secure:
-            # data connections go to the same address, even when the host name has several (TLS needs the name itself)
-            self._ftp.server_host = connection.getpeername()[0]
+        # the connections of files go to the same address, even when the host name has several
+        self._ftp.server_host = connection.getpeername()[0]
 
     async def send(
         self,
@@ -234,10 +245,20 @@ class FtpClient:
             raise aioftp.AIOFTPException("unreadable reply to PASV or EPSV") from error
         try:
             await self._control.command(command, "1xx")
+            await self._protect(writer)
         except BaseException:
             await _close(writer)
             raise
         return reader, writer
+
+    async def _protect(self, writer: asyncio.StreamWriter) -> None:
+        """TLS as on the control connection, of the same session: servers refuse a stranger's connection by it."""
+        control = self._control.stream.writer.get_extra_info("ssl_object")
+        if control is None:
+            return
+        context = SSLSessionBoundContext(ssl.PROTOCOL_TLS_CLIENT, context=control.context, session=control.session)
+        name = self._target.host
+        await writer.start_tls(context, server_hostname=name, ssl_handshake_timeout=TIMEOUT_SECONDS)
 
     @asynccontextmanager
     async def _incoming(self, writer: asyncio.StreamWriter) -> AsyncIterator[None]:
