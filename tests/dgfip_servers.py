@@ -1,7 +1,7 @@
 """The DGFiP's end played by servers of the distribution: ProFTPD (FTP, FTPS) and OpenSSH (SFTP), behind a gate.
 
 They listen on 127.0.0.3; the gate, on 127.0.0.1, relays their ports, those of the files too, and can cut the link. No
-FTP server knows the SITE commands of the gateway: here each becomes one that ProFTPD knows, and its reply is a true 200.
+FTP server knows the SITE commands of the gateway: here each becomes one that ProFTPD knows, with a true 200.
 """
 
 import asyncio
