@@ -131,10 +131,12 @@ async def test_there_and_back(way: Way) -> None:
     words = "déposé sous VHPCE31%%" if way.server.transport is Transport.PASSTRANS_SFTP else "226 Transfer complete"
     assert str(await works.value("select detail from attempt")).startswith(words)
     (way.server.received / "034001_261126120000-ACK-0001.xml").write_bytes(acquit())
-    assert await helios_receive.collect(works.deps, way.route, set()) == 1
+    assert await helios_receive.collect(works.deps, way.route, helios_receive.Memory()) == 1
     await helios_receive.ingest(works.deps, await works.value("select id from received"))
     assert await works.helios_life(flow) == [1, 2, 3, 8]
-    assert await helios_receive.collect(works.deps, way.route, set()) == 0, "seen again where nobody removes it"
+    assert await helios_receive.collect(works.deps, way.route, helios_receive.Memory()) == 0, (
+        "seen again where nobody removes it"
+    )
 
 
 @pytest.mark.parametrize("percent", [10, 50, 90])
