@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
+from tdt.domain.xml import parse_tree
 from tests.dgfip_flows import ALLER, attachment, attachments
 from tests.signing import Person
 
@@ -78,7 +79,7 @@ def draft(pes: bytes, person: Person, holder: str = "B12", shape: Shape = PLAIN,
     pes = pes[:end] + shape.tail.encode() + pes[end:]
     uri = "" if shape.empty_uri else f"#{holder}"
     name = f"{holder}_SIG_{number}"
-    element = _by_id(etree.fromstring(pes), holder)
+    element = _by_id(parse_tree(pes), holder)
     content = _canonical(element.getroottree() if shape.empty_uri else element, shape)
     references = _reference(uri, f"{_transform(ENVELOPED)}{_form(shape)}", _digest(content, shape), shape)
     if shape.xades and shape.covered:
@@ -101,11 +102,11 @@ def draft(pes: bytes, person: Person, holder: str = "B12", shape: Shape = PLAIN,
 
 def seal(pes: bytes, person: Person, name: str, shape: Shape = PLAIN) -> bytes:
     """Fill in the digest of the properties and the value of the signature of this Id."""
-    properties = [one for one in etree.fromstring(pes).iter() if one.get("Id") == f"{name}_SP"]
+    properties = [one for one in parse_tree(pes).iter() if one.get("Id") == f"{name}_SP"]
     if properties:
         digest = _digest(_canonical(properties[0], shape), shape)
         pes = pes.replace(b"DIGEST-OF-PROPERTIES", digest.encode(), 1)
-    [info] = _by_id(etree.fromstring(pes), name).findall(f"{{{DS}}}SignedInfo")
+    [info] = _by_id(parse_tree(pes), name).findall(f"{{{DS}}}SignedInfo")
     algorithm = hashes.SHA1() if shape.digest == "sha1" else hashes.SHA256()
     value = person.key.sign(_canonical(info, shape), padding.PKCS1v15(), algorithm)
     return pes.replace(b">VALUE<", b">" + base64.b64encode(value) + b"<", 1)

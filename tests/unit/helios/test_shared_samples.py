@@ -1,15 +1,19 @@
 """The reference samples beside the repository, when they are there: what the analysis and the reader make of each."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from tdt.certificates.pes_signatures import read_pes_signatures
 from tdt.domain.errors import Refused
 from tdt.domain.helios.model import PesHeader, ReturnKind
 from tdt.domain.helios.pes import PesUnreadable
 from tdt.domain.helios.rules import AnalysisFacts, check_naming, check_reading, check_sendable
+from tdt.domain.helios.signatures import NOT_OF_THE_FILE, PesSignaturesOrder, find_reason
 from tdt.domain.ids import HeliosId
+from tdt.domain.signatures import Signer
 from tests.unit.helios.samples import read_pes, read_return
 
 SHARED = Path(os.environ.get("TDT_SHARED") or Path(__file__).parents[4] / "shared") / "data" / "helios"
@@ -28,6 +32,7 @@ FLOWS = {
     "44": "La balise IdCol est trop longue",
     "45": "ce fichier ne contient ni bordereau, ni PJ, ni marché",
     "46": "La balise EnTetePES/IdPost n'est pas présente ou est vide",
+    "47": "",
     "48": "",
 }
 RETURNS = dict.fromkeys(("10", "11", "12", "13", "14", "15", "16", "17", "18"), ReturnKind.ACQUIT)
@@ -58,6 +63,17 @@ def test_flows(number: str) -> None:
     except Refused as error:
         refusal = error.message.removeprefix("Transaction 1 : ")
     assert refusal == FLOWS[number]
+
+
+@pytest.mark.parametrize(("number", "intact"), [("05", True), ("47", False)])
+def test_signed_flows(number: str, intact: bool) -> None:
+    """The fault of the altered one is its signature: nothing before it sees it."""
+    with tempfile.TemporaryFile() as file:
+        file.write(skeleton(number))
+        file.flush()
+        [one] = read_pes_signatures(PesSignaturesOrder(), [file.fileno()]).found
+    assert (one.scope, one.number, one.valid, one.intact, one.fault) == ("bordereau", "12", True, intact, "")
+    assert find_reason(one, Signer()) == ("" if intact else NOT_OF_THE_FILE)
 
 
 @pytest.mark.parametrize("number", RETURNS)
