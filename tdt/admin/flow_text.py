@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from tdt.admin.flow_signatures import signature_lines
+from tdt.admin.schema_text import report_lines
 from tdt.admin.verdict_text import news_lines, verdict_lines
 from tdt.domain.actes.budget import AMOUNTS
 from tdt.domain.calendar import PARIS
@@ -29,6 +30,11 @@ RETURNED = {
 }
 ALERTS = {"posted": "contrôles trop longs", "waiting": "ne part pas", "acquit": "sans acquit"}
 KIB = 1024
+INFORMED = ("schema", "refused")
+WOULD_BE_REFUSED = "la DGFiP le refuserait"
+"""Here nothing is refused for it."""
+MOST_SHOWN = 10
+"""Findings of one report."""
 
 
 def lines_of(life: Life) -> Iterator[str]:
@@ -164,11 +170,14 @@ def _report(one: Life) -> str:
     data = one["data"]
     code = f" [{data['code']}]" if data.get("code") else ""
     file = f"fichier {one['position']}  " if "position" in one else ""
-    head = f"{file}{one['aspect']} : {VERDICTS[one['verdict']]}{code}"
+    verdict = WOULD_BE_REFUSED if (one["aspect"], one["verdict"]) == INFORMED else VERDICTS[one["verdict"]]
+    head = f"{file}{one['aspect']} : {verdict}{code}"
     if one["aspect"] == "reading":
         return f"{head}{_reading(data)}"
     if one["aspect"] == "signature" and "position" not in one:
         return "\n    ".join([head, *signature_lines(data)])
+    if one["aspect"] == "schema":
+        return "\n    ".join([head, *report_lines(data, MOST_SHOWN)])
     return f"{head}{_budget(data)}" if one["aspect"] == "budget" else head
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from tdt.admin.door import CONFIG, JSON, REFUSED, Row, operator, run, show, show_one
+from tdt.admin.schema_text import report_lines
 from tdt.db.schema_sets import list_sets
 from tdt.deps import Deps
 from tdt.documents.child import ChildFailed
@@ -186,16 +187,3 @@ def _show_report(told: dict[str, object], as_json: bool) -> None:
         click.echo("\n".join(report_lines(told)))
     if told.get("verdict") == "refused":
         sys.exit(REFUSED)
-
-
-def report_lines(told: dict[str, object]) -> list[str]:
-    """A report as text: its message, then each finding."""
-    lines = [str(told.get("message", ""))]
-    findings = told.get("findings")
-    assert isinstance(findings, list)
-    for one in findings:
-        where = f" ({one['where']})" if one["where"] else ""
-        lines += [f"ligne {one['line']} : {one['message']}{where} [{one['code']}, refus : {one['level']}]"]
-        lines += [f"    attendu : {one['expected']}"] if one["expected"] else []
-        lines += [f"    remède : {one['remedy']}"]
-    return lines

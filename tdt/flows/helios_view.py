@@ -29,7 +29,7 @@ from tdt.domain.transmission import Forecast
 UNKNOWN = "Numéro de transaction invalide."
 HELIOS = RouteKind.HELIOS
 ON_THE_WAY = (HeliosStatus.POSTE, HeliosStatus.EN_ATTENTE_DE_TRANSMISSION)
-JOBS = (JobKind.HELIOS_ANALYSE, JobKind.HELIOS_TRANSMIT)
+JOBS = (JobKind.HELIOS_ANALYSE, JobKind.HELIOS_TRANSMIT, JobKind.HELIOS_SCHEMA)
 FROM_THE_STATE = (HeliosStatus.ACQUITTEMENT_RECU, HeliosStatus.REFUSE, HeliosStatus.INFORMATION_DISPONIBLE)
 _SHA1 = re.compile(r"[0-9a-fA-F]{40}")
 _SIREN = re.compile(r"(?<![0-9])[0-9]{9}(?![0-9])")

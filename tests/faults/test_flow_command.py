@@ -101,6 +101,20 @@ async def test_a_pes_by_each_of_its_names(works: Plant, terminal: Terminal) -> N
     assert as_json["files"][0]["posted_filename"] == "flux.xml"
 
 
+async def test_what_the_dgfip_would_refuse_is_told_with_its_place(works: Plant, terminal: Terminal) -> None:
+    number = await works.queued_pes(pes().replace(b'.pdf"', b'"').replace(b'CodCol V="012"', b'CodCol V="000"'))
+    assert "helios.schema  à faire" in await told(terminal, f"helios:{number}")
+    await helios_send.check_schema(works.deps, number)
+    text = await told(terminal, f"helios:{number}")
+    assert "schema : la DGFiP le refuserait" in text
+    assert "Le Guichet XML refuserait tout le flux : 2 défauts." in text
+    assert "Le code de la collectivité (CodCol) vaut 000. [GUICHET_CODCOL_ZERO, refus : flux]" in text
+    assert "(PJ 12345678200010ESSAI1) [GUICHET_PJ_NOM, refus : PJ]" in text
+    as_json = await asyncio.to_thread(terminal.rows, "flow", f"helios:{number}")
+    [report] = [one for one in as_json["reports"] if one["aspect"] == "schema"]
+    assert [one["code"] for one in report["data"]["findings"]] == ["GUICHET_CODCOL_ZERO", "GUICHET_PJ_NOM"]
+
+
 async def test_several_of_one_name_are_listed(works: Plant, terminal: Terminal) -> None:
     for nomfic in ("FLUX-1", "FLUX-2"):
         await works.submit_pes(pes(nomfic))
