@@ -27,19 +27,47 @@ from tdt.simulators.dgfip_acquit import acquit_name
 from tdt.simulators.dgfip_ftp import FtpGateway
 from tdt.simulators.dgfip_guichet import Guichet, Verdict
 from tdt.simulators.dgfip_intake import ACKNOWLEDGE, DEFAULTS, DELIVER, Intake, plain_name
-from tdt.simulators.dgfip_retour import KINDS, build_retour
+from tdt.simulators.dgfip_retour import LARGEST, SEQUENCES, Retour, Wanted, build_retour
 from tdt.simulators.dgfip_sftp import SftpServer
 from tdt.simulators.journal import Due, Journal, Stored
 
 log = logging.getLogger(__name__)
 
-MODES = ("ok", "auto", "ko", "technical", "duplicate", "v1", "never")
+MODES = (
+    *("ok", "auto", "ko", "ko_piece", "ko_bordereau", "ko_pj", "technical"),
+    *("duplicate", "v1", "stray", "no_codcol", "never"),
+)
 CHECKS = {
     "acquit": lambda value: value in MODES,
     "delay": is_seconds,
     "outage": is_boolean,
+    "retours": lambda value: value == "none" or value in SEQUENCES,
+    "retour_delay": is_seconds,
     "cut_at": lambda value: value is None or is_integer(0, 1 << 40)(value),
 }
+
+
+RETOUR_ORDER = {
+    "id_coll": is_text,
+    "kind": is_text,
+    "restitution": is_text,
+    "state": is_text,
+    "reissue": is_boolean,
+    "orders": is_boolean,
+    "size": is_integer(0, LARGEST),
+}
+OTHERS = {
+    "ocr": (".ocr", b"OCR DE SIMULATION\r\n"),
+    "ocre": (".OCRE", b"OCRE DE SIMULATION\r\n"),
+    "unknown_root": (".xml", b'<?xml version="1.0" encoding="ISO-8859-1"?>\n<n:Inconnu xmlns:n="urn:simulation"/>\n'),
+    "empty": (".xml", b""),
+}
+"""Other files that the DGFiP leaves: how their names end, what is in them."""
+
+
+def is_siret(text: str) -> bool:
+    """Fourteen digits: the DGFiP looks no further."""
+    return len(text) == 14 and text.isascii() and text.isdigit()
 
 
 class Dgfip:
@@ -144,11 +172,29 @@ class Dgfip:
             if verdict is not None:
                 self._guichet.register(verdict)
                 self._enqueue(verdict, now)
+                if verdict.used:
+                    self._enqueue_retours(verdict, now, *due.payload.get("retours", ("none", 0)))
 
     def _enqueue(self, verdict: Verdict, now: datetime) -> None:
         for content in verdict.acquits:
             name = acquit_name(verdict.flow, self._journal.next_serial("acquit"), now)
             self._journal.add_due(now.timestamp(), {"do": DELIVER, "name": name}, content)
+
+    def _enqueue_retours(self, verdict: Verdict, now: datetime, course: str, delay: float) -> None:
+        """What becomes of the pièces of an accepted flow, day after day, each day `delay` seconds long."""
+        siret = verdict.flow.header.get("IdColl", "")
+        domains = dict.fromkeys(one.domain for one in verdict.flow.bordereaux)
+        for domain in domains if is_siret(siret) else ():
+            for day, (restitution, state) in enumerate(SEQUENCES.get(course, {}).get(domain, ()), 1):
+                retour = self._retour(Wanted(siret, domain, restitution, state))
+                self._journal.add_due(
+                    now.timestamp() + day * delay, {"do": DELIVER, "name": retour.name}, retour.content
+                )
+
+    def _retour(self, wanted: Wanted) -> Retour:
+        header = self._guichet.known_header(wanted.siret)
+        sent = self._guichet.known_bordereau(wanted.siret, wanted.kind)
+        return build_retour(wanted, header, self._retour_instant(), sent)
 
     # --- control
 
@@ -157,19 +203,30 @@ class Dgfip:
             *received_routes("/dgfip", self._journal),
             behaviour_route("/dgfip", self._journal, DEFAULTS, CHECKS),
             web.post("/dgfip/retour", self._post_retour),
+            web.post("/dgfip/other", self._post_other),
             web.post("/dgfip/deposit", self._post_deposit),
         ]
 
     async def _post_retour(self, request: web.Request) -> web.Response:
-        order = await read_object(request, {"id_coll": is_text, "kind": is_text}, required=("id_coll", "kind"))
-        siret, kind = order["id_coll"], order["kind"]
-        if not (len(siret) == 14 and siret.isascii() and siret.isdigit()):
+        order = await read_object(request, RETOUR_ORDER, required=("id_coll", "kind"))
+        wanted = Wanted(siret=order.pop("id_coll"), **order)
+        if not is_siret(wanted.siret):
             raise ControlError("id_coll must be a SIRET of 14 digits")
-        if kind not in KINDS:
-            raise ControlError(f"kind must be one of {', '.join(KINDS)}")
-        retour = build_retour(siret, kind, self._guichet.known_header(siret), self._retour_instant())
+        if fault := wanted.fault():
+            raise ControlError(fault)
+        retour = await asyncio.to_thread(self._retour, wanted)
         await asyncio.to_thread(self._intake.deposit, retour.name, retour.content, self._deliver)
         return web.json_response({"name": retour.name, "size": len(retour.content)})
+
+    async def _post_other(self, request: web.Request) -> web.Response:
+        """A file that is neither an acquit nor a PES_Retour."""
+        order = await read_object(request, {"kind": is_text}, required=("kind",))
+        if order["kind"] not in OTHERS:
+            raise ControlError(f"kind must be one of {', '.join(OTHERS)}")
+        ending, content = OTHERS[order["kind"]]
+        name = f"SIMULATION_{self._journal.next_serial('other'):06d}{ending}"
+        await asyncio.to_thread(self._intake.deposit, name, content, self._deliver)
+        return web.json_response({"name": name, "size": len(content)})
 
     def _retour_instant(self) -> datetime:
         """Now, or the first second no other PES_Retour has in its name."""

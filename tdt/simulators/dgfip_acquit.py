@@ -1,7 +1,7 @@
 """Write the PES_ACQUIT of a flow: version 2, version 1, and the non-conforming one of a technical rejection."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -58,16 +58,23 @@ def elements_of(flow: Flow) -> list[Element]:
     return elements
 
 
-def refuse_first(flow: Flow, elements: Sequence[Element]) -> list[Element]:
-    """The first element refused: on its first line for a bordereau."""
+def refuse_first(flow: Flow, elements: Sequence[Element], level: str = "line") -> list[Element]:
+    """The first element refused: a bordereau on its first line, or on its first pièce, or as a whole."""
     first = elements[0]
     code, label = LINE_FAULT
-    if flow.bordereaux:
-        fault = Fault(code, label, piece=flow.bordereaux[0].piece or "1", line=flow.bordereaux[0].line or "1")
+    if flow.bordereaux and level in ("line", "piece"):
+        line = (flow.bordereaux[0].line or "1") if level == "line" else ""
+        fault = Fault(code, label, piece=flow.bordereaux[0].piece or "1", line=line)
     else:
         fault = Fault("ERREUR_AUTRE", "Rejet forcé du simulateur")
     refused = Element(first.domain, first.number, first.exercise, first.market, first.unique, (fault,))
     return [refused, *elements[1:]]
+
+
+def refuse_attachment(elements: Sequence[Element], fault: Fault) -> list[Element]:
+    """The first PJ refused, if there is one."""
+    refused = next((element for element in elements if element.domain == ATTACHMENT), None)
+    return [replace(one, faults=(fault,)) if one is refused else one for one in elements]
 
 
 def build_v2(flow: Flow, elements: Sequence[Element]) -> bytes:

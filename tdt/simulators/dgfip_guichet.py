@@ -1,7 +1,7 @@
 """The Guichet XML: reads a received flow and decides its acquits, by the behaviour in force when it was received."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from tdt.simulators.dgfip_acquit import (
     build_v1,
     build_v2,
     elements_of,
+    refuse_attachment,
     refuse_first,
 )
 from tdt.simulators.dgfip_reader import Flow, FlowUnreadable, read_flow
@@ -22,6 +23,9 @@ from tdt.simulators.journal import Journal
 
 DUPLICATE_BORDEREAU = Fault("ERREUR_DOUBLON_BORDEREAU", "Le bordereau a déjà été intégré dans HELIOS")
 DUPLICATE_ATTACHMENT = Fault("ERREUR_DOUBLON_PJ", "1984 - L'identifiant unique de la PJ a déjà été intégré dans HELIOS")
+
+REFUSALS = {"ko": "line", "ko_piece": "piece", "ko_bordereau": "element"}
+"""Where the first element is refused, by the mode that orders it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,15 @@ class Guichet:
     def _judge_by_order(self, flow: Flow, token: str, elements: list[Element], mode: str) -> Verdict:
         if mode == "technical":
             return Verdict(flow, token, (build_technical(flow, 1, 1, "rejet technique forcé du simulateur"),))
-        if mode == "ko":
-            return Verdict(flow, token, (build_v2(flow, refuse_first(flow, elements)),))
+        if mode in REFUSALS:
+            return Verdict(flow, token, (build_v2(flow, refuse_first(flow, elements, REFUSALS[mode])),))
+        if mode == "ko_pj":
+            return Verdict(flow, token, (build_v2(flow, refuse_attachment(elements, DUPLICATE_ATTACHMENT)),))
+        if mode == "stray":
+            return Verdict(flow, token, (build_v2(replace(flow, file_name=f"INCONNU-{token[:12]}"), elements),))
+        if mode == "no_codcol":
+            bare = {name: value for name, value in flow.header.items() if name != "CodCol"}
+            return Verdict(flow, token, (build_v2(replace(flow, header=bare), elements),))
         acquit = build_v1(flow, elements) if mode == "v1" else build_v2(flow, elements)
         copies = 2 if mode == "duplicate" else 1
         return Verdict(flow, token, (acquit,) * copies, tuple(key for key in _keys(flow) if key))
@@ -114,6 +125,13 @@ class Guichet:
             siret = verdict.flow.header.get("IdColl", "")
             if siret:
                 self._journal.put(f"header/{siret}", verdict.flow.header)
+                for one in reversed(verdict.flow.bordereaux):
+                    self._journal.put(f"bordereau/{siret}/{one.domain}", asdict(one))
+
+    def known_bordereau(self, siret: str, domain: str) -> Mapping[str, str]:
+        """The first bordereau of this domain in the last flow of this SIRET that had one; empty: there was none."""
+        found: dict[str, str] = self._journal.get(f"bordereau/{siret}/{domain}", {})
+        return found
 
     def known_header(self, siret: str) -> Mapping[str, str]:
         """EnTetePES of the last flow of this SIRET; empty when there was none."""

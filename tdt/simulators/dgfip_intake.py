@@ -17,7 +17,10 @@ from tdt.simulators.journal import BodyWriter, Due, Journal, Stored
 
 HEAD = 1 << 16  # the envelope and the header of a flow are well within
 
-DEFAULTS: dict[str, Any] = {"acquit": "ok", "delay": 0.5, "outage": False, "cut_at": None}
+DEFAULTS: dict[str, Any] = {
+    **{"acquit": "ok", "delay": 0.5, "outage": False, "cut_at": None},
+    **{"retours": "none", "retour_delay": 0.5},
+}
 
 # Kinds of answers due, in their payload.
 ACKNOWLEDGE, DELIVER = "acknowledge", "deliver"
@@ -170,6 +173,7 @@ class Intake:
                     "body": stored.token,
                     "mode": behaviour["acquit"],
                     "p_msg_matches": matches,
+                    "retours": [behaviour["retours"], behaviour["retour_delay"]],
                 }
                 self.journal.add_due(time.time() + behaviour["delay"], payload)
         self._show(self.journal.body_path(stored), name)

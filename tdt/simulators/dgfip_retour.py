@@ -1,5 +1,6 @@
-"""Write a PES_Retour (dépense, recette, ASAP) for one collectivité, under the name the DGFiP gives it."""
+"""Write a PES_Retour for one collectivité (dépense, recette, client, ASAP), under the name the DGFiP gives it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,13 +8,51 @@ from datetime import datetime, timedelta
 from lxml import etree
 
 from tdt.simulators.dgfip_acquit import PARIS, RETOUR, serialise
+from tdt.simulators.dgfip_retour_blocks import BLOCKS, STATES, Said, Tree
 
-KINDS = ("depense", "recette", "asap")
+KINDS = tuple(BLOCKS)
+RESTITUTIONS = ("R", "P", "S")
+"""Rejects of the day, changes of the period, stock (of recette only)."""
+LARGEST = 512 << 20
+INVOICES = {"R": "Rejetes", "P": "PostalisesNotifies"}
+SEQUENCES: Mapping[str, Mapping[str, tuple[tuple[str, str], ...]]] = {
+    "paid": {"depense": (("P", "01"), ("P", "02"), ("P", "05")), "recette": (("P", "01"), ("P", "02"), ("S", "02"))},
+    "rejected": {"depense": (("P", "01"), ("R", "04")), "recette": (("P", "01"), ("R", "04"))},
+}
+"""What becomes of the pièces of an accepted flow: the files of the days that follow, and the state of each."""
 
 # The collectivité of a SIRET whose flows were never seen.
 UNKNOWN = {"IdPost": "034000", "CodCol": "123", "CodBud": "01", "LibelleColBud": "COLLECTIVITE DE SIMULATION"}
 
-Tree = list[tuple[str, "str | Tree"]]
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be written. `state` is that of the pièces, empty: the usual one of this restitution.
+
+    `reissue`: sent a second time by the DGFiP; `orders`: of rôles (ORMC); `size`: bytes that it has at least.
+    """
+
+    siret: str
+    kind: str
+    restitution: str = "P"
+    state: str = ""
+    reissue: bool = False
+    orders: bool = False
+    size: int = 0
+
+    def fault(self) -> str:
+        """Why such a file does not exist, or nothing."""
+        if self.kind not in KINDS:
+            return f"kind must be one of {', '.join(KINDS)}"
+        if self.restitution not in RESTITUTIONS or (self.restitution == "S" and self.kind != "recette"):
+            return "restitution must be R or P; S for a recette"
+        if self.state and self.state not in STATES.get(self.kind, ()):
+            return f"state must be one of {', '.join(STATES.get(self.kind, ()))}"
+        if self.orders and self.kind not in ("recette", "asap"):
+            return "orders is for a recette, or for invoices"
+        if self.size and self.kind not in ("depense", "recette"):
+            return "size is for a dépense or a recette"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,104 +61,55 @@ class Retour:
     content: bytes
 
 
-def build_retour(siret: str, kind: str, header: Mapping[str, str], instant: datetime) -> Retour:
-    """`header`: the EnTetePES of the last flow of this SIRET, empty when there was none."""
+def build_retour(
+    wanted: Wanted, header: Mapping[str, str], instant: datetime, sent: Mapping[str, str] | None = None
+) -> Retour:
+    """`header`: the EnTetePES of the last flow of this SIRET, empty when there was none; `sent`: its first pièce."""
     known = {**UNKNOWN, **{name: value for name, value in header.items() if value}}
     moment = instant.astimezone(PARIS)
-    name = _name(siret, kind, known, moment)
-    file_type = name[: len("PES2R_DEP")]
+    name = _name(wanted, known, moment)
     root = etree.Element(f"{{{RETOUR}}}PES_Retour", nsmap={"n": RETOUR})
-    parameters: Tree = [("Version", "1"), ("TypFic", file_type), ("NomFic", name)]
-    today = f"{moment:%Y-%m-%d}"
+    parameters: Tree = [("Version", "1"), ("TypFic", name[: len("PES2R_DEP")]), ("NomFic", name)]
     identity: Tree = [
-        ("DteStr", today),
+        ("DteStr", f"{moment:%Y-%m-%d}"),
         ("IdPost", known["IdPost"]),
-        ("IdColl", siret),
+        ("IdColl", wanted.siret),
         ("CodColl", known["CodCol"]),
         ("CodBud", known["CodBud"]),
         ("LibelleColBud", known["LibelleColBud"]),
     ]
-    day_before = f"{moment - timedelta(days=1):%Y-%m-%d}"
-    block = {"depense": _expense, "recette": _revenue, "asap": _invoice}[kind](siret, f"{moment:%Y}", day_before)
-    _write(root, [("Enveloppe", [("Parametres", parameters)]), ("EnTetePES", identity), block])
-    return Retour(name, serialise(root))
+    said = Said(wanted.siret, wanted.restitution, wanted.state, wanted.orders, moment, sent or {})
+    _write(root, [("Enveloppe", [("Parametres", parameters)]), ("EnTetePES", identity), BLOCKS[wanted.kind](said)])
+    return Retour(name, _fill(serialise(root), wanted.size))
 
 
-def _name(siret: str, kind: str, header: Mapping[str, str], moment: datetime) -> str:
+def _name(wanted: Wanted, header: Mapping[str, str], moment: datetime) -> str:
     place = f"{header['CodCol']}_{header['CodBud']}"
     dates = f"{moment - timedelta(days=1):%Y%m%d}_{moment:%Y%m%d}_{moment:%Y%m%d%H%M%S}"
-    if kind == "asap":
-        return f"PES2R_FCT_ASAPTitresRejetes_{place}_{siret}_{header['IdPost']}_{dates}.xml"
-    return f"PES2R_{'DEP' if kind == 'depense' else 'RCE'}_P_{place}_{header['IdPost']}_{dates}.xml"
+    again = "R" if wanted.reissue else ""
+    if wanted.kind == "asap":
+        what = f"{again}ASAP{'ORMC' if wanted.orders else 'Titres'}{INVOICES[wanted.restitution]}"
+        return f"PES2R_FCT_{what}_{place}_{wanted.siret}_{header['IdPost']}_{dates}.xml"
+    what = "CO" if wanted.kind == "client" else wanted.restitution + ("O" if wanted.orders else "")
+    domain = "DEP" if wanted.kind == "depense" else "RCE"
+    return f"PES2R_{domain}_{again}{what}_{place}_{header['IdPost']}_{dates}.xml"
 
 
-def _write(parent: etree._Element, tree: "Tree") -> None:
+def _fill(content: bytes, size: int) -> bytes:
+    """The same pièce again and again under other numbers, until the file has this size."""
+    found = re.search(rb" *<Piece>.*?</Piece>\n", content, re.DOTALL)
+    if size <= len(content) or found is None:
+        return content
+    piece = found[0]
+    many = -(-(size - len(content)) // len(piece))
+    more = b"".join(re.sub(rb'<IdPce V="\d+"', b'<IdPce V="%d"' % number, piece) for number in range(2, many + 2))
+    return content[: found.end()] + more + content[found.end() :]
+
+
+def _write(parent: etree._Element, tree: Tree) -> None:
     for name, content in tree:
         element = etree.SubElement(parent, name)
         if isinstance(content, str):
             element.set("V", content)
         else:
             _write(element, content)
-
-
-def _expense(_siret: str, year: str, day: str) -> tuple[str, Tree]:
-    line: Tree = [
-        (
-            "BlocLignePiece",
-            [
-                ("InfoLignePiece", [("IdLigne", "1"), ("EtatLigPce", "08"), ("MtHT", "100.00"), ("MtTVA", "20.00")]),
-                ("InfoPaiement", [("NbrPay", "1"), ("MtPayTot", "120.00")]),
-            ],
-        ),
-        ("PaiementEmargement", [("OrgEma", "01"), ("DtePay", day), ("MtPay", "120.00")]),
-    ]
-    piece: Tree = [
-        (
-            "InfoPiece",
-            [("IdPce", "1"), ("TypPce", "01"), ("NatPce", "01"), ("DtePcePec", day), ("EtatPce", "05")],
-        ),
-        ("LigneDePiece", line),
-    ]
-    return "PES_DepenseRetour", [_heading("EnTeteDepense"), _bordereau(year, piece)]
-
-
-def _revenue(_siret: str, year: str, day: str) -> tuple[str, Tree]:
-    line: Tree = [
-        (
-            "BlocLignePiece",
-            [
-                ("InfoLignePiece", [("IdLigne", "1"), ("EtatLigPce", "05"), ("MtHT", "50.00")]),
-                ("InfoRecouvrement", [("NbrReco", "1"), ("MtRecoTot", "50.00")]),
-            ],
-        ),
-        ("EncaissementEmargement", [("OrgEma", "02"), ("DteReco", day), ("MtReco", "50.00")]),
-    ]
-    piece: Tree = [
-        (
-            "BlocPiece",
-            [("IdPce", "1"), ("TypPce", "01"), ("NatPce", "01"), ("DtePcePec", day), ("EtatPce", "02")],
-        ),
-        ("LigneDePiece", line),
-    ]
-    return "PES_RecetteRetour", [_heading("EnTeteRecette"), _bordereau(year, piece)]
-
-
-def _invoice(siret: str, year: str, day: str) -> tuple[str, Tree]:
-    invoice: Tree = [
-        ("IdUniquePJASAP", f"{siret}ASAP0001"),
-        ("Exer", year),
-        ("IdBord", "1"),
-        ("TypBord", "01"),
-        ("IdPce", "1"),
-        ("TypPce", "01"),
-        ("Rejet", [("DateRejet", day), ("MotifRejetPostalisation", "02")]),
-    ]
-    return "PES_AsapRetour", [("EnTeteAsap", [("IdVer", "2")]), ("Asap", invoice)]
-
-
-def _heading(name: str) -> tuple[str, Tree]:
-    return name, [("TypRestit", "02"), ("IdVer", "2"), ("NatInf", "2")]
-
-
-def _bordereau(year: str, piece: Tree) -> tuple[str, Tree]:
-    return "Bordereau", [("BlocBordereau", [("Exer", year), ("IdBord", "1"), ("TypBord", "01")]), ("Piece", piece)]

@@ -11,7 +11,8 @@ import psutil
 import pytest
 from lxml import etree
 
-from tests.dgfip_flows import Slip, blocks, flow, large_flow, sample
+from tdt.simulators.dgfip import MODES
+from tests.dgfip_flows import Slip, attachment, attachments, blocks, flow, large_flow, sample
 from tests.dgfip_simulator import (
     METADATA,
     NAME,
@@ -123,7 +124,73 @@ async def test_automatic_with_the_official_schema(tmp_path: Path) -> None:
 # --- control
 
 
-@pytest.mark.parametrize("kind", ["depense", "recette", "asap"])
+async def test_what_becomes_of_an_accepted_flow_comes_day_after_day(dgfip: Simulator) -> None:
+    await dgfip.post("/dgfip/behaviour", delay=0, retours="paid", retour_delay=0.05)
+    both = flow(blocks([Slip("12"), Slip("5", expense=False)]), name="SUIVI")
+    await dgfip.post("/dgfip/behaviour", acquit="ko_piece")
+    await asyncio.to_thread(exchange, dgfip, flow(blocks([Slip("11")]), name="REFUSE"))
+    await dgfip.post("/dgfip/behaviour", acquit="ok")
+    with dgfip.connect() as ftp:
+        await asyncio.to_thread(put, ftp, both)
+        taken = await asyncio.to_thread(wait_for, ftp, 7)
+    told: dict[str, list[tuple[str, str | None, str | None]]] = {"DEP": [], "RCE": []}
+    for name in sorted(taken, key=lambda name: name.rpartition("_")[2]):
+        assert check(taken[name]) == []
+        if name.startswith("PES2R_"):
+            root = etree.fromstring(taken[name])
+            state, number = root.find(".//EtatPce"), root.find(".//IdBord")
+            assert state is not None and number is not None
+            told[name.split("_")[1]].append((name.split("_")[2], state.get("V"), number.get("V")))
+    assert told["DEP"] == [("P", "01", "12"), ("P", "02", "12"), ("P", "05", "12")]
+    assert told["RCE"] == [("P", "01", "5"), ("P", "02", "5"), ("S", "02", "5")]
+
+
+async def test_every_acquit_follows_the_schema_but_those_whose_point_is_not_to(dgfip: Simulator) -> None:
+    """Each mode, on a flow of dépense, recette and PJ."""
+    await dgfip.post("/dgfip/behaviour", delay=0)
+    for number, mode in enumerate(set(MODES) - {"never"}):
+        content = flow(
+            blocks([Slip(str(number + 1)), Slip(str(number + 1), expense=False)]),
+            attachments(attachment(f"PJ{number}")),
+            name=f"FLUX-{number}",
+        )
+        await dgfip.post("/dgfip/behaviour", acquit=mode)
+        with dgfip.connect() as ftp:
+            await asyncio.to_thread(put, ftp, content)
+            acquits = await asyncio.to_thread(wait_for, ftp, 2 if mode == "duplicate" else 1)
+        for acquit in acquits.values():
+            faulty = mode in ("technical", "no_codcol") and schema_pack() is not None
+            assert bool(check(acquit)) is faulty, mode
+            assert (b"FLUX-%d" % number in acquit) is (mode != "stray")
+
+
+@pytest.mark.parametrize(
+    ("mode", "errors"),
+    [
+        ("ko", [["DetailLigne"]]), ("ko_piece", [["DetailPiece"]]), ("ko_bordereau", [["ElementACQUIT"]]),
+        ("ko_pj", [["ElementACQUIT"]]),
+    ],
+)  # fmt: skip
+async def test_a_refusal_stands_where_it_was_ordered(dgfip: Simulator, mode: str, errors: list[list[str]]) -> None:
+    await dgfip.post("/dgfip/behaviour", acquit=mode)
+    [acquit] = await asyncio.to_thread(exchange, dgfip, sample())
+    root = etree.fromstring(acquit)
+    assert [[str(one.getparent().tag)] for one in root.iter("Erreur")] == errors  # type: ignore[union-attr]
+    assert states(acquit) == (["1", "0"] if mode == "ko_pj" else ["0", "1"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "ending"), [("ocr", ".ocr"), ("ocre", ".OCRE"), ("unknown_root", ".xml"), ("empty", "")]
+)
+async def test_other_files_are_left(dgfip: Simulator, kind: str, ending: str) -> None:
+    answer = await dgfip.post("/dgfip/other", kind=kind)
+    assert answer["name"].endswith(ending)
+    with dgfip.connect() as ftp:
+        taken = await asyncio.to_thread(take_all, ftp)
+    assert {name: len(content) for name, content in taken.items()} == {answer["name"]: answer["size"]}
+
+
+@pytest.mark.parametrize("kind", ["depense", "recette", "client", "asap"])
 async def test_a_retour_is_deposited(dgfip: Simulator, kind: str) -> None:
     for _ in range(2):
         await dgfip.post("/dgfip/retour", id_coll="12345678200010", kind=kind)
@@ -154,6 +221,10 @@ async def test_a_retour_takes_the_header_of_the_flows_received(dgfip: Simulator)
         ("retour", {"id_coll": "123", "kind": "depense"}),
         ("retour", {"id_coll": "12345678200010", "kind": "other"}),
         ("retour", {"id_coll": "12345678200010"}),
+        ("retour", {"id_coll": "12345678200010", "kind": "depense", "restitution": "S"}),
+        ("retour", {"id_coll": "12345678200010", "kind": "depense", "size": -1}),
+        ("other", {"kind": "autre"}),
+        ("behaviour", {"retours": "maybe"}),
         ("deposit", {"name": "../a", "content_base64": ""}),
         ("deposit", {"name": "", "content_base64": ""}),
         ("deposit", {"name": "a", "content_base64": "é"}),
@@ -171,6 +242,8 @@ async def test_behaviours_keep_what_is_left_out(dgfip: Simulator) -> None:
         "delay": 1.5,
         "outage": False,
         "cut_at": None,
+        "retours": "none",
+        "retour_delay": 0.5,
     }
     assert (await dgfip.get("/dgfip/received/7"))["error"]
 

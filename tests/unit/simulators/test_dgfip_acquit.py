@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 
-import pytest
 from lxml import etree
 
 from tdt.simulators.dgfip_acquit import (
@@ -16,7 +15,6 @@ from tdt.simulators.dgfip_acquit import (
     refuse_first,
 )
 from tdt.simulators.dgfip_reader import Flow, FlowReader
-from tdt.simulators.dgfip_retour import KINDS, build_retour
 from tests.dgfip_flows import Slip, attachment, attachments, blocks, flow, sample
 from tests.helios_xsd import check, schema_pack
 
@@ -138,30 +136,3 @@ def test_the_name_is_in_the_time_of_paris() -> None:
     summer = datetime(2026, 7, 31, 22, 30, 5, tzinfo=UTC)
     assert acquit_name(read(sample()), 42, summer) == "034001_260801003005-ACK-00000042.xml"
     assert acquit_name(Flow(header={"IdPost": "../x"}), 1, summer).startswith("000000_")
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_retour_is_valid_and_carries_its_own_name(kind: str) -> None:
-    retour = build_retour("12345678200010", kind, {"IdPost": "034001", "CodCol": "012", "CodBud": "00"}, WINTER)
-    root = etree.fromstring(retour.content)
-    assert root.find("EnTetePES/IdColl").get("V") == "12345678200010"  # type: ignore[union-attr]
-    assert root.find("EnTetePES/CodColl").get("V") == "012"  # type: ignore[union-attr]
-    assert root.find("Enveloppe/Parametres/NomFic").get("V") == retour.name  # type: ignore[union-attr]
-    assert retour.name == NAMES[kind]
-    assert retour.name.startswith(str(root.find("Enveloppe/Parametres/TypFic").get("V")))  # type: ignore[union-attr]
-    faults = check(retour.content)
-    # the longest ASAP name is over the 100 characters that the same schema set allows to NomFic
-    assert [fault for fault in faults if kind != "asap" or "NomFic" not in fault] == []
-
-
-WINTER = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
-NAMES = {
-    "depense": "PES2R_DEP_P_012_00_034001_20260131_20260201_20260201003000.xml",
-    "recette": "PES2R_RCE_P_012_00_034001_20260131_20260201_20260201003000.xml",
-    "asap": "PES2R_FCT_ASAPTitresRejetes_012_00_12345678200010_034001_20260131_20260201_20260201003000.xml",
-}
-
-
-def test_a_retour_for_an_unknown_siret_is_valid_too() -> None:
-    retour = build_retour("99999999900019", "depense", {}, WINTER)
-    assert check(retour.content) == []
