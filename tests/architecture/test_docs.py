@@ -74,7 +74,7 @@ def test_every_control_route_is_described(tmp_path: Path) -> None:
     registry = {"trigramme": "TDT", "quadrigramme": "TACT", "classification_date": "2019-03-01", "registry": []}
     prefecture = Prefecture({**registry, "maildir": str(tmp_path), "port": 0}, journals[0])
     routes = [*prefecture.routes(), *Dgfip({}, journals[1]).routes(), reset_route([])]
-    assert len(routes) == 16
+    assert len(routes) == 17
     missing = [f"{route.method} {route.path}" for route in routes if f"`{route.method} {route.path}`" not in documented]
     for journal in journals:
         journal.close()
