@@ -24,6 +24,10 @@ class PesReader:
         """The header. Raises PesUnreadable when the document is not well-formed up to its end."""
         return _header(self._document.close())
 
+    def abandon(self) -> None:
+        """Read no further."""
+        self._document.abandon()
+
     @property
     def carried(self) -> Carried:
         """The bordereaux read so far, and the numbers of their pièces."""

@@ -1,6 +1,7 @@
 """One bounded streaming pass over a PES document: root, header values and children of the root, whatever its size."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,11 +12,17 @@ from tdt.domain.xml import feed_parser, local_name
 MAX_DEPTH = 200
 MAX_NAMES = 5_000
 """Distinct element names, attribute names, prefixes and namespaces. The official schemas have about 1,000;
-libxml2 keeps each one for the life of the thread, so a hostile document must not invent them by the million."""
+libxml2 keeps each one for the life of the thread, so a hostile document must not invent them by the million (and
+whoever reads what strangers send does it in a thread that ends with the document)."""
+MAX_EVENTS = 60_000_000
+"""Elements, pieces of text, comments and instructions: a flow of 512 MiB without attachments may have half of it."""
 MAX_SILENCE = 1 << 19
 """Bytes of one tag, comment or instruction: the parser holds these whole, while it hands out text piece by piece."""
 
+MAX_REASON = 300
+
 SLICE = 1 << 16
+DOCTYPE = "document type declarations are not accepted"
 SIGNATURE = "{http://www.w3.org/2000/09/xmldsig#}Signature"
 
 HEADER_PATHS: Mapping[tuple[str, ...], str] = {
@@ -38,7 +45,7 @@ class PesUnreadable(Exception):
 
     def __init__(self, reason: str):
         super().__init__(reason)
-        self.reason = reason
+        self.reason = reason[:MAX_REASON]
 
 
 @dataclass(slots=True)
@@ -73,11 +80,15 @@ def value_of(attributes: Mapping[str, str]) -> str:
 
 
 class ScanTarget:
-    """What lxml calls for each event; keeps the few values that we look for and drops everything else."""
+    """What lxml calls for each event; keeps the few values that we look for and drops everything else.
+
+    What it does not accept it notes as `fault`: an exception would make lxml leave the document and its names behind.
+    """
 
     def __init__(self, observer: Observer | None = None) -> None:
         self.scan = Scan()
         self.events = 0
+        self.fault = ""
         self._depth = 0
         self._path: list[str] = []
         self._names: set[str] = set()
@@ -87,13 +98,16 @@ class ScanTarget:
 
     def start(self, tag: str, attributes: Mapping[str, str], namespaces: Mapping[str | None, str]) -> None:
         # Called millions of times for a big flow: names that are known and levels below the header cost little.
+        if self.fault:
+            return
         self.events += 1
         self._depth += 1
         if tag not in self._names:
             self._add_names(tag)
             self._watch(tag)
         if self._depth > MAX_DEPTH:
-            raise PesUnreadable(f"more than {MAX_DEPTH} levels")
+            self.fault = f"more than {MAX_DEPTH} levels"
+            return
         if attributes and not self._names.issuperset(attributes):
             self._add_names(*attributes)
         if namespaces:
@@ -121,7 +135,8 @@ class ScanTarget:
         self._add_names(name)
 
     def doctype(self, _name: str | None, _public: str | None, _system: str | None) -> None:
-        raise PesUnreadable("document type declarations are not accepted")
+        # written so that the bytes do not show it (an encoding of its own): nothing of it may be read, so stop at once
+        raise PesUnreadable(DOCTYPE)
 
     def close(self) -> Scan:
         return self.scan
@@ -129,7 +144,7 @@ class ScanTarget:
     def _add_names(self, *names: str) -> None:
         self._names.update(names)
         if len(self._names) > MAX_NAMES:
-            raise PesUnreadable(f"more than {MAX_NAMES} different names")
+            self.fault = f"more than {MAX_NAMES} different names"
 
     def _watch(self, tag: str) -> None:
         """The first element of a tag: whether the observer wants those of this name. The root comes first of all."""
@@ -160,8 +175,8 @@ class DocumentReader:
     def __init__(self, target: ScanTarget | None = None) -> None:
         self._target = target or ScanTarget()
         self._parser = feed_parser(self._target)
-        self._cdata = CdataSplitter()
-        self._failure: PesUnreadable | None = None
+        self._splitter = CdataSplitter()
+        self._failure = ""
         self._seen_events = 0
         self._silent_bytes = 0
 
@@ -172,56 +187,74 @@ class DocumentReader:
 
     def feed(self, chunk: bytes) -> None:
         """Raises PesUnreadable, and again at every later call."""
-        if self._failure is not None:
-            raise self._failure
-        for start in range(0, len(chunk), SLICE):
-            self._feed_slice(self._cdata.split(chunk[start : start + SLICE]))
+        self._check()
+        try:
+            for start in range(0, len(chunk), SLICE):
+                self._feed_slice(self._splitter.split(chunk[start : start + SLICE]))
+        except PesUnreadable as error:
+            self._give_up(error.reason)
+            raise
 
     def close(self) -> Scan:
         """What was found. Raises PesUnreadable when the document is not well-formed up to its end."""
-        if self._failure is not None:
-            raise self._failure
-        self._feed_slice(self._cdata.rest())
+        self._check()
         try:
-            self._parser.close()
+            self._feed_slice(self._splitter.rest())
+            self._parse(self._parser.close)
         except PesUnreadable as error:
-            self._failure = error
+            self._give_up(error.reason)
             raise
-        except (etree.LxmlError, ValueError, LookupError) as error:
-            raise self._failed(str(error)) from error
         return self._target.scan
+
+    def abandon(self) -> None:
+        """Read no further: lxml keeps the document of a parser that is never closed."""
+        with suppress(PesUnreadable):
+            self._parse(self._parser.close)
+
+    def _check(self) -> None:
+        if self._failure:
+            raise PesUnreadable(self._failure)
+
+    def _give_up(self, reason: str) -> None:
+        self._failure = reason
+        self.abandon()
 
     def _feed_slice(self, data: bytes) -> None:
         if not data:
             return
         if 0 in data:
             # UTF-16 and UTF-32 come here: the State exchanges ISO-8859-1 only.
-            raise self._failed("NUL bytes")
-        try:
-            self._parser.feed(data)
-        except PesUnreadable as error:
-            self._failure = error
-            raise
-        except (etree.LxmlError, ValueError, LookupError) as error:
-            raise self._failed(str(error)) from error
+            raise PesUnreadable("NUL bytes")
+        self._parse(lambda: self._parser.feed(data))
+        if self._target.events > MAX_EVENTS:
+            raise PesUnreadable(f"more than {MAX_EVENTS} elements and texts")
         if self._target.events != self._seen_events:
             self._seen_events = self._target.events
             self._silent_bytes = 0
             return
         self._silent_bytes += len(data)
         if self._silent_bytes > MAX_SILENCE:
-            raise self._failed(f"a tag or comment longer than {MAX_SILENCE} bytes")
+            raise PesUnreadable(f"a tag or comment longer than {MAX_SILENCE} bytes")
 
-    def _failed(self, reason: str) -> PesUnreadable:
-        self._failure = PesUnreadable(reason)
-        return self._failure
+    def _parse(self, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except (etree.LxmlError, ValueError, LookupError) as error:
+            raise PesUnreadable(self._target.fault or str(error)) from error
+        if self._target.fault:
+            raise PesUnreadable(self._target.fault)
 
 
-CLOSINGS: Mapping[bytes, bytes] = {b"<!--": b"-->", b"<![CDATA[": b"]]>"}
+CLOSINGS: Mapping[bytes, bytes] = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>", b"<!DOCTYPE": b""}
+NOT_ASCII = bytes(range(0x80, 0x100))
+LONGEST_OPENING = max(map(len, CLOSINGS))
 
 
 class CdataSplitter:
-    """Cuts long CDATA sections into short ones of the same meaning: libxml2 holds a section whole until its end."""
+    """Cuts long CDATA sections into short ones of the same meaning: libxml2 holds a section whole until its end.
+
+    It refuses a document type declaration before the parser sees one.
+    """
 
     def __init__(self) -> None:
         self._held = b""
@@ -235,9 +268,10 @@ class CdataSplitter:
         while position < len(data):
             position = self._leave(data, position) if self._end else self._enter(data, position)
         done = data[: len(data) - len(self._held)]
-        # Only after an ASCII byte: another could be the first half of a UTF-8 character.
-        if self._end == b"]]>" and done and done[-1] < 0x80:
-            done += b"]]><![CDATA["
+        if self._end == b"]]>":
+            # only after an ASCII byte: another could be the first half of a UTF-8 character
+            safe = done.rstrip(NOT_ASCII)
+            done = safe + b"]]><![CDATA[" + done[len(safe) :] if safe else done
         return done
 
     def rest(self) -> bytes:
@@ -247,16 +281,17 @@ class CdataSplitter:
 
     def _enter(self, data: bytes, position: int) -> int:
         """Look for the next opening; give the position after it, or the end."""
-        # most slices hold no "!", and one byte is looked for much faster than two
-        start = data.find(b"<!", position) if data.find(b"!", position) >= 0 else -1
+        start = _find_opening(data, position)
         if start < 0:
             self._held = b"<" if data.endswith(b"<") else b""
             return len(data)
         for opening, end in CLOSINGS.items():
             if data.startswith(opening, start):
+                if not end:
+                    raise PesUnreadable(DOCTYPE)
                 self._end = end
                 return start + len(opening)
-            if opening.startswith(data[start:]):
+            if len(data) - start < LONGEST_OPENING and opening.startswith(data[start:]):
                 self._held = data[start:]
                 return len(data)
         return start + 2
@@ -270,3 +305,11 @@ class CdataSplitter:
             return position
         self._held = data[max(position, len(data) - 2) :]
         return len(data)
+
+
+def _find_opening(data: bytes, position: int) -> int:
+    # most slices hold neither "!" nor "?", and one byte is looked for much faster than two
+    declared = data.find(b"<!", position) if data.find(b"!", position) >= 0 else -1
+    before = declared if declared >= 0 else len(data)
+    instruction = data.find(b"<?", position, before) if data.find(b"?", position, before) >= 0 else -1
+    return instruction if instruction >= 0 else declared

@@ -19,28 +19,33 @@ async def read(deps: Deps, found: HeliosTransaction) -> Reading:
 
     A thread for this flow alone: libxml2 keeps the names of a document as long as the thread that parsed it.
     """
-    reader, digest, observer, head = PesReader(), hashlib.sha1(usedforsecurity=False), ByteObserver(), b""
+    reader = PesReader()
+    try:
+        with ThreadPoolExecutor(1, "pes") as thread:
+            return await _read(deps, found, reader, thread)
+    finally:
+        reader.abandon()
+
+
+async def _read(deps: Deps, found: HeliosTransaction, reader: PesReader, thread: ThreadPoolExecutor) -> Reading:
+    digest, observer, head = hashlib.sha1(usedforsecurity=False), ByteObserver(), b""
     failure: PesUnreadable | None = None
+    loop = asyncio.get_running_loop()
 
     def look(chunk: bytes) -> None:
         digest.update(chunk)
         observer.feed(chunk)
 
-    with ThreadPoolExecutor(1, "pes") as thread:
-        loop = asyncio.get_running_loop()
-        async for chunk in deps.stream(found.authority_id, found.content_id):
-            if len(head) < HEAD_BYTES:
-                head += chunk[: HEAD_BYTES - len(head)]
-            # side by side: both leave the interpreter's lock to each other
-            looked = asyncio.to_thread(look, chunk)
-            if failure is None:
-                failure, _ = await asyncio.gather(loop.run_in_executor(thread, _feed, reader, chunk), looked)
-            else:
-                await looked
+    async for chunk in deps.stream(found.authority_id, found.content_id):
+        if len(head) < HEAD_BYTES:
+            head += chunk[: HEAD_BYTES - len(head)]
+        # side by side: both leave the interpreter's lock to each other
+        looked = asyncio.to_thread(look, chunk)
         if failure is None:
-            header = await loop.run_in_executor(thread, _close, reader)
+            failure, _ = await asyncio.gather(loop.run_in_executor(thread, _feed, reader, chunk), looked)
         else:
-            header = failure
+            await looked
+    header = await loop.run_in_executor(thread, _close, reader) if failure is None else failure
     return Reading(header, head, digest.digest(), observer.seen, reader.carried)
 
 
