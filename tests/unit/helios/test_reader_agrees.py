@@ -33,6 +33,7 @@ ESCAPES = {
     "\r": "&#13;",
 }
 
+flags = st.sampled_from(["1", " 1", "0"])
 chars = st.sampled_from("aZ09 -._:/#;&<>\"'éÉ€œ\u00a0\t\n][!?=")
 texts = st.text(chars, max_size=12)
 blanks = st.sampled_from(["", " ", "\n", "\r\n\t", "  "])
@@ -112,7 +113,7 @@ def signature(draw: st.DrawFn) -> str:
 def leaves(draw: st.DrawFn, names: Sequence[str]) -> str:
     """Some of these elements, in any order, some twice, some empty, with others around them."""
     chosen = draw(st.lists(st.sampled_from(names), max_size=len(names) + 1))
-    return "".join(draw(misc()) + draw(element(name, draw(st.none() | texts))) for name in chosen)
+    return "".join(draw(misc()) + draw(element(name, draw(st.none() | texts | flags))) for name in chosen)
 
 
 @st.composite
@@ -173,10 +174,18 @@ def expected(data: bytes) -> PesHeader:
     return PesHeader(
         root=etree.QName(root).localname,
         namespace=etree.QName(root).namespace or "",
-        **{key: values.get(key) for key in ("typ_fic", "nomfic", "cod_col", "cod_bud", "id_post", "id_coll")},
+        typ_fic=values.get("typ_fic"),
+        nomfic=values.get("nomfic"),
+        cod_col=values.get("cod_col"),
+        cod_bud=values.get("cod_bud"),
+        id_post=values.get("id_post"),
+        id_coll=values.get("id_coll"),
         domains=tuple(name for name in dict.fromkeys(names) if name not in NOT_DOMAINS),
         signed=next(root.iter(SIGNATURE), None) is not None,
         has_header=any(one.attrib or any(isinstance(leaf.tag, str) for leaf in one) for one in headers),
+        dematerialised=tuple(
+            name for name in dict.fromkeys(names) if values.get(f"dematerialised:{name}", "").strip() == "1"
+        ),
     )
 
 
