@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from tdt.domain.ids import AttemptId, AuthorityId, RouteId
 
+NOT_OURS = "Rien n'est parti : l'envoi a été repris, abandonné, ou a eu sa réponse entre-temps."
+"""Why a sender that was taken for dead, once it is connected, sends nothing."""
+
 
 class RouteKind(StrEnum):
     """What a route carries."""

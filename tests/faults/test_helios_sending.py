@@ -324,3 +324,55 @@ async def test_workers_together_send_one_at_a_time(works: Plant) -> None:
     turns = [line.partition(" ")[0] for line in works.ftp.commands if line.startswith(of_sendings)]
     assert turns == ["site", "STOR", "SIZE"] * 8, "never two together"
     assert len(stores(works)) == 8
+
+
+# --- a worker taken for dead
+
+
+@asynccontextmanager
+async def stuck(works: Plant, flow: HeliosId) -> AsyncIterator[asyncio.Task[None]]:
+    """A worker that waits for the greeting of the gateway until the block ends; it then gets all that it wants."""
+    reached, go = asyncio.Event(), asyncio.Event()
+
+    async def relay(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(1 << 16):
+            target.write(data)
+            await target.drain()
+        target.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.set()
+        await go.wait()
+        answer, request = await asyncio.open_connection("127.0.0.1", works.ftp.port)
+        await asyncio.gather(relay(reader, request), relay(answer, writer), return_exceptions=True)
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+        await setting(works, port=listening.sockets[0].getsockname()[1])
+        sending = asyncio.create_task(helios_send.transmit(works.deps, flow))
+        async with asyncio.timeout(20):
+            await reached.wait()
+        await setting(works, port=works.ftp.port)
+        yield sending
+        go.set()
+        await asyncio.wait([sending])
+
+
+async def test_a_worker_taken_for_dead_that_reaches_the_gateway_at_last_sends_nothing(works: Plant) -> None:
+    [flow] = await flows(works, 1)
+    async with stuck(works, flow) as first:
+        works.elapse(2 * WINDOW)
+        await helios_send.transmit(works.deps, flow)
+        assert len(stores(works)) == 1
+    assert isinstance(first.exception(), Temporary)
+    assert len(stores(works)) == 1
+    outcomes = await works.fetch("select outcome from attempt order by id")
+    assert [row["outcome"] for row in outcomes] == ["failed", "accepted"]
+
+
+async def test_what_is_put_in_error_meanwhile_does_not_leave(works: Plant) -> None:
+    [flow] = await flows(works, 1)
+    async with stuck(works, flow) as sending:
+        works.elapse(2 * WINDOW)
+        await works.value("update helios_transaction set status = -1 where id = $1 returning id", flow)
+    assert isinstance(sending.exception(), Temporary)
+    assert stores(works) == []

@@ -19,10 +19,8 @@ from tdt.domain.calendar import paris_date
 from tdt.domain.conventions import Verdict, hold, judge
 from tdt.domain.errors import Permanent, TdtError, Temporary, Uncertain
 from tdt.domain.ids import AttemptId, ContentId, EnvelopeId
-from tdt.domain.routes import Outcome, Route, RouteKind
+from tdt.domain.routes import NOT_OURS, Outcome, Route, RouteKind
 from tdt.domain.transmission import Forecast, postpone
-
-NOT_OURS = "Rien n'est parti : l'envoi a été repris, abandonné, ou a eu sa réponse entre-temps."
 
 
 async def transmit(deps: Deps, envelope_id: EnvelopeId) -> None:

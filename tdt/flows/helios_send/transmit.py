@@ -22,7 +22,7 @@ from tdt.domain.helios import moves, rules
 from tdt.domain.helios import status as texts
 from tdt.domain.helios.model import HeliosStatus, PesHeader
 from tdt.domain.ids import AttemptId, HeliosId
-from tdt.domain.routes import Outcome, Route, RouteKind
+from tdt.domain.routes import NOT_OURS, Outcome, Route, RouteKind
 from tdt.domain.transmission import CROWD, CROWDED, Forecast, postpone
 from tdt.flows.helios_send.analyse import refuse
 from tdt.flows.helios_send.leaving import Leaving, ToZip, choose_route, make_zip, prepare
@@ -225,8 +225,19 @@ async def _send(deps: Deps, started: _Started) -> str:
         # evidence first: an uncertain sending whose file stands there whole is not sent again
         if started.resend and await client.find_sent(leaving.visible) == leaving.size:
             return SEEN_THERE
+        await _check_ours(deps, started)
         chunks = deps.stream(found.authority_id, leaving.content)
         return await client.send(leaving.name, leaving.metadata, leaving.sha1, leaving.size, chunks)
+
+
+async def _check_ours(deps: Deps, started: _Started) -> None:
+    """Nothing has happened since we began: connecting may have been long, and we taken for dead. Raises Temporary."""
+    async with deps.transaction("system") as connection:
+        found = await db.lock_transaction(connection, started.transaction.id)
+        attempts = await routes_db.list_attempts(connection, db.OBJECT, started.transaction.id)
+    waiting = found is not None and found.status is HeliosStatus.EN_ATTENTE_DE_TRANSMISSION
+    if not waiting or any(one.id > started.attempt for one in attempts):
+        raise Temporary(NOT_OURS)
 
 
 async def _end(deps: Deps, started: _Started, outcome: Outcome, detail: str) -> None:
