@@ -90,6 +90,17 @@ async def list_sent_flows(connection: Connection, nomfic: str) -> list[tuple[Hel
     return [(HeliosId(row["id"]), AuthorityId(row["authority_id"])) for row in rows]
 
 
+OWNERS_OF_SIRENS = """
+    select id from authority where siren = any($1) and status = 1
+    union select g.authority_id from authority_granted_siren g join authority a on a.id = g.authority_id
+        where g.siren = any($1) and a.status = 1"""
+
+
+async def list_owners_of_sirens(connection: Connection, sirens: Sequence[str]) -> list[AuthorityId]:
+    """Whose these SIREN are, or to whom they were granted; in scope `system`."""
+    return [AuthorityId(row["id"]) for row in await connection.fetch(OWNERS_OF_SIRENS, list(sirens))]
+
+
 # two are enough to know that it is not one
 OWNERS_OF_COLUMN = """
     select authority_id from (

@@ -74,3 +74,14 @@ MARK = """
 async def move_read(connection: Connection, retour: HeliosRetourId, read: bool) -> bool:
     """Say that a PES_Retour has been read, or has not; False when it was so already."""
     return affected(await connection.execute(MARK, retour, int(read))) == 1
+
+
+async def delete_retour(connection: Connection, received: ReceivedId) -> None:
+    """Take a PES_Retour, and what was read in it, back from the collectivité that was given it by mistake."""
+    number = await connection.fetchval("select id from helios_retour where received_id = $1", received)
+    for statement in (
+        "delete from helios_retour_piece where retour_id = $1",
+        "delete from helios_retour_summary where retour_id = $1",
+        "delete from helios_retour where id = $1",
+    ):
+        await connection.execute(statement, number)

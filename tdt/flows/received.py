@@ -8,6 +8,7 @@ from tdt.db.audit import insert_change
 from tdt.db.authorities import get_authority
 from tdt.db.content import move_to_authority
 from tdt.db.helios import get_transaction
+from tdt.db.helios_retours import delete_retour
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
 from tdt.deps import Deps
@@ -32,6 +33,7 @@ NO_FLOW = "Aucun flux {} : le numéro est celui de la transaction."
 NEVER_SENT = "Le flux {} n'a jamais été transmis : aucun acquittement ne peut y répondre."
 NOT_FORGED = "Cette réception n'a pas été écartée comme douteuse."
 ACQUITS = (ReturnKind.ACQUIT, ReturnKind.NON_ACQUIT)
+HANDLED = "handled"
 MOVABLE = ("set_aside", "dismissed", "ignored")
 INGEST: Mapping[str, JobKind] = {RouteKind.ACTES: JobKind.ACTES_INGEST, RouteKind.HELIOS: JobKind.HELIOS_INGEST}
 
@@ -72,15 +74,20 @@ async def retry(deps: Deps, by: Actor, received: ReceivedId, *, authentic: bool 
 
 
 async def assign(deps: Deps, by: Actor, received: ReceivedId, authority: AuthorityId, act: str = "") -> None:
-    """Give a reception to a collectivité, or to one of its acts (an IDActe), and have it read again. Raises Refused."""
+    """Give a reception to a collectivité, or to one of its acts (an IDActe), and have it read again. Raises Refused.
+
+    A PES_Retour that another one has, by a SIRET given by mistake, is taken back from it.
+    """
     async with deps.acting(by) as connection:
-        line = await _take(connection, received)
+        line = await _take(connection, received, is_for_another=authority)
         if await get_authority(connection, authority) is None:
             raise Refused(NOT_FOUND)
         if act and line.route_kind != RouteKind.ACTES:
             raise Refused(NOT_A_MAIL)
         if act and (act, authority) not in await db.list_owners_of_acts(connection, [act]):
             raise Refused(NOT_ITS_ACT.format(authority, act))
+        if line.state == HANDLED:
+            await delete_retour(connection, received)
         await move_to_authority(connection, line.content_id, authority)
         await _read_again(connection, by, line, db.Decision(authority, True, act), "received:assign")
 
@@ -121,11 +128,12 @@ async def count_waiting(deps: Deps) -> dict[tuple[str, str], int]:
         return await db.count_waiting(connection)
 
 
-async def _take(connection: Connection, received: ReceivedId) -> db.BoxLine:
+async def _take(connection: Connection, received: ReceivedId, is_for_another: AuthorityId | None = None) -> db.BoxLine:
     line = await db.lock_line(connection, received)
     if line is None:
         raise Refused(UNKNOWN)
-    if line.state not in MOVABLE:
+    taken_back = line.state == HANDLED and line.kind == ReturnKind.RETOUR and is_for_another != line.authority_id
+    if line.state not in MOVABLE and not (taken_back and is_for_another is not None):
         raise Refused(NOT_IN_BOX.format(line.state))
     return line
 

@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from tdt.db import purge
 from tdt.db import received as db
 from tdt.db.authorities import insert_siret
 from tdt.domain.audit import Actor, Source
@@ -176,13 +177,9 @@ async def test_a_closed_a_suspended_and_a_purged_collectivite(works: Plant) -> N
     assert (await boxed(works, acquit())).helios_id == flow
     assert (await boxed(works, retour(SIRET), "R.xml")).authority_id == mine
     async with works.deps.transaction("system") as connection:
-        await connection.execute("delete from helios_retour")
-        await connection.execute("delete from received")
-        await connection.execute("delete from helios_workflow")
-        await connection.execute("delete from helios_nomfic")
-        await connection.execute("delete from helios_report")
-        await connection.execute("delete from helios_transaction")
-        await connection.execute("delete from authority_siret")
+        await purge.delete_flows(connection, mine)
+        await purge.delete_received(connection, mine)
+        await purge.delete_particulars(connection, mine)
     line = await boxed(works, acquit(note="tard"))
     assert (line.code, line.proposed_authority_id) == ("ACQUIT_SANS_FLUX", None)
     assert (await boxed(works, retour(SIRET, "tard"), "R.xml")).code == "RETOUR_SIRET_INCONNU"
@@ -271,6 +268,27 @@ async def test_what_an_operator_gave_is_not_read_again_for_somebody_else(works: 
     await sirets.add(works.deps, BY, owner(works, "A"), SHARED)
     await jobs(works)
     assert (await received.get(works.deps, line.id)).authority_id == owner(works, "B")
+
+
+async def test_a_retour_given_to_the_wrong_collectivite_is_taken_back(works: Plant) -> None:
+    mine, theirs = owner(works, "A"), owner(works, "B")
+    await sirets.add(works.deps, BY, mine, SHARED)
+    pieces = b"<PES_DepenseRetour><Bordereau><Piece><InfoPiece><IdPce V='1'/><EtatPce V='04'/></InfoPiece></Piece>"
+    line = await boxed(
+        works, retour(SHARED).replace(b"<PES_DepenseRetour/>", pieces + b"</Bordereau></PES_DepenseRetour>")
+    )
+    assert (line.state, line.authority_id) == ("handled", mine)
+    with pytest.raises(Refused, match="à l'état « handled »"):
+        await received.retry(works.deps, BY, line.id)
+    with pytest.raises(Refused, match="à l'état « handled »"):
+        await received.assign(works.deps, BY, line.id, mine)
+    await received.assign(works.deps, BY, line.id, theirs)
+    assert await works.value("select count(*) from helios_retour") == 0
+    moved = await read_again(works, line)
+    assert (moved.state, moved.authority_id) == ("handled", theirs)
+    owners = "select authority_id from helios_retour union select authority_id from helios_retour_piece"
+    assert [row["authority_id"] for row in await works.fetch(owners)] == [theirs]
+    assert await works.value("select authority_id from content where id = $1", line.content_id) == theirs
 
 
 # --- other files

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from tdt.db import helios_receptions as db
 from tdt.db.pool import Connection
-from tdt.db.received import list_owners_of_sirens
 from tdt.db.routes import Handling, Received
 from tdt.domain.helios.survey import Clues, find_clues
 from tdt.domain.ids import AuthorityId
@@ -30,7 +29,7 @@ async def _by_number(connection: Connection, clues: Clues) -> AuthorityId | None
         if (owner := _only({holder for holder, _ in await db.list_siret_holders(connection, siret)})) is not None:
             return owner
     sirens = [siret[:9] for siret in clues.sirets]
-    if (owner := _only({owner for _, owner in await list_owners_of_sirens(connection, sirens)})) is not None:
+    if (owner := _only(await db.list_owners_of_sirens(connection, sirens))) is not None:
         return owner
     for id_post, cod_col in clues.couples:
         if (owner := _only(await db.list_owners_of_column(connection, id_post, cod_col))) is not None:
