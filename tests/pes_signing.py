@@ -39,6 +39,8 @@ class Shape:
     typed: bool = True
     empty_uri: bool = False
     enveloped_twice: bool = False
+    bare: bool = False
+    """Nothing is said of how the properties are made canonical: by the inclusive form, then."""
     tail: str = ""
     prefixes: str = ""
     covered: bool = True
@@ -85,7 +87,8 @@ def draft(pes: bytes, person: Person, holder: str = "B12", shape: Shape = PLAIN,
     if shape.xades and shape.covered:
         kind = f' Type="http://uri.etsi.org/01903/v{shape.xades}#SignedProperties"' if shape.typed else ""
         twice = _transform(ENVELOPED) if shape.enveloped_twice else ""
-        references += _reference(f"#{name}_SP", twice + _form(shape), "DIGEST-OF-PROPERTIES", shape, kind)
+        inside = twice if shape.bare else twice + _form(shape)
+        references += _reference(f"#{name}_SP", inside, "DIGEST-OF-PROPERTIES", shape, kind)
     info = (
         f"<ds:SignedInfo><ds:CanonicalizationMethod{_form(shape)[len('<ds:Transform') :]}".replace(
             "</ds:Transform>", "</ds:CanonicalizationMethod>"
@@ -104,7 +107,8 @@ def seal(pes: bytes, person: Person, name: str, shape: Shape = PLAIN) -> bytes:
     """Fill in the digest of the properties and the value of the signature of this Id."""
     properties = [one for one in parse_tree(pes).iter() if one.get("Id") == f"{name}_SP"]
     if properties:
-        digest = _digest(_canonical(properties[0], shape), shape)
+        form = replace(shape, form=INCLUSIVE) if shape.bare else shape
+        digest = _digest(_canonical(properties[0], form), shape)
         pes = pes.replace(b"DIGEST-OF-PROPERTIES", digest.encode(), 1)
     [info] = _by_id(parse_tree(pes), name).findall(f"{{{DS}}}SignedInfo")
     algorithm = hashes.SHA1() if shape.digest == "sha1" else hashes.SHA256()
@@ -192,6 +196,8 @@ SHAPES = {
     "1.3.2": Shape(xades="1.3.2"),
     "sha1 1.2.2": Shape(digest="sha1", xades="1.2.2"),
     "enveloped twice": Shape(enveloped_twice=True),
+    "enveloped alone": Shape(enveloped_twice=True, bare=True),
+    "no transformation": Shape(bare=True),
     "tail": Shape(tail="\n   \t\n"),
     "inclusive": Shape(form=INCLUSIVE),
     "prefixes": Shape(prefixes="buda n"),

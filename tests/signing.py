@@ -53,9 +53,9 @@ class Authority:
         path.write_bytes(self.root.public_bytes(serialization.Encoding.PEM))
         return str(path)
 
-    def renewed(self, person: Person) -> x509.Certificate:
-        """Another certificate of the same key."""
-        return _issue("Le même, renouvelé", person.key.public_key(), (self._name, self._key))
+    def certify(self, name: str, key: rsa.RSAPublicKey) -> x509.Certificate:
+        """A certificate of that key."""
+        return _issue(name, key, (self._name, self._key))
 
     def person(self, name: str, ended: bool = False) -> Person:
         key = rsa.generate_private_key(65537, 2048)

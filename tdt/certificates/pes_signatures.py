@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
@@ -24,6 +26,7 @@ from tdt.certificates.xmldsig import (
     EXCLUSIVE_NAMESPACE,
     INCLUSIVE,
     OLD_TOO,
+    SMALLEST_RSA,
     SignatureError,
     decode,
     list_references,
@@ -154,6 +157,8 @@ def _verify(told: PesSignature, alone: _Alone, certificates: list[x509.Certifica
     if signer is not None:
         certificates = [signer, *(one for one in certificates if one != signer)]
         told = _signer(told, signer)
+    elif _is_short(certificates[0]):
+        raise SignatureError(f"la clé de son certificat a moins de {SMALLEST_RSA} bits")
     content, intact, properties = _check_references(alone, info)
     told = read_properties(replace(told, digest=content.digest), alone.signature, properties, certificates[0])
     return replace(told, valid=signer is not None, intact=intact), content, certificates
@@ -196,7 +201,7 @@ def _find_inside(alone: _Alone, reference: etree._Element) -> etree._Element | N
 def _is_intact(alone: _Alone, reference: etree._Element, inside: etree._Element) -> bool:
     transforms = list_transforms(reference)
     # some tools say here as well that the signature is to be left out, which would leave nothing, and do not mean it
-    if len(transforms) > 1 and _is_enveloped(transforms[0]):
+    if transforms and _is_enveloped(transforms[0]):
         transforms = transforms[1:]
     name, value = read_digest(reference, OLD_TOO)
     content = _canonical(alone, inside, _form_of(transforms))
@@ -311,10 +316,18 @@ def _signer(told: PesSignature, certificate: x509.Certificate) -> PesSignature:
     )
 
 
+def _is_short(certificate: x509.Certificate) -> bool:
+    try:
+        key = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    return isinstance(key, rsa.RSAPublicKey) and key.key_size < SMALLEST_RSA
+
+
 def _der(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(Encoding.DER)
 
 
 def _clip(text: str) -> str:
-    """What is told of a document that may hold anything."""
-    return text[:200]
+    """What is told of a document that may hold anything: one line, not too long."""
+    return " ".join(text.split())[:200]

@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from tdt.db.helios import HeliosTransaction
+from tdt.db.helios import HeliosTransaction, lock_transaction
 from tdt.db.helios_reports import Aspect, Report, insert_report, list_reports
 from tdt.deps import Deps
 from tdt.documents.child import ChildFailed, Limits, Task
@@ -52,5 +52,7 @@ async def _count(deps: Deps, flow: HeliosTransaction, aspect: Aspect, failure: C
         ]
         killed = count_killed(pending[0] if pending else {}, failure.cause, str(failure))
         report = Report(aspect, "pending", killed.recorded())
-        await insert_report(connection, flow.authority_id, flow.id, report)
+        # it may be purged meanwhile
+        if await lock_transaction(connection, flow.id) is not None:
+            await insert_report(connection, flow.authority_id, flow.id, report)
     return killed

@@ -129,7 +129,7 @@ def test_the_value_of_another_key() -> None:
 
 def test_a_certificate_that_is_not_the_announced_one_is_told() -> None:
     """Another certificate of the same key, put in the place of the one that the signed properties name."""
-    twin = AUTHORITY.renewed(MAYOR)
+    twin = AUTHORITY.certify("Le même, renouvelé", MAYOR.key.public_key())
     data = signed(MAYOR)
     start, end = (data.index(one) for one in (b"<ds:X509Certificate>", b"</ds:X509Certificate>"))
     put = signed(Person(twin, MAYOR.key))

@@ -4,14 +4,16 @@ import re
 import tempfile
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tdt.certificates.pes_places import MOST_SIGNATURES, MOST_TOGETHER
 from tdt.certificates.pes_signatures import MOST_REFERENCES, read_pes_signatures
 from tdt.domain.helios.signatures import NO_ID, PesSignatures, PesSignaturesOrder
 from tests.pes_signing import DS, ENVELOPED, EXCLUSIVE, PLAIN, draft, seal, sign, signed, unsigned
-from tests.signing import Authority
+from tests.signing import Authority, Person
 
-MAYOR = Authority("AC des ordonnateurs").person("Le maire")
+AUTHORITY = Authority("AC des ordonnateurs")
+MAYOR = AUTHORITY.person("Le maire")
 FLOW = unsigned("12", "13")
 TRANSFORM = f'<ds:Transform Algorithm="{EXCLUSIVE}"></ds:Transform>'
 WRAPPED = f'<ds:Transform Algorithm="{ENVELOPED}"></ds:Transform>'
@@ -179,6 +181,17 @@ def test_a_key_without_certificate(info: str) -> None:
     assert inside is not None
     elsewhere = data.replace(b"<ds:Object>", b"<ds:Object>" + inside[0] + b"</ds:Object><ds:Object>")
     assert fault(elsewhere) == "elle ne porte pas le certificat du signataire"
+
+
+def test_a_key_that_is_too_short() -> None:
+    key = rsa.generate_private_key(65537, 1024)
+    weak = Person(AUTHORITY.certify("Le maire", key.public_key()), key)
+    assert fault(sign(FLOW, weak)) == "la clé de son certificat a moins de 2048 bits"
+
+
+def test_what_it_says_is_told_in_one_line() -> None:
+    data = resealed('URI="#B12"', 'URI="http://a/&#10;&#13;x&#9;' + "y" * 500 + '"')
+    assert fault(data) == f"elle porte sur un contenu extérieur (http://a/ x {'y' * 500}"[:200]
 
 
 def test_one_without_id_as_s2low_says_it() -> None:
