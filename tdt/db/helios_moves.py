@@ -69,6 +69,15 @@ async def find_release(connection: Connection, flow: HeliosId) -> datetime | Non
     return found
 
 
+HAD_STATUS = "select exists (select from helios_workflow where transaction_id = $1 and status = $2)"
+
+
+async def had_status(connection: Connection, flow: HeliosId, status: int) -> bool:
+    """Whether a flow ever had this status."""
+    found: bool = await connection.fetchval(HAD_STATUS, flow, status)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A flow as an operator lists it; `since`: of its status, `work`: the state of its job."""

@@ -136,6 +136,7 @@ async def _take(
         acquitted=flow.acquit_content_id is not None,
         at_work=work.running,
         set_aside=work.dead or not (work.ready or work.running),
+        confirmed=await moves_db.had_status(connection, flow_id, HeliosStatus.POSTE),
         now=deps.now(),
         window=timedelta(seconds=deps.config.helios.uncertain_seconds),
     )

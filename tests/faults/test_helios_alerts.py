@@ -17,7 +17,8 @@ from tdt.workers.helios_watch import look
 from tdt.workers.metrics import WorkerMetrics
 from tests.commands import open_terminal
 from tests.dgfip_flows import sample as pes
-from tests.faults.plant import Plant, acquit, plant
+from tests.doorbells import working
+from tests.faults.plant import Plant, acquit, plant, until
 from tests.faults.test_helios import stores
 from tests.faults.test_helios_moves import OPERATOR
 from tests.ports import free_port
@@ -108,6 +109,26 @@ async def test_the_list_of_the_day_comes_once_a_day(watched: Plant) -> None:
     async with mail_host(port=watched.deps.config.mail.port) as host:
         await notices.send(watched.deps, NoticeId(number))
     assert host.recipients == ["exploitant@tdt.example"]
+
+
+async def test_a_worker_tells_by_itself(database: TestDatabase, tmp_path: Path) -> None:
+    at_once = Helios(waiting_alert_hours=0.000_001)
+    async with plant(database, tmp_path, helios=at_once, mail=settings(free_port())) as works:
+        works.ftp.behaviour.stor_refusal = "550 no"
+        flow = await works.queued_pes(pes())
+        async with (
+            mail_host(port=works.deps.config.mail.port) as host,
+            working(works.deps.config) as metrics,
+        ):
+
+            async def mailed() -> bool:
+                return bool(host.taken)
+
+            await until(mailed, "the operator is told")
+            assert 'tdt_helios_late{route="helios",status="2"} 1.0' in metrics.render().decode()
+        [(_, message)] = host.taken
+        assert message["Subject"] == "Transaction Helios bloquée"
+        assert f"La transaction Helios {flow} est en attente depuis plus de" in message.get_content()
 
 
 async def test_without_a_mail_server_log_metrics_and_command_tell(works: Plant, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tdt.config import Helios
 from tdt.domain.audit import Actor, Source
 from tdt.domain.errors import Conflict, Forbidden, Permanent, Refused, Uncertain
 from tdt.domain.ids import HeliosId
-from tdt.flows import helios_moves, helios_send
+from tdt.flows import helios_moves, helios_send, helios_submit
 from tests.dgfip_flows import sample as pes
 from tests.faults.plant import WINDOW, Plant, acquit, plant
 from tests.faults.test_helios import lost, sent, stores
@@ -145,6 +145,24 @@ async def test_what_the_dgfip_may_have_is_posted_again_by_force_only(works: Plan
     await helios_send.transmit(works.deps, flow)
     assert (sent(works), stores(works)) == (before, 2)
     assert await works.helios_life(flow) == [1, 2, 3, -1, 1, 2, 3]
+
+
+async def test_what_nobody_confirmed_does_not_leave_by_a_repost(works: Plant) -> None:
+    body = await works.body(pes())
+    flow = await helios_submit.submit(works.deps, works.people["A"], "flux.xml", body, must_signed=True)
+    await helios_moves.set_error(works.deps, OPERATOR, flow, "abandon")
+    with pytest.raises(Refused, match="jamais signée ni confirmée"):
+        await helios_moves.repost(works.deps, OPERATOR, flow, "essai")
+    await helios_moves.repost(works.deps, OPERATOR, flow, "l'agent l'a confirmé par écrit", force=True)
+    assert await works.helios_life(flow) == [13, -1, 1]
+
+
+async def test_two_operators_at_once(works: Plant) -> None:
+    flow = await transmitted(works)
+    asked = [helios_moves.resend(works.deps, OPERATOR, flow, f"essai {number}") for number in range(3)]
+    ended = await asyncio.gather(*asked, return_exceptions=True)
+    assert sorted(type(one).__name__ for one in ended) == ["Refused", "Refused", "str"]
+    assert await jobs(works, flow) == [("helios.transmit", "ready")]
 
 
 async def held(works: Plant) -> HeliosId:

@@ -31,7 +31,8 @@ _ANSWERED = "la DGFiP y a déjà répondu : son acquit est là"
 class Past:
     """What is known of a flow when somebody wants to move it: its state, its tries, its acquit, the work under way.
 
-    `window`: how long a try without outcome may still be running. `at_work`: a worker has its job in hand.
+    `window`: how long a try without outcome may still be running. `at_work`: a worker has its job in hand. `confirmed`:
+    whoever may télétransmettre let it go once (it has been at 1).
     """
 
     status: S
@@ -39,6 +40,7 @@ class Past:
     acquitted: bool
     at_work: bool
     set_aside: bool
+    confirmed: bool
     now: datetime
     window: timedelta
 
@@ -73,11 +75,13 @@ def error_obstacle(past: Past) -> str:
 
 
 def repost_obstacle(past: Past, force: bool) -> str:
-    """Why a flow in error may not be posted again; empty when it may. `force`: even if the DGFiP may have it."""
+    """Why a flow in error may not be posted again; empty when it may. `force`: the operator knows better."""
     if past.status is not S.ERREUR:
         return f"elle n'est pas en erreur ({_state(past.status)})"
     if past.is_sending:
         return _RUNNING
+    if not past.confirmed and not force:
+        return "la collectivité ne l'a jamais signée ni confirmée : elle partirait sans qu'un agent l'ait voulu"
     if past.may_be_there and not force:
         return f"elle est peut-être arrivée à la DGFiP, la poster de nouveau l'y enverrait deux fois. {DUPLICATES}"
     return ""
