@@ -224,3 +224,12 @@ alter table helios_retour_piece enable row level security;
 create policy tenant on helios_retour_piece
     using (tdt_sees(authority_id) or authority_id in (select tdt_group_members()))
     with check (tdt_sees(authority_id) or authority_id in (select tdt_group_members()));
+-- A flow that was signed here: what was deposited is kept beside the signed one, and stays known for ever. Where it is archived.
+alter table helios_transaction
+    add column unsigned_content_id bigint references content,
+    add column unsigned_sha1 bytea,
+    add column archive_url text not null default '';
+create unique index helios_transaction_unsigned_sha1 on helios_transaction (unsigned_sha1)
+    where unsigned_sha1 is not null;
+create index helios_transaction_unsigned on helios_transaction (unsigned_content_id)
+    where unsigned_content_id is not null;

@@ -846,12 +846,16 @@ create table helios_transaction (
     zip_content_id bigint,
     zip_sha1 bytea,
     sent_zipped boolean,
+    unsigned_content_id bigint,
+    unsigned_sha1 bytea,
+    archive_url text default ''::text not null,
     constraint helios_transaction_account_id_fkey FOREIGN KEY (account_id) REFERENCES account(id),
     constraint helios_transaction_acquit_content_id_fkey FOREIGN KEY (acquit_content_id) REFERENCES content(id),
     constraint helios_transaction_authority_id_fkey FOREIGN KEY (authority_id) REFERENCES authority(id),
     constraint helios_transaction_content_id_fkey FOREIGN KEY (content_id) REFERENCES content(id),
     constraint helios_transaction_pkey PRIMARY KEY (id),
     constraint helios_transaction_route_id_fkey FOREIGN KEY (route_id) REFERENCES route(id),
+    constraint helios_transaction_unsigned_content_id_fkey FOREIGN KEY (unsigned_content_id) REFERENCES content(id),
     constraint helios_transaction_zip_content_id_fkey FOREIGN KEY (zip_content_id) REFERENCES content(id)
 );
 CREATE INDEX helios_transaction_account ON public.helios_transaction USING btree (account_id);
@@ -864,6 +868,8 @@ CREATE UNIQUE INDEX helios_transaction_sha1 ON public.helios_transaction USING b
 CREATE INDEX helios_transaction_status ON public.helios_transaction USING btree (authority_id, status, id);
 CREATE UNIQUE INDEX helios_transaction_transmitted_name ON public.helios_transaction USING btree (transmitted_name);
 CREATE INDEX helios_transaction_unfinished ON public.helios_transaction USING btree (status) WHERE (status = ANY (ARRAY[1, 2, 3]));
+CREATE INDEX helios_transaction_unsigned ON public.helios_transaction USING btree (unsigned_content_id) WHERE (unsigned_content_id IS NOT NULL);
+CREATE UNIQUE INDEX helios_transaction_unsigned_sha1 ON public.helios_transaction USING btree (unsigned_sha1) WHERE (unsigned_sha1 IS NOT NULL);
 CREATE INDEX helios_transaction_zip ON public.helios_transaction USING btree (zip_content_id) WHERE (zip_content_id IS NOT NULL);
 alter table helios_transaction enable row level security;
 create policy tenant on helios_transaction as permissive for all to public using ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members)))) with check ((tdt_sees(authority_id) OR (authority_id IN ( SELECT tdt_group_members() AS tdt_group_members))));

@@ -76,6 +76,14 @@ class Deps:
         """The bytes of a body, wherever they lie."""
         return stream_content(self.pool, self.spool, scope, content)
 
+    async def posted(self, body: Body) -> AsyncIterator[bytes]:
+        """The bytes of a body that came in and is not kept yet."""
+        if body.spool_name is None:
+            yield body.data or b""
+            return
+        async for chunk in self.spool.read(body.spool_name):
+            yield chunk
+
     def scratch(self) -> AbstractContextManager[Scratch]:
         """A file without a name, for what a child reads or writes."""
         return open_scratch(self.spool.directory)

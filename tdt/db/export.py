@@ -77,6 +77,7 @@ OTHERS: Mapping[str, str] = {
                 select content_id, name from acte_file where authority_id = {authority}
                 union all select content_id, archive_name from acte_envelope where authority_id = {authority}
                 union all select content_id, filename from helios_transaction where authority_id = {authority}
+                union all select unsigned_content_id, filename from helios_transaction where authority_id = {authority}
                 union all select acquit_content_id, acquit_filename from helios_transaction
                     where authority_id = {authority}
                 union all select content_id, 'classification.xml' from acte_classification

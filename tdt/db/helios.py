@@ -235,7 +235,7 @@ def _holder(row: Record) -> Holder:
 
 
 FIRST_COPY = """
-    select id as transaction_id, authority_id from helios_transaction where sha1 = $1
+    select id as transaction_id, authority_id from helios_transaction where sha1 = $1 or unsigned_sha1 = $1
     union all select transaction_id, authority_id from helios_purged where sha1 = $1 limit 1"""
 
 

@@ -99,7 +99,9 @@ async def delete_envelopes(connection: Connection, authority: AuthorityId) -> in
 NEXT_FLOWS = "select id from helios_transaction where authority_id = $1 order by id limit $2"
 FLOW_ROWS = (
     """insert into helios_purged (sha1, authority_id, transaction_id)
-    select sha1, authority_id, id from helios_transaction where id = any($1) on conflict do nothing""",
+    select sha1, authority_id, id from helios_transaction where id = any($1)
+    union all select unsigned_sha1, authority_id, id from helios_transaction
+        where id = any($1) and unsigned_sha1 is not null on conflict do nothing""",
     f"delete from event where object_kind = '{FLOW}' and object_id = any($1)",
     "delete from helios_workflow where transaction_id = any($1)",
     "delete from helios_report where transaction_id = any($1)",

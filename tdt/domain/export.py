@@ -47,7 +47,8 @@ MEANING: Mapping[str, str] = {
     "acte_notification": "ce que chaque courriel annonçait, et ce qui n'a pas été envoyé (souhait, adresse refusée)",
     "account_notification": "ce que chaque compte souhaite recevoir par courriel",
     "mail_refusal": "adresses que le serveur de courrier refuse",
-    "helios_transaction": "les PES (content_id : le flux déposé, acquit_content_id : son acquittement)",
+    "helios_transaction": "les PES (content_id : le flux, unsigned_content_id : le même avant qu'il ait été signé ici, "
+    "acquit_content_id : son acquittement)",
     "helios_nomfic": "les noms de fichier (NomFic, CodCol) qu'elle a pris",
     "helios_workflow": "la vie des PES",
     "helios_report": "ce que les contrôles ont dit de chaque PES",

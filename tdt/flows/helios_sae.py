@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tdt.db import helios as db
 from tdt.db.acte_closing import has_archivist
 from tdt.db.audit import insert_change
+from tdt.db.helios_archives import get_archive_url, move_archive_url
 from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.domain.audit import Actor, Source
@@ -30,6 +31,35 @@ async def correct_status(deps: Deps, who: Principal, flow_id: HeliosId, target: 
             raise Refused(rules.NOT_SO)
         await _move(connection, by, flow, (HeliosStatus(target), rules.BY_HAND))
     return rules.CHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an archivist's software says: the status, what the archive answered, where the flow is archived."""
+
+    status: int
+    reason: str = ""
+    url: str = ""
+
+
+async def tell(deps: Deps, who: Principal, flow_id: HeliosId, told: Told) -> HeliosStatus:
+    """The archivist's software says what became of a flow; gives its new status. Raises Refused."""
+    by = Actor(Source.API, who)
+    rules.check_url(told.url)
+    async with deps.acting(by) as connection:
+        flow = await db.lock_transaction(connection, flow_id)
+        if flow is None:
+            raise Refused(rules.NO_NUMBER)
+        if not rules.may_tell(flow.status, told.status):
+            raise Refused(rules.not_told(flow.status, told.status))
+        target = HeliosStatus(told.status)
+        if told.url:
+            before = await get_archive_url(connection, flow.id)
+            await move_archive_url(connection, flow.id, told.url)
+            what = ("helios:archive_url", flow.id, flow.authority_id)
+            await insert_change(connection, by, what, {"archive_url": before}, {"archive_url": told.url})
+        await _move(connection, by, flow, (target, rules.told_text(flow.id, target, told.reason)))
+    return target
 
 
 @dataclass(frozen=True, slots=True)

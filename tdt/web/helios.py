@@ -30,7 +30,7 @@ async def importer_fichier(call: Call) -> web.StreamResponse:
     """Deposit a PES_ALLER."""
     if not call.identity.transmit:
         raise Refused(NOT_RGS)
-    form = await call.read(_plan(call.deps.config.limits))
+    form = await call.read(pes_plan(call.deps.config.limits))
     upload = form.files.scalar("enveloppe")
     if upload is None or upload.body is None:
         raise Refused(NO_FILE)
@@ -65,7 +65,8 @@ def check_number_given(query: Fields) -> None:
         raise Refused("Pas de numéro de transaction.")
 
 
-def _plan(limits: Limits) -> FormPlan:
+def pes_plan(limits: Limits) -> FormPlan:
+    """One file, to the spool."""
     messages: Mapping[Fault, str] = {
         Fault.TOO_LARGE: too_large(limits.pes_bytes).message,
         Fault.TOO_MANY_FILES: NO_FILE,

@@ -1,7 +1,7 @@
 """The endpoints of HELIOS."""
 
 from tdt.domain.authorities import Module, Role
-from tdt.web import helios, helios_files, helios_lists, helios_moves, helios_retours
+from tdt.web import api_helios, helios, helios_files, helios_lists, helios_moves, helios_retours
 from tdt.web.call import Access, Route
 from tdt.web.helios_files import INDEX
 from tdt.web.s2low import Shape
@@ -157,6 +157,36 @@ HELIOS_ROUTES = (
         Access.ADMINISTER_ALL,
         Shape.REPLY,
         page=INDEX,
+        changes=True,
+    ),
+    Route(
+        "/api/v1/helios/{pes}/signed",
+        api_helios.flow_signed,
+        Access.PREPARE,
+        Shape.JSON,
+        Module.HELIOS,
+        admins=True,
+        force_api=True,
+        takes_body=True,
+        changes=True,
+    ),
+    Route(
+        "/api/v1/helios/{pes}/cancel",
+        api_helios.flow_cancel,
+        Access.PREPARE,
+        Shape.JSON,
+        Module.HELIOS,
+        force_api=True,
+        changes=True,
+    ),
+    Route(
+        "/api/v1/helios/{pes}/archive",
+        api_helios.flow_archive,
+        Access.ACCOUNT,
+        Shape.JSON,
+        refuses=frozenset(Role) - {Role.ARCH},
+        denied=helios_lists.NOT_ARCHIVIST,
+        force_api=True,
         changes=True,
     ),
 )

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
+from tdt.domain.errors import Refused
 from tdt.domain.helios.model import HeliosStatus as S
 from tdt.domain.helios.status import STATUS_LABELS
 from tdt.domain.ids import HeliosId
+from tdt.domain.text import WORKFLOW_MESSAGE_LENGTH
 
 ARCHIVABLE = frozenset(
     {S.ACQUITTEMENT_RECU, S.REFUSE, S.INFORMATION_DISPONIBLE, S.REFUSE_PAR_LE_SAE, S.ERREUR_ENVOI_SAE}
@@ -57,34 +59,50 @@ def unknown(flow: HeliosId) -> str:
 
 # ---------------------------------------------------------------------------------- what an archivist's software tells
 
-TOLD = frozenset(
-    {S.EN_ATTENTE_SAE, S.ENVOYE_AU_SAE, S.ACCEPTE_PAR_LE_SAE, S.REFUSE_PAR_LE_SAE, S.ERREUR_ENVOI_SAE}
-    | {S.DOCUMENTS_INDISPONIBLES}
-)
-"""The statuses of the archiving. S2LOW takes these steps itself, as it pushes flows to Pastell; here the software that
-fetches them says what became of each."""
+NO_NUMBER = "Numéro de transaction invalide."
+URL_LENGTH = 1023
+
+TOLD: Mapping[S, frozenset[S]] = {
+    S.ACQUITTEMENT_RECU: frozenset({S.EN_ATTENTE_SAE}),
+    S.REFUSE: frozenset({S.EN_ATTENTE_SAE}),
+    S.INFORMATION_DISPONIBLE: frozenset({S.EN_ATTENTE_SAE}),
+    S.EN_ATTENTE_SAE: frozenset({S.ENVOYE_AU_SAE, S.ACCEPTE_PAR_LE_SAE, S.ERREUR_ENVOI_SAE, S.DOCUMENTS_INDISPONIBLES}),
+    S.ENVOYE_AU_SAE: frozenset({S.ACCEPTE_PAR_LE_SAE, S.REFUSE_PAR_LE_SAE, S.ERREUR_ENVOI_SAE}),
+    S.REFUSE_PAR_LE_SAE: frozenset({S.EN_ATTENTE_SAE}),
+    S.ERREUR_ENVOI_SAE: frozenset({S.EN_ATTENTE_SAE, S.ACCEPTE_PAR_LE_SAE}),
+    S.DOCUMENTS_INDISPONIBLES: frozenset({S.EN_ATTENTE_SAE}),
+}
+"""The steps of the archiving. S2LOW takes them itself, as it pushes flows to Pastell; here the software that fetches
+them says what became of each."""
+
+
+def may_tell(status: S, target: int) -> bool:
+    """Whether the archivist's software may say that a flow at `status` is at `target` now."""
+    return target in TOLD.get(status, frozenset())
+
+
+def check_url(url: str) -> None:
+    """Raises Refused for an address that is too long."""
+    if len(url) > URL_LENGTH:
+        raise Refused(f"L'adresse de l'archive a plus de {URL_LENGTH} caractères.")
 
 
 def told_text(flow: HeliosId, target: S, reason: str) -> str:
     """Words of the workflow, S2LOW's; `reason` is what the archive said."""
-    match target:
-        case S.ENVOYE_AU_SAE:
-            return f"Envoie de la transaction {flow} à Pastell"
-        case S.ACCEPTE_PAR_LE_SAE:
-            return f"La transaction {flow} a été acceptée par le SAE : \n{reason}".rstrip()
-        case S.REFUSE_PAR_LE_SAE:
-            return f"La transaction {flow} a été refusé par le SAE: \n{reason}".rstrip()
-        case S.ERREUR_ENVOI_SAE:
-            return f"La transaction {flow} n'a pas pu être envoyée sur Pastell : {reason}".rstrip()
-        case S.DOCUMENTS_INDISPONIBLES:
-            return f"Documents indisponibles pour la transaction {flow}  : {reason}".rstrip()
-    return WAITS
+    texts = {
+        S.ENVOYE_AU_SAE: f"Envoie de la transaction {flow} à Pastell",
+        S.ACCEPTE_PAR_LE_SAE: f"La transaction {flow} a été acceptée par le SAE : \n{reason}",
+        S.REFUSE_PAR_LE_SAE: f"La transaction {flow} a été refusé par le SAE: \n{reason}",
+        S.ERREUR_ENVOI_SAE: f"La transaction {flow} n'a pas pu être envoyée sur Pastell : {reason}",
+        S.DOCUMENTS_INDISPONIBLES: f"Documents indisponibles pour la transaction {flow}  : {reason}",
+    }
+    return texts.get(target, WAITS).rstrip(" \n")[:WORKFLOW_MESSAGE_LENGTH]
 
 
 def not_told(status: S, target: int) -> str:
     """Why the archivist may not say so."""
-    names = [f"{int(one)} (« {STATUS_LABELS[one]} »)" for one in sorted(TOLD)]
-    if target not in TOLD:
-        return f"status vaut {target} : les valeurs possibles sont {', '.join(names)}."
-    label = STATUS_LABELS[status]
-    return f"Un flux à l'état {int(status)} (« {label} ») ne passe pas à l'état {target}."
+    possible = ", ".join(str(int(one)) for one in sorted(TOLD.get(status, frozenset())))
+    here = f"Un flux à l'état {int(status)} (« {STATUS_LABELS[status]} »)"
+    if not possible:
+        return f"{here} n'est pas à archiver."
+    return f"{here} ne passe pas à l'état {target} ; états possibles : {possible}."

@@ -1,7 +1,7 @@
 """Accept an envelope that the collectivité's software made: its number, then its archive, read to the last byte."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from tdt.db import acte_envelopes as db
@@ -64,7 +64,7 @@ async def submit_ready(deps: Deps, who: Principal, filename: str, posted: Body) 
     async with deps.transaction(authority.id) as connection:
         await _check_new(connection, authority, name)
     try:
-        bodies = await read_envelope(_chunks(deps, posted), deps.spool, ReaderLimits(2 * limit, MEMBERS))
+        bodies = await read_envelope(deps.posted(posted), deps.spool, ReaderLimits(2 * limit, MEMBERS))
     except ArchiveFault as fault:
         raise Refused(submitted.IMPORT + fault.message, code=fault.code) from fault
     needed = {body.spool_name for body in bodies.values()}
@@ -94,14 +94,6 @@ def _remove(deps: Deps, bodies: Iterable[Body], needed: set[str | None]) -> None
     for body in bodies:
         if body.spool_name is not None and body.spool_name not in needed:
             deps.spool.remove(body.spool_name)
-
-
-async def _chunks(deps: Deps, body: Body) -> AsyncIterator[bytes]:
-    if body.spool_name is None:
-        yield body.data or b""
-        return
-    async for chunk in deps.spool.read(body.spool_name):
-        yield chunk
 
 
 async def _read(
@@ -138,7 +130,7 @@ async def _bytes(deps: Deps, body: Body, budget: _Budget) -> bytes:
     budget.left -= body.size
     if budget.left < 0:
         raise Refused(submitted.UNREADABLE_MESSAGE)
-    return b"".join([chunk async for chunk in _chunks(deps, body)])
+    return b"".join([chunk async for chunk in deps.posted(body)])
 
 
 async def _record(deps: Deps, who: Principal, archive: _Archive) -> list[ActeId]:
