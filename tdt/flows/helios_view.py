@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from tdt.db import helios_views as db
 from tdt.db.accounts import get_owner
 from tdt.db.helios import OBJECT, HeliosTransaction, get_transaction
+from tdt.db.helios_archives import get_archive_url
 from tdt.db.helios_reports import Report, list_reports
+from tdt.db.helios_signing import Deposited, get_deposited
 from tdt.db.pool import Connection
 from tdt.db.shown_work import ShownAttempt, ShownJob, list_shown_attempts, list_shown_jobs
 from tdt.db.windows import Leaving, forecast_departure
@@ -27,6 +29,7 @@ from tdt.domain.routes import RouteKind
 from tdt.domain.transmission import Forecast
 
 UNKNOWN = "Numéro de transaction invalide."
+DOWNLOAD = "/modules/helios/"
 HELIOS = RouteKind.HELIOS
 ON_THE_WAY = (HeliosStatus.POSTE, HeliosStatus.EN_ATTENTE_DE_TRANSMISSION)
 JOBS = (JobKind.HELIOS_ANALYSE, JobKind.HELIOS_TRANSMIT, JobKind.HELIOS_SCHEMA)
@@ -44,6 +47,8 @@ class _Life:
     jobs: Sequence[ShownJob]
     reports: Sequence[Report]
     received: Sequence[db.Returned]
+    deposited: Deposited | None
+    archive_url: str
     first_copy: db.FirstCopy | None
     alerts: Sequence[db.Alert]
     """These two are never told to a collectivité."""
@@ -98,6 +103,8 @@ async def _gather(connection: Connection, flow: HeliosTransaction, operator: boo
         await list_shown_jobs(connection, (JOBS, flow.id), ((), 0)),
         await list_reports(connection, flow.id),
         await db.list_returned(connection, flow.id),
+        await get_deposited(connection, flow.id),
+        await get_archive_url(connection, flow.id),
         await db.find_first_copy(connection, flow.id) if operator else None,
         await db.list_alerts(connection, flow.id) if operator else (),
     )
@@ -145,17 +152,8 @@ def _tell(life: _Life, limits: AlertLimits, operator: bool) -> dict[str, object]
             "origin": around.origin,
         },
         "workflow": [_step(life, number, step) for number, step in enumerate(life.steps)],
-        "files": [
-            {
-                "role": "flux",
-                "name": flow.transmitted_name,
-                "posted_filename": flow.filename,
-                "size": flow.size,
-                "sha256": around.sha256.hex(),
-                "sha1": flow.sha1.hex(),
-            },
-            *([{"role": "acquit", "name": flow.acquit_filename, "size": around.acquit_size}] if _acquit(flow) else []),
-        ],
+        "files": _files(life),
+        "archive_url": life.archive_url or None,
         "route": {"id": flow.route_id, "name": around.route, "transport": around.transport, "test": around.test},
         "attempts": [one.plain() for one in life.attempts],
         "pending": [job.plain(operator) for job in life.jobs],
@@ -167,6 +165,40 @@ def _tell(life: _Life, limits: AlertLimits, operator: bool) -> dict[str, object]
             else {}
         ),
     }
+
+
+def _files(life: _Life) -> list[dict[str, object]]:
+    """The flow; what was deposited when it was signed here; the acquit."""
+    flow, deposited = life.flow, life.deposited
+    files: list[dict[str, object]] = [
+        {
+            "role": "flux",
+            "name": flow.transmitted_name,
+            "posted_filename": flow.filename,
+            "size": flow.size,
+            "sha256": life.around.sha256.hex(),
+            "sha1": flow.sha1.hex(),
+            "download": f"{DOWNLOAD}helios_download_file.php?id={flow.id}",
+        }
+    ]
+    if deposited is not None:
+        files.append(
+            {
+                "role": "original",
+                "name": flow.filename,
+                "posted_filename": flow.filename,
+                "size": deposited.size,
+                "sha256": deposited.sha256.hex(),
+                "sha1": deposited.sha1.hex(),
+                "download": f"{DOWNLOAD}helios_download_file.php?id={flow.id}&deposited=1",
+            }
+        )
+    if flow.acquit_content_id is not None:
+        link = f"{DOWNLOAD}helios_download_acquit.php?id={flow.id}"
+        files.append(
+            {"role": "acquit", "name": flow.acquit_filename, "size": life.around.acquit_size, "download": link}
+        )
+    return files
 
 
 def _report(one: Report) -> dict[str, object]:
@@ -181,10 +213,6 @@ def _first_copy(first: db.FirstCopy | None) -> dict[str, object] | None:
         "authority_id": first.authority_id,
         "authority": first.authority,
     }
-
-
-def _acquit(flow: HeliosTransaction) -> bool:
-    return flow.acquit_content_id is not None
 
 
 def _alert(one: db.Alert) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Our own JSON endpoints of a PES: its signature, its end before it left, its archiving."""
+"""Our own JSON endpoints of a PES: its life, its signature, its end before it left, its archiving."""
 
 from aiohttp import web
 
@@ -7,13 +7,19 @@ from tdt.domain.fields import INTEGER
 from tdt.domain.helios.model import HeliosStatus
 from tdt.domain.helios.status import STATUS_LABELS
 from tdt.domain.ids import HeliosId
-from tdt.flows import helios_sae, helios_signing
+from tdt.flows import helios_sae, helios_signing, helios_view
+from tdt.web.admin_answers import actor
 from tdt.web.api_actes import DIGITS
 from tdt.web.call import Call, php_int
 from tdt.web.helios import NO_FILE, NOT_RGS, pes_plan
 from tdt.web.s2low import json_answer
 
 BY_POST = "Cela se demande par POST."
+
+
+async def flow_life(call: Call) -> web.StreamResponse:
+    """What became of a flow, why, who must act."""
+    return json_answer(await helios_view.view(call.deps, actor(call), flow_number(call)), "application/json")
 
 
 async def flow_signed(call: Call) -> web.StreamResponse:

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from tdt.db import helios as db
 from tdt.db.accounts import get_owner
+from tdt.db.helios_signing import get_deposited
 from tdt.domain.authorities import Module, Right, may
 from tdt.domain.errors import Forbidden
 from tdt.domain.ids import HeliosId
@@ -21,8 +22,13 @@ async def download_acquit(call: Call) -> web.StreamResponse:
 
 
 async def download_file(call: Call) -> web.StreamResponse:
-    """The PES of a transaction, as deposited."""
+    """The PES of a transaction, as it is sent; with `deposited`, as it was before it was signed here."""
     transaction = await _viewable(call)
+    if call.query.is_true("deposited"):
+        async with call.transaction() as connection:
+            deposited = await get_deposited(connection, transaction.id)
+        if deposited is not None:
+            return await call.send(deposited.content_id, "text/xml", transaction.filename)
     return await call.send(transaction.content_id, "text/xml", transaction.filename)
 
 

@@ -160,6 +160,15 @@ HELIOS_ROUTES = (
         changes=True,
     ),
     Route(
+        "/api/v1/helios/{pes}",
+        api_helios.flow_life,
+        Access.VIEW,
+        Shape.JSON,
+        Module.HELIOS,
+        admins=True,
+        force_api=True,
+    ),
+    Route(
         "/api/v1/helios/{pes}/signed",
         api_helios.flow_signed,
         Access.PREPARE,

@@ -141,6 +141,7 @@ async def test_what_waited_to_be_confirmed_is_refused_what_left_is_not(ready: St
 READS = {
     "/api/v1/actes/{acte}",
     "/api/v1/helios/{pes}/verdict",
+    "/api/v1/helios/{pes}",
     "/api/v1/authorities/{authority}/onboarding",
     "/api/v1/me/notifications",  # a POST is refused by its handler
     "/api/test-connexion.php",

@@ -48,7 +48,7 @@ PLAIN = """
     helios_do_not_verify_nom_fic_unicity helios_ftp_dest login name nature_code nounce number page password password2
     role send_sources show_broadcast_email siren_file status subject telephone type type_acte type_envoie url_return
     date_debut date_fin limit max_date min_date month offset status_id type_acte url year
-    message reason nb_signature num_prefix description files process_next_batch_file"""
+    message reason deposited nb_signature num_prefix description files process_next_batch_file"""
 """Parameters that name nothing that a collectivité holds; login, hash and nounce are crossed apart."""
 
 

@@ -151,6 +151,13 @@ OURS: Sequence[tuple[str, str, str, str, str]] = (
         "dire à la collectivité si elle doit déposer à nouveau, ou remettre le flux à l'état posté",
     ),
     (
+        "PES_ABANDONNE",
+        r"Abandonné avant sa télétransmission par ",
+        "Le flux a été abandonné avant d'être signé ou télétransmis ; la fin du message dit par qui.",
+        COLLECTIVITE,
+        "rien à faire, ou déposer le flux corrigé : le même fichier ne se dépose pas deux fois",
+    ),
+    (
         "COLLECTIVITE_FERMEE",
         r"Refusé : la collectivité a fermé le ",
         "La collectivité a quitté cette plate-forme avant que le flux soit signé ou télétransmis.",

@@ -12,12 +12,15 @@ from tdt.domain.helios.explain import OTHER, expected, explain
 from tdt.domain.helios.explained_refusals import OURS
 from tdt.domain.helios.model import HeliosStatus, PesHeader
 from tdt.domain.helios.moves import manual_error
+from tdt.domain.helios.signing import cancelled
 from tdt.domain.helios.status import STATUS_LABELS
 from tdt.domain.ids import HeliosId
 from tests.architecture.sources import ROOT, modules
 
 AT_THE_DOOR = {"REFUS", "PES_VIDE", "PES_TAILLE", "PES_DOUBLON", "ROUTE_ABSENTE"}
 """Answers to a deposit: no flow exists yet."""
+BEFORE_IT_LEAVES = {"PES_N_ATTEND_PAS", "PES_SIGNE_REFUSE"}
+"""Answers to who signs or gives up: the flow goes on waiting."""
 BY_HAND = {"PES_RENVOI_REFUSE", "PES_MOUVEMENT_REFUSE", "PES_PEUT_ETRE_ENVOYE"}
 """Answers to an operator: the flow stays where it was."""
 
@@ -55,7 +58,7 @@ def test_every_code_of_the_rules_is_explained() -> None:
             source = path.read_text(encoding="utf-8")
             found |= set(re.findall(r'(?:code=|, )"((?:PES|HELIOS)_[A-Z_]+)"', source))
     assert {"PES_ENCODAGE", "HELIOS_P_DEST"} <= found
-    assert found - AT_THE_DOOR - BY_HAND - {code for code, *_ in OURS} == set()
+    assert found - AT_THE_DOOR - BEFORE_IT_LEAVES - BY_HAND - {code for code, *_ in OURS} == set()
 
 
 def test_the_codes_are_those_that_the_rules_raise() -> None:
@@ -65,6 +68,7 @@ def test_the_codes_are_those_that_the_rules_raise() -> None:
     assert explain(caught.value.message).code == caught.value.code
     assert explain(rules.already_named(HeliosId(7)).message).code == "PES_NOMFIC_CONNU"
     assert explain(manual_error("la trésorerie l'a demandé")).code == "MANUEL"
+    assert explain(cancelled("Anne Martin")).code == "PES_ABANDONNE"
 
 
 @pytest.mark.parametrize("message", ["", "Passée en erreur par l'administrateur", "Transaction 3 : autre chose"])
