@@ -23,7 +23,7 @@ from tdt.domain.helios.status import POSTED_TEXT, TO_TRANSMIT_TEXT
 from tdt.domain.ids import HeliosId
 from tdt.domain.jobs import JobKind
 
-BYTES_A_SECOND = 4 << 20
+BYTES_A_SECOND = 1 << 20
 """At least so fast is a document compared: a large one is given its time."""
 
 

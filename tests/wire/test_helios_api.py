@@ -1,6 +1,7 @@
 """HELIOS over the wire: deposit, status, downloads; exact bytes of each answer."""
 
 import asyncpg
+import pytest
 
 from tdt.domain.ids import ContentId, HeliosId
 from tests.wire.client import Answer, File, Parts
@@ -97,6 +98,46 @@ async def test_a_status_with_acquit_is_3_until_the_acquit_is_there(stack: Stack)
     given = await stack.client().get(f"{ACQUIT}?id={number}")
     assert given.body == b"<PES_ACQUIT>\xe9</PES_ACQUIT>"
     assert given.headers["content-disposition"] == 'attachment; filename="ACQ_1.xml"'
+
+
+@pytest.mark.parametrize("code", [4, 6, 8])
+async def test_each_status_with_acquit_is_3_until_then_and_no_other_is(stack: Stack, code: int) -> None:
+    number = await deposit(stack)
+    for value, shown in ((code, "3"), (21, "21"), (-1, "-1"), (24, "24")):
+        await step(stack, number, value)
+        answer = await stack.client().get(f"{STATUS}?transaction={number}")
+        assert answer.body == status(number, "OK", "l&#039;étape &lt;1&gt; &#x2014; é", shown)
+
+
+async def test_a_flow_at_0_has_no_status(stack: Stack) -> None:
+    number = await deposit(stack)
+    await step(stack, number, 0)
+    answer = await stack.client().get(f"{STATUS}?transaction={number}")
+    assert answer.body == status(number, "KO", "Erreur consultation statut", "")
+
+
+async def test_an_inactive_account_is_told_so_in_the_shape_of_each(stack: Stack) -> None:
+    await run(stack, "update authority set status = 0")
+    answer = await stack.client().get(f"{STATUS}?transaction=7")
+    assert answer.body == status(7, "KO", "&#xC9;chec de l&#039;authentification", "")
+    # the number is looked for before the account is known
+    assert (await stack.client().get(STATUS)).body == status(0, "KO", "Pas de numéro de transaction.", "")
+    answer = await stack.client().post(IMPORT, [("enveloppe", File("p.xml", PES))])
+    assert answer.body == "KO\nÉchec de l'authentification".encode("latin-1")
+    for path in (FILE, ACQUIT):
+        answer = await stack.client().get(f"{path}?id=7")
+        assert redirected(answer) == (302, f"{ROOT}/connexion-status", b"")
+
+
+async def step(stack: Stack, number: HeliosId, value: int) -> None:
+    """A step of the workflow, its words difficult to write."""
+    words = "l''étape <1> — é"
+    await run(stack, f"update helios_transaction set status = {value} where id = {number}")
+    await run(
+        stack,
+        f"insert into helios_workflow (authority_id, transaction_id, status, message)"
+        f" values ({stack.authorities['A']}, {number}, {value}, '{words}')",
+    )
 
 
 async def test_downloads_are_for_the_owner_its_colleagues_and_the_administrators(stack: Stack) -> None:

@@ -14,16 +14,20 @@ from tdt.domain.xml import XmlError, feed_parser
 SIGNATURE = "{http://www.w3.org/2000/09/xmldsig#}Signature"
 ID = "Id"
 BLANK = " \t\r\n"
-END = b"\0"
+END = "\0"
 """No character of XML: nothing that stands in a document can look like the end of a piece."""
+MOST_BLANK = 1 << 20
+PIECES, LONG = 1024, 4096
+"""So many pieces are handed to the digest together, or up to one that is long."""
 
 
 class _Content:
-    """What lxml calls for each event."""
+    """What lxml calls for each event: millions of times for a big flow."""
 
     def __init__(self) -> None:
-        self.digest = hashlib.sha256()
         self.signatures = 0
+        self._digest = hashlib.sha256()
+        self._pieces: list[str] = []
         self._inside = 0
         self._blank = ""
         self._said = False
@@ -34,8 +38,8 @@ class _Content:
             self._inside += 1
             return
         self._end_text()
-        told = (f"{name}\0{value}\0" for name, value in sorted(attributes.items()) if name != ID)
-        self._tell("<", tag, "\0", *told)
+        told = "".join([f"{name}\0{value}\0" for name, value in sorted(attributes.items()) if name != ID])
+        self._tell(f"<{tag}\0{told}\0")
 
     def end(self, _tag: str) -> None:
         if self._inside:
@@ -47,19 +51,20 @@ class _Content:
     def data(self, text: str) -> None:
         if self._inside:
             return
-        if not self._said and not text.strip(BLANK):
+        if not self._said:
             # blank text counts when the same text says something before its end
             self._blank += text
-            return
-        if not self._said:
-            self._tell("=", self._blank)
-            self._said, self._blank = True, ""
-        self._tell_text(text)
+            if len(self._blank) > MOST_BLANK:
+                raise XmlError("too much blank text")
+            if not text.strip(BLANK):
+                return
+            self._said, text, self._blank = True, f"={self._blank}", ""
+        self._tell(text)
 
     def pi(self, target: str, text: str | None) -> None:
         if not self._inside:
             self._end_text()
-            self._tell("?", target, "\0", text or "")
+            self._tell(f"?{target}\0{text or ''}\0")
 
     def comment(self, _text: str) -> None:
         """Says nothing."""
@@ -67,22 +72,24 @@ class _Content:
     def doctype(self, *_: object) -> None:
         raise XmlError("document type declarations are not accepted")
 
-    def close(self) -> None:
-        self._end_text()
+    def close(self) -> bytes:
+        self._flush()
+        return self._digest.digest()
 
     def _end_text(self) -> None:
         if self._said:
-            self.digest.update(END)
-        self._said, self._blank = False, ""
+            self._tell(END)
+            self._said = False
+        self._blank = ""
 
-    def _tell(self, kind: str, *parts: str) -> None:
-        self.digest.update(kind.encode("ascii"))
-        self._tell_text("".join(parts))
-        if kind != "=":
-            self.digest.update(END)
+    def _tell(self, piece: str) -> None:
+        self._pieces.append(piece)
+        if len(self._pieces) >= PIECES or len(piece) > LONG:
+            self._flush()
 
-    def _tell_text(self, text: str) -> None:
-        self.digest.update(text.encode("utf-8"))
+    def _flush(self) -> None:
+        self._digest.update("".join(self._pieces).encode("utf-8"))
+        self._pieces.clear()
 
 
 class Unsigned:
@@ -107,7 +114,7 @@ class Unsigned:
     def close(self) -> bytes:
         """The digest of what it says."""
         try:
-            self._parser.close()
+            digest: bytes = self._parser.close()
         except (etree.LxmlError, ValueError, LookupError) as error:
             raise XmlError(str(error)) from error
-        return self._content.digest.digest()
+        return digest

@@ -83,6 +83,14 @@ def test_what_says_something_else(other: str) -> None:
 
 
 def test_what_cannot_be_read() -> None:
-    for text in ("", "x", PLAIN[:-5], "<!DOCTYPE a><a/>", '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "<a>&b;</a>"):
+    for text in (
+        "",
+        "x",
+        PLAIN[:-5],
+        "<!DOCTYPE a><a/>",
+        '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+        "<a>&b;</a>",
+        f"<a>{' ' * (2 << 20)}</a>",
+    ):
         with pytest.raises(XmlError):
             read(text)
