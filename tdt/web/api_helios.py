@@ -3,13 +3,11 @@
 from aiohttp import web
 
 from tdt.domain.errors import Refused
-from tdt.domain.fields import INTEGER
 from tdt.domain.helios.model import HeliosStatus
 from tdt.domain.helios.status import STATUS_LABELS
 from tdt.domain.ids import HeliosId
 from tdt.flows import helios_sae, helios_signing, helios_view
 from tdt.web.admin_answers import actor
-from tdt.web.api_actes import DIGITS
 from tdt.web.call import Call, php_int
 from tdt.web.helios import NO_FILE, NOT_RGS, pes_plan
 from tdt.web.s2low import json_answer
@@ -19,7 +17,7 @@ BY_POST = "Cela se demande par POST."
 
 async def flow_life(call: Call) -> web.StreamResponse:
     """What became of a flow, why, who must act."""
-    return json_answer(await helios_view.view(call.deps, actor(call), flow_number(call)), "application/json")
+    return json_answer(await helios_view.view(call.deps, actor(call), HeliosId(call.number("pes"))), "application/json")
 
 
 async def flow_signed(call: Call) -> web.StreamResponse:
@@ -31,29 +29,23 @@ async def flow_signed(call: Call) -> web.StreamResponse:
     upload = form.files.scalar("enveloppe")
     if upload is None or upload.body is None or not upload.filename:
         raise Refused(NO_FILE)
-    number = flow_number(call)
+    number = HeliosId(call.number("pes"))
     return _moved(number, await helios_signing.sign(call.deps, call.who, number, upload.body))
 
 
 async def flow_cancel(call: Call) -> web.StreamResponse:
     """Give up a flow that waits to be signed or posted."""
     _check_post(call)
-    number = flow_number(call)
+    number = HeliosId(call.number("pes"))
     return _moved(number, await helios_signing.cancel(call.deps, call.who, number))
 
 
 async def flow_archive(call: Call) -> web.StreamResponse:
     """What the archivist's software says became of a flow: `status`, `reason`, `url`."""
     _check_post(call)
-    fields, number = call.form.fields, flow_number(call)
+    fields, number = call.form.fields, HeliosId(call.number("pes"))
     told = helios_sae.Told(php_int(fields.text("status")), fields.text("reason"), fields.text("url"))
     return _moved(number, await helios_sae.tell(call.deps, call.who, number, told))
-
-
-def flow_number(call: Call) -> HeliosId:
-    """The number of the path: what is none is refused as an unknown one is."""
-    number = call.request.match_info.get("pes", "")
-    return HeliosId(int(number) if INTEGER.fullmatch(number) and len(number) < DIGITS else 0)
 
 
 def _check_post(call: Call) -> None:

@@ -3,12 +3,10 @@
 from aiohttp import web
 
 from tdt.domain.errors import Refused
-from tdt.domain.fields import INTEGER
 from tdt.domain.ids import ActeId
 from tdt.flows import actes_submit
 from tdt.web.actes import NOT_RGS
 from tdt.web.admin_answers import actor
-from tdt.web.api_actes import DIGITS
 from tdt.web.call import Call
 from tdt.web.s2low import json_answer
 
@@ -21,9 +19,7 @@ async def acte_resend(call: Call) -> web.StreamResponse:
         raise Refused(BY_POST)
     if not call.identity.transmit:
         raise Refused(NOT_RGS.format(call.identity.refusal))
-    number = call.request.match_info.get("acte", "")
-    # what is no number is refused as an unknown number is
-    acte = ActeId(int(number) if INTEGER.fullmatch(number) and len(number) < DIGITS else 0)
+    acte = ActeId(call.number("acte"))
     made = await actes_submit.resend(call.deps, actor(call), acte)
     answer = {"id": made.id, "resend_of": acte, "classification_date": made.classification_date.isoformat()}
     return json_answer(answer, "application/json")

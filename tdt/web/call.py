@@ -12,11 +12,16 @@ from tdt.db.pool import Connection, Scope, scope_of
 from tdt.deps import Deps
 from tdt.domain.authorities import Module, Principal, Right, Role
 from tdt.domain.errors import Forbidden, Refused
+from tdt.domain.fields import INTEGER
 from tdt.domain.identity import Identity
 from tdt.domain.ids import ContentId
 from tdt.web.forms import Fields, Form, parse_urlencoded
 from tdt.web.s2low import Shape, attachment
 from tdt.web.uploads import FORM, BodySource, FormPlan, read_form
+
+
+DIGITS = 19
+"""A bigint has at most so many; one less is always one."""
 
 
 class Access(StrEnum):
@@ -90,6 +95,11 @@ class Call:
     def is_api(self) -> bool:
         """Whether a text reply is wanted."""
         return wants_text(self.form, self.query)
+
+    def number(self, name: str) -> int:
+        """A number of the path; what is none is 0, refused as an unknown number is."""
+        given = self.request.match_info.get(name, "")
+        return int(given) if INTEGER.fullmatch(given) and len(given) < DIGITS else 0
 
     def page(self, path: str) -> str:
         """The address of a page of ours, for a browser."""

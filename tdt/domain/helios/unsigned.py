@@ -72,8 +72,10 @@ class _Content:
     def doctype(self, *_: object) -> None:
         raise XmlError("document type declarations are not accepted")
 
-    def close(self) -> bytes:
+    def close(self) -> None:
         self._flush()
+
+    def digest(self) -> bytes:
         return self._digest.digest()
 
     def _end_text(self) -> None:
@@ -114,7 +116,7 @@ class Unsigned:
     def close(self) -> bytes:
         """The digest of what it says."""
         try:
-            digest: bytes = self._parser.close()
+            self._parser.close()
         except (etree.LxmlError, ValueError, LookupError) as error:
             raise XmlError(str(error)) from error
-        return digest
+        return self._content.digest()
