@@ -19,7 +19,6 @@ from tdt.web.forms import Fields, Form, parse_urlencoded
 from tdt.web.s2low import Shape, attachment
 from tdt.web.uploads import FORM, BodySource, FormPlan, read_form
 
-
 DIGITS = 19
 """A bigint has at most so many; one less is always one."""
 
