@@ -22,7 +22,7 @@ from tdt.domain.authority_sheet import NOT_FOUND
 from tdt.domain.calendar import paris_date
 from tdt.domain.errors import Conflict, Refused
 from tdt.domain.ids import AuthorityId, RouteId
-from tdt.domain.routes import RouteKind, Transport
+from tdt.domain.routes import RouteKind, Transport, find_setting_fault
 
 UNKNOWN = "Cette route n'existe pas : « tdt admin routes list » donne celles qui existent."
 NAME_TAKEN = "Une autre route porte ce nom."
@@ -42,6 +42,7 @@ async def create(deps: Deps, by: Actor, new: NewRoute) -> RouteId:
         raise Refused(WRONG_KIND.format(new.kind, new.transport, possible))
     if new.credentials and new.credentials not in deps.config.credentials:
         raise Refused(NO_CREDENTIALS.format(new.credentials))
+    _check_settings(new.transport, new.settings)
     try:
         async with deps.acting(by) as connection:
             route = await insert_route(connection, new)
@@ -70,8 +71,9 @@ async def modify(
     """
     async with deps.acting(by) as connection:
         found = await _take(connection, route)
+        _check_settings(Transport(found.transport), settings or {})
         is_active = found.active if active is None else active
-        merged = {**found.settings, **(settings or {})}
+        merged = {name: value for name, value in {**found.settings, **(settings or {})}.items() if value is not None}
         await move_route(connection, route, is_active, merged)
         await wake_postponed(connection, route)
         before = {"active": found.active, **_flat(found.settings)}
@@ -103,6 +105,11 @@ async def _take(connection: Connection, route: RouteId) -> RouteLine:
     if found is None:
         raise Refused(UNKNOWN)
     return found
+
+
+def _check_settings(transport: Transport, settings: Mapping[str, object]) -> None:
+    if fault := find_setting_fault(transport, settings):
+        raise Refused(fault)
 
 
 def _flat(settings: Mapping[str, object]) -> dict[str, object]:

@@ -99,6 +99,7 @@ def write_config(layout: Layout, settings: Settings, dsns: Dsns) -> None:
             "login": DGFIP_LOGIN,
             "password_file": str(layout.secret("dgfip")),
             "known_hosts": str(layout.secret("known_hosts")),
+            "authorities": str(pki.state_root),
         },
     }
     if clamd := os.environ.get("TDT_ANTIVIRUS", ""):
@@ -133,6 +134,8 @@ def write_simulators(layout: Layout, settings: Settings, registry: list[dict[str
         "host": "127.0.0.1",
         "ftp_port": ports.ftp,
         "sftp_port": ports.sftp,
+        "certificate": str(pki.prefecture.cert),
+        "key": str(pki.prefecture.key),
         "sftp_host_key": str(pki.sftp_host_key),
         "login": DGFIP_LOGIN,
         "password": settings.password("dgfip"),

@@ -376,3 +376,24 @@ async def test_what_is_put_in_error_meanwhile_does_not_leave(works: Plant) -> No
         await works.value("update helios_transaction set status = -1 where id = $1 returning id", flow)
     assert isinstance(sending.exception(), Temporary)
     assert stores(works) == []
+
+
+async def test_what_may_have_arrived_is_not_refused_for_what_is_missing_since(works: Plant) -> None:
+    [flow] = await flows(works, 1)
+    works.ftp.behaviour.vanish_at_the_end = True
+    with pytest.raises(Uncertain):
+        await helios_send.transmit(works.deps, flow)
+    works.ftp.behaviour.vanish_at_the_end = False
+    await works.fetch("update authority set p_dest = ''")
+    works.elapse(WINDOW + SECOND)
+    await helios_send.transmit(works.deps, flow)
+    assert await works.helios_life(flow) == [1, 2, 3]
+
+
+async def test_without_p_dest_nothing_leaves(works: Plant) -> None:
+    [flow] = await flows(works, 1)
+    await works.fetch("update authority set p_dest = ''")
+    await helios_send.transmit(works.deps, flow)
+    text = f"Transaction {flow} : les propriétés Helios FTP ne sont pas configurées correctement"
+    told = await works.value("select message from helios_workflow where status = -1")
+    assert (told, works.ftp.commands) == (text, [])

@@ -91,6 +91,9 @@ async def _is_sendable(deps: Deps, transaction_id: HeliosId) -> bool:
         if found is None or found.status is not HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
             return False
         authority = await get_authority(connection, found.authority_id)
+        attempts = await routes_db.list_attempts(connection, db.OBJECT, transaction_id)
+    if any(one.is_uncertain for one in attempts):
+        return True  # it may have arrived: it is settled or sent again as it was, never refused
     unchanged = found.transmitted_name is not None or await read_sha1(deps, found) == found.sha1
     try:
         rules.check_unaltered(unchanged, found.id)
