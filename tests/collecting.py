@@ -23,14 +23,15 @@ from tdt.flows import helios_receive
 from tdt.remote.dgfip_ftp import FtpClient
 
 ROOT = Path(__file__).parents[1]
+storing = importlib.import_module("tdt.flows.helios_receive.storing")
 collect = importlib.import_module("tdt.flows.helios_receive.collect")
 inbox = importlib.import_module("tdt.documents.inbox")
 
 POINTS: dict[str, tuple[Any, str]] = {
     "while it comes": (inbox, "write_all"),
     "before it is durable": (inbox, "sync_directory"),
-    "before it is stored": (collect, "_store"),
-    "before the commit": (collect, "insert_job"),
+    "before it is stored": (collect, "store"),
+    "before the commit": (storing, "insert_job"),
     "after the commit": (Path, "unlink"),
     "before it is removed there": (FtpClient, "remove"),
 }

@@ -147,6 +147,7 @@ async def keep_house(deps: Deps) -> None:
             unsent = await actes_batches.sweep(deps)
             read = await classification.read_as_data(deps)
             await helios_receive.reread(deps)
+            await helios_receive.take_left(deps)
             if made or swept or forgotten or refused or unanswered or unsent or read:
                 counts = {"partitions": made, "orphans": len(swept), "logins": forgotten, "drafts_refused": refused}
                 more = {"classifications_read": read, "unanswered_closed": unanswered, "unsent_files": unsent}

@@ -11,6 +11,7 @@ from tdt.domain.errors import Temporary
 from tdt.domain.helios.reception import DOUBT
 from tdt.domain.routes import RouteKind
 from tdt.flows import helios_receive, helios_send
+from tdt.flows.helios_receive.storing import FORGOTTEN, LOST
 from tdt.remote.dgfip_ftp import FtpClient
 from tests.collecting import POINTS, run_collect
 from tests.dgfip_flows import sample as pes
@@ -65,6 +66,23 @@ async def test_killed_at_each_step_nothing_is_lost_nor_stored_twice(
     for row in rows:
         await helios_receive.ingest(works.deps, row["object_id"])
     assert await works.helios_life(flow) == [1, 2, 3, 8]
+
+
+async def test_what_lies_forgotten_here_is_stored(works: Plant) -> None:
+    """Its route was closed since, or a worker of another machine listens to it: no look of ours comes by any more."""
+    route = works.routes[RouteKind.HELIOS].id
+    folder = works.deps.spool.directory / "receiving" / str(route)
+    assert await helios_receive.take_left(works.deps) == 0
+    folder.mkdir(parents=True)
+    (folder / "4~entier.xml").write_bytes(b"<x/>")
+    (folder / "9~partiel.xml").write_bytes(b"<x/>")
+    assert await helios_receive.take_left(works.deps) == 0  # somebody may be at work on it
+    works.elapse(FORGOTTEN)
+    assert await helios_receive.take_left(works.deps) == 1
+    works.elapse(LOST)
+    assert await helios_receive.take_left(works.deps) == 1
+    assert await stored(works) == {"entier.xml": b"<x/>", "partiel.xml": b"<x/>"}
+    assert list(folder.iterdir()) == []
 
 
 # --- files in trouble

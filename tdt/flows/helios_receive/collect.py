@@ -4,16 +4,14 @@ import asyncio
 
 import structlog
 
-from tdt.db import routes as routes_db
-from tdt.db.jobs import insert_job
 from tdt.deps import Deps, DgfipClient
-from tdt.documents.inbox import Fetched, Inbox
-from tdt.documents.spool import DiskUnwritable, read_file
+from tdt.documents.inbox import Inbox
+from tdt.documents.spool import DiskUnwritable
 from tdt.domain.errors import TdtError
 from tdt.domain.helios.naming import is_own_file
 from tdt.domain.helios.reception import Memory, choose, has_grown
-from tdt.domain.jobs import JobKind
 from tdt.domain.routes import Route
+from tdt.flows.helios_receive.storing import inbox_of, resume, store
 
 log = structlog.get_logger()
 
@@ -31,10 +29,10 @@ async def collect(deps: Deps, route: Route, memory: Memory) -> int:
     A file that cannot be fetched keeps none of the others waiting: they are fetched over another connection, and the
     next look tries it after them. Gives how many were stored.
     """
-    inbox = Inbox(deps.spool.directory / "receiving" / str(route.id))
+    inbox = inbox_of(deps, route.id)
     async with deps.remotes.open_dgfip(route) as client:
         before = await _list(client)
-        await _resume(deps, route, inbox, before)
+        await resume(deps, route.id, inbox, before)
         if not before:
             return 0
         before, after = await _settle(deps, client, before)
@@ -79,7 +77,7 @@ async def _take(
         except TdtError as error:
             log.warning("received.fetch_failed", route=route.name, name=name, code=error.code, reason=error.message)
             return stored, error
-        stored += await _store(deps, route, fetched)
+        stored += await store(deps, route.id, fetched)
         memory.taken[name] = (sizes[name], deps.now())
         memory.late.discard(name)
         try:
@@ -100,31 +98,3 @@ def _tell_doubtful(route: Route, memory: Memory) -> None:
     for name in told:
         log.warning("received.empty", route=route.name, name=name)
     memory.told = {name for name in memory.doubtful if name in memory.told or name in told}
-
-
-async def _resume(deps: Deps, route: Route, inbox: Inbox, remote: Listing) -> None:
-    """What a killed run was fetching: stored when whole, fetched again when partial, kept if it is gone there."""
-    for left in inbox.list_left():
-        if left.is_whole or left.name not in remote:
-            await _store(deps, route, left)
-        else:
-            left.path.unlink()
-
-
-async def _store(deps: Deps, route: Route, fetched: Fetched) -> int:
-    writer = deps.spool.writer()
-    with writer.discarded_on_failure():
-        async for chunk in read_file(fetched.path):
-            await asyncio.to_thread(writer.write, chunk)
-        body = await writer.finish()
-        key = f"{fetched.name}/{body.sha256.hex()}"
-        async with deps.transaction("system") as connection:
-            known = await routes_db.find_received(connection, route.id, key) is not None
-            if not known:
-                content = (await deps.keep(connection, None, [body]))[0]
-                received = await routes_db.insert_received(connection, route.id, key, fetched.name, content)
-                await insert_job(connection, JobKind.HELIOS_INGEST, None, received)
-    if known:
-        writer.discard()  # the same name and bytes again: it is already stored
-    fetched.path.unlink()
-    return 0 if known else 1
