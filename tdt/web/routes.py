@@ -68,6 +68,15 @@ ROUTES = (
         force_api=True,
     ),
     Route(
+        "/api/v1/helios/retours/{retour}",
+        api_helios_verdict.retour,
+        Access.VIEW,
+        Shape.JSON,
+        Module.HELIOS,
+        admins=True,
+        force_api=True,
+    ),
+    Route(
         "/api/v1/authorities/{authority}/onboarding",
         api_onboarding.authority_onboarding,
         Access.ADMINISTER,

@@ -1,13 +1,19 @@
 """What the DGFiP says of a PES, over the wire: the bytes of the JSON, who reads it, the refusals."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from tdt.db.helios_bordereaux import insert_bordereaux
+from tdt.db.helios_news import Budget, insert_news
 from tdt.db.helios_verdicts import KeptVerdict, insert_verdict
-from tdt.domain.ids import HeliosId
+from tdt.domain.helios.carried import Carried, CarriedBordereau
+from tdt.domain.helios.news import NewsReader, Side
+from tdt.domain.ids import HeliosId, HeliosRetourId
 from tests.wire import test_helios_api as helios
+from tests.wire import test_helios_retours as retours
 from tests.wire.administration import error
 from tests.wire.stack import Stack
 
@@ -22,6 +28,19 @@ REFUSED: dict[str, Any] = {
     "pieces": [],
 }
 COUNTS = {"elements": {"pj": {"accepted": 0, "rejected": 1, "unstated": 0}}, "anomalies": 1, "omitted": 0}
+
+ELEMENTS = (
+    (2, "PES_DepenseRetour", ""),
+    (4, "TypRestit", "01"),
+    (3, "Bordereau", ""),
+    (5, "Exer", "2026"),
+    (5, "IdBord", "12"),
+    (5, "TypBord", "01"),
+    (4, "Piece", ""),
+    (6, "IdPce", "345"),
+    (6, "EtatPce", "04"),
+    (6, "ObsEtat", "03"),
+)
 
 
 def path(flow: object) -> str:
@@ -113,3 +132,51 @@ async def test_a_number_of_nothing_and_one_of_another_are_the_same(stack: Stack,
     unknown = await stack.client("other").get(path(number))
     foreign = await stack.client("other").get(path(flow))
     assert unknown.body == foreign.body == error("Numéro de transaction invalide.")
+
+
+async def test_a_retour_tells_its_pieces_and_their_flows(stack: Stack) -> None:
+    flow = await helios.deposit(stack)
+    number = await retours.put(stack, stack.authorities["A"], at=datetime(2026, 3, 4, 9, tzinfo=UTC))
+    said = NewsReader()
+    for element in ELEMENTS:
+        said.start(*element)
+    async with stack.deps.transaction("system") as connection:
+        await connection.execute(
+            "update helios_transaction set transmitted_name = 'P', xml_cod_col = '012', xml_cod_bud = '00',"
+            " xml_nomfic = 'N' where id = $1",
+            flow,
+        )
+        carried = CarriedBordereau(Side.DEPENSE, 2026, 12, "01", [345])
+        await insert_bordereaux(connection, stack.authorities["A"], flow, Carried((carried,)))
+        await insert_news(connection, stack.authorities["A"], HeliosRetourId(number), Budget("012", "00"), said.close())
+    answer = await stack.client().get(f"/api/v1/helios/retours/{number}")
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json"), answer.body
+    seen = json.loads(answer.body)
+    (piece,) = seen.pop("pieces")
+    (carrier,) = seen.pop("flows")
+    assert (carrier["id"], carrier["nomfic"], piece["flows"]) == (flow, "N", [flow])
+    assert seen == {
+        "id": number,
+        "name": "PES_RETOUR_1.xml",
+        "typ_fic": None,
+        "siret": None,
+        "received_at": "2026-03-04T09:00:00+00:00",
+        "read": False,
+        "read_at": None,
+        "download": f"/modules/helios/api/helios_get_retour.php?id={number}",
+        "header": {"CodCol": "012", "CodBud": "00"},
+        "restitutions": [{"code": "01", "label": "Rejet"}],
+        "counts": {"depense": {"rejected": 1}},
+        "omitted": 0,
+    }
+    assert (piece["state"], piece["observation"]["code"]) == (
+        {"kind": "rejected", "code": "04", "label": "Rejeté"},
+        "03",
+    )
+    news = (await told(stack, flow))["returns"]
+    assert (news["counts"], news["pieces"][0]["retour"]["id"]) == ({"rejected": 1}, number)
+    for unknown in (f"{number + 1}", "x", "0"):
+        refused = await stack.client().get(f"/api/v1/helios/retours/{unknown}")
+        assert refused.body == error("Numéro de PES_Retour invalide.")
+    foreign = await stack.client("other").get(f"/api/v1/helios/retours/{number}")
+    assert foreign.body == error("Numéro de PES_Retour invalide.")

@@ -142,6 +142,7 @@ READS = {
     "/api/v1/actes/{acte}",
     "/api/v1/helios/{pes}/verdict",
     "/api/v1/helios/{pes}",
+    "/api/v1/helios/retours/{retour}",
     "/api/v1/authorities/{authority}/onboarding",
     "/api/v1/me/notifications",  # a POST is refused by its handler
     "/api/test-connexion.php",
