@@ -52,8 +52,6 @@ create index received_helios on received (helios_id) where helios_id is not null
 create index received_proposed_helios on received (proposed_helios_id) where proposed_helios_id is not null;
 create index received_assigned_helios on received (assigned_helios_id) where assigned_helios_id is not null;
 create index helios_transaction_column on helios_transaction (xml_id_post, xml_cod_col, authority_id);
--- An ampersand of a NomFic was kept as the reference that the parser told.
-update helios_transaction set xml_nomfic = replace(xml_nomfic, '&#38;', '&') where xml_nomfic like '%&#38;%';
 
 -- A SIREN besides its own whose SIRETs a collectivité's flows may bring by themselves (its CCAS, its caisse des écoles).
 create table authority_granted_siren (

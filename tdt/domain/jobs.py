@@ -24,6 +24,7 @@ class JobKind(StrEnum):
     HELIOS_INGEST = "helios.ingest"
     HELIOS_REREAD = "helios.reread"
     HELIOS_SCHEMA = "helios.schema"
+    HELIOS_INDEX = "helios.index"
     NOTICE_SEND = "notice.send"
     ACTE_NOTIFY = "acte.notify"
 

@@ -43,6 +43,7 @@ HANDLERS: Mapping[JobKind, Handler] = {
     JobKind.HELIOS_ANALYSE: lambda deps, number: helios_send.analyse(deps, HeliosId(number)),
     JobKind.HELIOS_TRANSMIT: lambda deps, number: helios_send.transmit(deps, HeliosId(number)),
     JobKind.HELIOS_SCHEMA: lambda deps, number: helios_send.check_schema(deps, HeliosId(number)),
+    JobKind.HELIOS_INDEX: lambda deps, number: helios_send.index(deps, HeliosId(number)),
     JobKind.HELIOS_INGEST: lambda deps, number: helios_receive.ingest(deps, ReceivedId(number)),
     JobKind.HELIOS_REREAD: lambda deps, _: helios_receive.reread_all(deps),
     JobKind.NOTICE_SEND: lambda deps, number: notices.send(deps, NoticeId(number)),

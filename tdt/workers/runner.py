@@ -38,7 +38,7 @@ MAIL_LANE = [JobKind.NOTICE_SEND, JobKind.ACTE_NOTIFY]
 """So has the mail: a server that hangs holds one loop, and thousands of notices delay nothing else."""
 CHECK_LANE = [JobKind.ACTES_ANALYSE, JobKind.HELIOS_ANALYSE]
 """So have the checks of documents: an antivirus that hangs, documents that are slow to read, delay each other only."""
-INFORMATION_LANE = [JobKind.HELIOS_SCHEMA]
+INFORMATION_LANE = [JobKind.HELIOS_SCHEMA, JobKind.HELIOS_INDEX]
 """What only tells, and decides nothing: one at a time, it delays no check."""
 MAIN_LANE = [kind for kind in JobKind if kind not in (*ARCHIVE_LANE, *MAIL_LANE, *CHECK_LANE, *INFORMATION_LANE)]
 TO_THE_STATE = (JobKind.ACTES_TRANSMIT, JobKind.HELIOS_TRANSMIT)

@@ -2,16 +2,24 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
+from tdt.db.migrate import migrations_directory
 from tdt.domain.audit import Actor, Source
 from tdt.domain.errors import Refused
 from tdt.domain.ids import HeliosId, HeliosRetourId
+from tdt.domain.jobs import JobKind
 from tdt.flows import helios_send
 from tdt.flows.helios_verdicts import view_retour, view_verdict
+from tdt.simulators.dgfip_acquit import build_technical, build_v1, build_v2, elements_of, refuse_first
+from tdt.simulators.dgfip_reader import read_flow
+from tdt.simulators.dgfip_retour import Wanted, build_retour
+from tdt.workers.handlers import HANDLERS
 from tests.commands import open_terminal
 from tests.dgfip_flows import Slip, envelope, slip
 from tests.faults.plant import Plant
@@ -217,3 +225,56 @@ async def test_a_flow_analysed_again_is_indexed_once(database: TestDatabase, wor
         ("depense", 2026, 12, "01", [345]),
         ("recette", 2026, 7, "01", [88]),
     ]
+
+
+async def test_a_flow_of_before_is_read_once_for_what_it_carries(works: Plant) -> None:
+    """As the upgrade does it: one job for each flow that left, none for one that is noted already."""
+    flow = await sent(works, pes("AVANT"))
+    noted = await sent(works, pes("APRES", Slip("99")))
+    await works.fetch("delete from helios_bordereau where transaction_id = $1", flow)
+    migration = next(migrations_directory().glob("*_post_helios_bordereaux.sql")).read_text(encoding="utf-8")
+    connection = await asyncpg.connect(works.database.owner_dsn)
+    try:
+        await connection.execute(migration)
+    finally:
+        await connection.close()
+    jobs = await works.fetch("select object_id from job where kind = 'helios.index'")
+    assert [row["object_id"] for row in jobs] == [flow] != [noted]
+    await HANDLERS[JobKind.HELIOS_INDEX](works.deps, flow)
+    await HANDLERS[JobKind.HELIOS_INDEX](works.deps, 999)
+    await news(works, retour(piece("345", "04")))
+    assert (await verdict(works, flow))["returns"]["counts"] == {"rejected": 1}
+
+
+async def test_what_the_simulated_dgfip_says(works: Plant, tmp_path: Path) -> None:
+    """Its refusals of both versions and its technical one give the verdict; its rejection finds the flow."""
+    at = datetime(2026, 3, 2, 9, tzinfo=UTC)
+    outcomes = []
+    for number, build in enumerate((build_v2, build_v1), 1):
+        flow = await sent(works, pes(f"SIMULE-{number}", Slip(str(number)), Slip(f"9{number}", expense=False)))
+        path = tmp_path / f"{number}.xml"
+        path.write_bytes(pes(f"SIMULE-{number}", Slip(str(number)), Slip(f"9{number}", expense=False)))
+        seen = read_flow(path)
+        await works.ingest_file(build(seen, refuse_first(seen, elements_of(seen))), f"SIM{number}.xml")
+        told = await verdict(works, flow)
+        refused = told["verdict"]["elements"][0]
+        line = refused["pieces"][0]["lignes"][0]
+        outcomes.append((told["verdict"]["outcome"]["code"], refused["pieces"][0]["number"], line["number"]))
+        assert line["anomalies"][0]["who"] == "un agent de la collectivité"
+    assert outcomes == [("partial", "345", "7")] * 2
+    flow = await sent(works, pes("TECHNIQUE", Slip("77")))
+    path.write_bytes(pes("TECHNIQUE", Slip("77")))
+    await works.ingest_file(build_technical(read_flow(path), 3, 14, "élément inattendu"), "TECH.xml")
+    told = await verdict(works, flow)
+    assert told["verdict"]["outcome"]["code"] == "technical"
+    assert told["verdict"]["elements"][0]["anomalies"][0]["who"] == "l'éditeur du logiciel"
+    header = {"IdPost": "034001", "CodCol": "012", "CodBud": "00"}
+    carried = {"exercise": "2026", "number": "77", "kind": "01", "piece": "345", "line": "7"}
+    rejection = build_retour(Wanted("12345678200010", "depense", "R"), header, at, carried)
+    await news(works, rejection.content, rejection.name)
+    (one,) = (await verdict(works, flow))["returns"]["pieces"]
+    assert (one["state"]["kind"], one["observation"]["label"]) == (
+        "rejected",
+        "Insuffisance de crédits budgétaires",
+    )
+    assert one["lignes"][0]["state"] == {"code": "02", "label": "Rejeté"}
