@@ -148,7 +148,7 @@ class _TlsData(_Faulty, TLS_DTPHandler):  # type: ignore[misc]
 
 
 @contextmanager
-def ftp_server(root: Path, behaviour: Behaviour, tls: Files | None = None) -> Iterator[Played]:
+def ftp_server(root: Path, behaviour: Behaviour, tls: Files | None = None, host: str = "127.0.0.1") -> Iterator[Played]:
     """pyftpdlib in a thread of its own."""
     authorizer = DummyAuthorizer()
     authorizer.add_user(LOGIN, PASSWORD, str(make_root(root)), perm="elradfmwMT")
@@ -173,7 +173,7 @@ def ftp_server(root: Path, behaviour: Behaviour, tls: Files | None = None) -> It
             "proto_cmds": TLS_FTPHandler.proto_cmds | commands,
         }
     handler = type("Handler", (_Gateway, base), members)
-    server = FTPServer(("127.0.0.1", 0), handler, ioloop=IOLoop())
+    server = FTPServer((host, 0), handler, ioloop=IOLoop())
     played.port = server.socket.getsockname()[1]
     stop = threading.Event()
 

@@ -101,7 +101,7 @@ class Remotes:
             password=_read(secrets.password_file),
             send_directory=settings.text("send_directory", ""),
             receive_directory=settings.text("receive_directory", ""),
-            use_pasv_address=settings.value("use_pasv_address", True),
+            use_pasv_address=settings.flag("use_pasv_address") is True,
             known_hosts=secrets.known_hosts,
             authorities=secrets.authorities,
             client_key=secrets.client_key,

@@ -390,6 +390,14 @@ async def test_pasv_first_then_epsv(ftp: Way, behaviour: Behaviour) -> None:
     assert "EPSV" in ftp.played.commands
 
 
+async def test_over_ipv6(tmp_path: Path, behaviour: Behaviour) -> None:
+    with ftp_server(tmp_path / "served", behaviour, host="::1") as played:
+        target = DgfipTarget(Transport.FTP_GATEWAY, "::1", played.port, LOGIN, PASSWORD, "/entree/", "/sortie")
+        await send(Way(target, played))
+        assert (played.sent / NAME).read_bytes() == CONTENT
+        assert "PASV" not in played.commands
+
+
 async def test_the_address_of_the_pasv_reply_is_ignored_unless_wanted(ftp: Way, behaviour: Behaviour) -> None:
     behaviour.masquerade = "127.0.0.9"
     await send(ftp)

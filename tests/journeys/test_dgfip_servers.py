@@ -193,8 +193,9 @@ async def test_a_wrong_pasv_address(works: Plant) -> None:
     with dgfip_server(Transport.FTP_GATEWAY, masquerade="127.0.0.9") as server:
         async with way_to(works, server) as way:
             flow = await works.queued_pes(pes())
+            await way.change(use_pasv_address=True)
             await way.fails(flow)
-            await way.change(use_pasv_address=False)
+            await way.change(use_pasv_address=None)
             await helios_send.transmit(works.deps, flow)
             assert list(way.sent().values()) == [pes()]
 
