@@ -13,6 +13,7 @@ from tdt.domain.calendar import PARIS
 Life = Mapping[str, Any]
 
 OUTCOMES = {"accepted": "accepté", "failed": "échec", "uncertain": "incertain", "settled": "prouvé par une réponse"}
+ASPECTS = {"reading": "lecture", "schema": "schéma"}
 VERDICTS = {"passed": "bon", "refused": "REFUSÉ", "not_applicable": "sans objet", "pending": "à refaire"}
 STATES = {"ready": "à faire", "running": "en cours", "dead": "MIS DE CÔTÉ"}
 DEADLINES = {
@@ -131,7 +132,12 @@ def _pairs(*pairs: tuple[str, object]) -> Iterator[str]:
 
 def _step(one: Life) -> str:
     by = one["by"]
-    who = {"account": by.get("name") or "un compte", "state": "l'État"}.get(by["kind"], "tdt")
+    names = {
+        "account": by.get("name") or "un compte",
+        "operator": f"l'exploitant, {by.get('name')}",
+        "state": "l'État",
+    }
+    who = names.get(by["kind"], "tdt")
     return f"{_at(one['at'])}  {one['status']:>3} {one['label']} — {one['message'] or '(sans message)'} [{who}]"
 
 
@@ -171,7 +177,7 @@ def _report(one: Life) -> str:
     code = f" [{data['code']}]" if data.get("code") else ""
     file = f"fichier {one['position']}  " if "position" in one else ""
     verdict = WOULD_BE_REFUSED if (one["aspect"], one["verdict"]) == INFORMED else VERDICTS[one["verdict"]]
-    head = f"{file}{one['aspect']} : {verdict}{code}"
+    head = f"{file}{ASPECTS.get(one['aspect'], one['aspect'])} : {verdict}{code}"
     if one["aspect"] == "reading":
         return f"{head}{_reading(data)}"
     if one["aspect"] == "signature" and "position" not in one:

@@ -21,10 +21,15 @@ class Step:
     message: str
     account_id: AccountId | None
     account: str | None
+    operator: str | None
+    """The login of whoever did it at the command line."""
 
 
 STEPS = f"""
-    select w.status, w.at, w.message, a.account_id, trim(u.givenname || ' ' || u.name) as account
+    select w.status, w.at, w.message, a.account_id, trim(u.givenname || ' ' || u.name) as account, (
+            select o.data ->> 'operator' from audit o
+            where o.authority_id = w.authority_id and o.at = w.at and o.object_id = w.transaction_id
+                and o.tag like 'cli:helios:%' limit 1) as operator
     from helios_workflow w
     {BY_WHOM}
     where w.transaction_id = $1 order by w.id"""

@@ -8,6 +8,7 @@ from tdt.db import helios_views as db
 from tdt.db.accounts import get_owner
 from tdt.db.helios import OBJECT, HeliosTransaction, get_transaction
 from tdt.db.helios_archives import get_archive_url
+from tdt.db.helios_moves import KINDS
 from tdt.db.helios_reports import Report, list_reports
 from tdt.db.helios_signing import Deposited, get_deposited
 from tdt.db.pool import Connection
@@ -151,7 +152,7 @@ def _tell(life: _Life, limits: AlertLimits, operator: bool) -> dict[str, object]
             "account": around.account,
             "origin": around.origin,
         },
-        "workflow": [_step(life, number, step) for number, step in enumerate(life.steps)],
+        "workflow": [_step(life, number, step, operator) for number, step in enumerate(life.steps)],
         "files": _files(life),
         "archive_url": life.archive_url or None,
         "route": {"id": flow.route_id, "name": around.route, "transport": around.transport, "test": around.test},
@@ -230,7 +231,8 @@ def _problem(life: _Life) -> dict[str, object] | None:
 def _expected(life: _Life, limits: AlertLimits) -> dict[str, object] | None:
     """Who must do what, since when, and when the operator is told that it lasts."""
     awaited = expected(life.flow.status)
-    if any(job.state == "dead" for job in life.jobs):
+    # what the schema says holds nothing back
+    if any(job.state == "dead" and job.kind in KINDS for job in life.jobs):
         awaited = Expected(EXPLOITANT, "reprendre ce traitement, mis de côté")
     if awaited is None:
         return None
@@ -239,9 +241,11 @@ def _expected(life: _Life, limits: AlertLimits) -> dict[str, object] | None:
     return {"who": awaited.who, "what": awaited.what, "since": instant(since), "alert_at": instant(late)}
 
 
-def _step(life: _Life, number: int, step: db.Step) -> dict[str, object]:
+def _step(life: _Life, number: int, step: db.Step, operator: bool) -> dict[str, object]:
     by: dict[str, object] = {"kind": "tdt"}
-    if step.account_id is not None:
+    if step.operator is not None:
+        by = {"kind": "operator", **({"name": step.operator} if operator else {})}
+    elif step.account_id is not None:
         by = {"kind": "account", "account_id": step.account_id, "name": step.account}
     elif step.status in FROM_THE_STATE:
         by = {"kind": "state"}

@@ -106,7 +106,7 @@ async def test_what_the_dgfip_would_refuse_is_told_with_its_place(works: Plant, 
     assert "helios.schema  à faire" in await told(terminal, f"helios:{number}")
     await helios_send.check_schema(works.deps, number)
     text = await told(terminal, f"helios:{number}")
-    assert "schema : la DGFiP le refuserait" in text
+    assert "schéma : la DGFiP le refuserait" in text
     assert "Le Guichet XML refuserait tout le flux : 2 défauts." in text
     assert "Le code de la collectivité (CodCol) vaut 000. [GUICHET_CODCOL_ZERO, refus : flux]" in text
     assert "(PJ 12345678200010ESSAI1) [GUICHET_PJ_NOM, refus : PJ]" in text

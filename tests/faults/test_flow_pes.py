@@ -58,6 +58,11 @@ async def test_what_is_waited_for_by_whom_until_when(works: Plant, terminal: Ter
     life = await seen(works, flow)
     assert (life["status"]["code"], life["status"]["since"]) == (2, before)
     assert life["expected"]["what"] == "transmettre à la DGFiP"
+    moved = [step["by"] for step in life["workflow"] if step["by"]["kind"] == "operator"]
+    assert moved == [{"kind": "operator", "name": "essai"}] * 2
+    theirs = [step["by"] for step in (await seen(works, flow, "A"))["workflow"]]
+    assert {"kind": "operator"} in theirs and {"kind": "operator", "name": "essai"} not in theirs
+    assert "[l'exploitant, essai]" in await told(terminal, flow)
 
 
 async def test_a_pes_in_error_tells_cause_who_and_remedy(works: Plant, terminal: Terminal) -> None:
@@ -91,6 +96,9 @@ async def test_work_set_aside(works: Plant, terminal: Terminal) -> None:
     text = await told(terminal, flow)
     assert "Attendu       l'exploitant de la plate-forme : reprendre ce traitement, mis de côté" in text
     assert "MIS DE CÔTÉ" in text and "ENVOI_INCERTAIN" in text
+    # what only informs is set aside without anybody having to act for the flow to go on
+    await works.fetch("update job set state = 'ready' where kind <> 'helios.schema'")
+    assert (await seen(works, flow))["expected"]["what"] == "transmettre à la DGFiP"
 
 
 async def test_a_collectivite_sees_its_own_and_nothing_of_the_platform(works: Plant) -> None:

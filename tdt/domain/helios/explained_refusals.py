@@ -109,8 +109,7 @@ OURS: Sequence[tuple[str, str, str, str, str]] = (
         r"ce fichier existe déjà sur la plateforme",
         "Un autre flux porte déjà ce NomFic pour ce CodCol : les acquits des deux ne se distingueraient pas.",
         COLLECTIVITE,
-        "vérifier si ce flux n'a pas déjà été transmis ; sinon lui donner un autre NomFic, "
-        f"{AGAIN} ; l'exploitant peut dire lequel porte ce nom",
+        f"vérifier si ce flux n'a pas déjà été transmis ; sinon lui donner un autre NomFic, {AGAIN} ; {EDITEUR}",
     ),
     (
         "PES_ENTETE",
