@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from loadtests import actes, archives, checks, handshakes, mailbox, memory, queue, tenants, upload
+from loadtests import actes, archives, checks, handshakes, mailbox, memory, queue, signatures, tenants, upload
 from loadtests.result import Outcome, print_table, write_json
 from loadtests.stand import ROOT, Stand, prepare, temporary_directory
 
@@ -23,6 +23,7 @@ SCENARIOS: dict[str, Scenario] = {
     "archives": archives.run,
     "queue": queue.run,
     "checks": checks.run,
+    "signatures": signatures.run,
     "mailbox": mailbox.run,
     "tenants": tenants.run,
 }

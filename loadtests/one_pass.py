@@ -1,6 +1,10 @@
-"""One pass over a flow in a process of its own: `tdt CONFIG NUMBER`, `iterparse FILE` or `target FILE`; prints JSON."""
+"""One pass over a flow in a process of its own; prints JSON.
+
+`tdt CONFIG NUMBER`, `iterparse FILE`, `target FILE`, `signatures FILE MIB`, `canonical FILE`.
+"""
 
 import asyncio
+import hashlib
 import json
 import os
 import sys
@@ -13,6 +17,9 @@ from lxml import etree
 from loadtests.processes import forget_peak, peak_resident, resident
 from tdt.config import load
 from tdt.deps import open_deps
+from tdt.documents.child import Children, Limits
+from tdt.documents.signatures import PES_SIGNATURES
+from tdt.domain.helios.signatures import PesSignatures, PesSignaturesOrder
 from tdt.domain.ids import HeliosId
 from tdt.flows import helios_send
 
@@ -60,7 +67,38 @@ def target(path: str) -> None:
     parser.close()
 
 
-PASSES: dict[str, Callable[..., None]] = {"tdt": check, "iterparse": iterparse, "target": target}
+def signatures(path: str, memory: str) -> None:
+    """The task of the analysis, in a child of so many MiB."""
+
+    async def run(file: int) -> PesSignatures:
+        children = Children(1, Limits(int(memory) << 20, 600))
+        try:
+            return await children.run(PES_SIGNATURES, PesSignaturesOrder(), [file])
+        finally:
+            await children.close()
+
+    with Path(path).open("rb") as file:
+        [found] = asyncio.run(run(file.fileno())).found
+    assert (found.scope, found.fault, found.intact) == ("global", "", False)
+
+
+def canonical(path: str) -> None:
+    """The same digest, by a tree."""
+    parser = etree.XMLParser(huge_tree=True, resolve_entities=False, no_network=True)
+    tree = etree.parse(path, parser)
+    root = tree.getroot()
+    root.remove(root[-1])
+    digest = hashlib.sha256(etree.tostring(tree, method="c14n", exclusive=True, with_comments=False))
+    assert digest.digest()
+
+
+PASSES: dict[str, Callable[..., None]] = {
+    "tdt": check,
+    "iterparse": iterparse,
+    "target": target,
+    "signatures": signatures,
+    "canonical": canonical,
+}
 
 
 def main() -> None:

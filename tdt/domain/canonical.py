@@ -15,7 +15,6 @@ XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace"
 MAX_DEPTH = 256
 """As libxml2 without its huge mode: no document of ours comes near."""
 
-_TEXT = re.compile("[&<>\r]")
 _VALUE = re.compile('[&<"\t\n\r]')
 _TEXT_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#xD;"})
 _VALUE_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", '"': "&quot;", "\t": "&#x9;", "\n": "&#xA;", "\r": "&#xD;"})
@@ -106,7 +105,9 @@ class Canonical:
     def text(self, data: str) -> None:
         """Text, of a CDATA section too, in as many pieces as one likes; outside the root it counts for nothing."""
         if len(self._levels) > 1:
-            self._write(data.translate(_TEXT_ESCAPES) if _TEXT.search(data) else data)
+            # one character is looked for ten times faster than one of four: a PJ is a text of megabytes without any
+            odd = "&" in data or "<" in data or ">" in data or "\r" in data
+            self._write(data.translate(_TEXT_ESCAPES) if odd else data)
 
     def instruction(self, target: str, data: str) -> None:
         """A processing instruction; outside the root it has a line of its own."""
