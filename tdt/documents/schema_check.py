@@ -81,7 +81,7 @@ def check_flow(order: CheckOrder, files: Sequence[int]) -> Checked:
         for number, active in enumerate(order.sets)
         if root in active.roots
     }
-    controls = Controls()
+    controls = Controls(order.sent)
     broken = _pass(flow, controls, list(known.values()))
     told = list(controls.findings) if local_name(root) == ALLER else []
     sets = [_verdict(active, known.get(number), broken is not None) for number, active in enumerate(order.sets)]

@@ -27,9 +27,10 @@ class ActiveSet:
 
 @dataclass(frozen=True, slots=True)
 class CheckOrder:
-    """The files are the flow, then the sets in this order."""
+    """The files are the flow, then the sets in this order; `sent`: its bordereaux that left before, in which flow."""
 
     sets: list[ActiveSet]
+    sent: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

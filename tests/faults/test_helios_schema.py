@@ -17,7 +17,7 @@ from tdt.domain.jobs import JobKind
 from tdt.flows import helios_send, schema_sets
 from tdt.workers.runner import INFORMATION_LANE, MAIN_LANE
 from tests.dgfip_flows import sample as pes
-from tests.faults.plant import Plant, plant
+from tests.faults.plant import Plant, acquit, plant
 from tests.postgres import TestDatabase
 from tests.schema_sets import small_set
 
@@ -149,6 +149,30 @@ async def test_a_flow_that_kills_its_child_is_given_up_and_said(database: TestDa
         assert (verdict, data["state"]) == ("not_applicable", "too_much")
         await helios_send.transmit(works.deps, flow)
         assert await works.helios_status(flow) == 3
+
+
+async def test_a_bordereau_that_left_before_is_told(works: Plant) -> None:
+    first = await works.queued_pes(pes())
+    second = await works.queued_pes(pes("FLUX-ESSAI-2", unique="U2"))
+    other = await works.queued_pes(pes("FLUX-ESSAI-3", "13", "U3"))
+
+    async def told(flow: HeliosId) -> list[str]:
+        await helios_send.check_schema(works.deps, flow)
+        return [one["message"] for one in (await report(works, flow))[1]["findings"]]
+
+    # it is still here: nothing says that it will be sent first
+    assert await told(second) == []
+    await helios_send.transmit(works.deps, first)
+    [message] = await told(second)
+    assert f"dans le flux helios:{first} (pas encore acquitté)" in message
+    assert await told(other) == await told(first) == []
+    # once refused it may come again under its number
+    assert (await works.ingest_file(acquit().replace(b'EtatAck V="1"', b'EtatAck V="0"')))[0] == "handled"
+    assert await works.value("select outcome from helios_verdict where transaction_id = $1", first) == "rejected"
+    assert await told(second) == []
+    await works.fetch("update helios_verdict set outcome = 'accepted' where transaction_id = $1", first)
+    [message] = await told(second)
+    assert f"dans le flux helios:{first} (accepté par la DGFiP)" in message
 
 
 async def test_an_operator_has_it_compared_again(works: Plant) -> None:

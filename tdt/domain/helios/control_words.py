@@ -79,6 +79,12 @@ CONTROLS: Mapping[str, Control] = {
         "un numéro par exercice et par type de bordereau",
         "Retirer le double, ou lui donner le numéro suivant.",
     ),
+    "GUICHET_BORDEREAU_CONNU": Control(
+        "bordereau",
+        "Le bordereau « {found} » est déjà parti, pour le même exercice et le même type, dans le flux {what}.",
+        "un numéro qui n'a pas servi",
+        "Si c'est le même bordereau, ne pas le renvoyer ; sinon, lui donner le numéro suivant.",
+    ),
     "GUICHET_TYPBORD": Control(
         "bordereau", "Le type de bordereau {found} ne vient que de la DGFiP.", "01, 02, 03 (06 pour un rôle)", PIECE
     ),

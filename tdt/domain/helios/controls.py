@@ -10,11 +10,18 @@ from tdt.domain.helios.controls_files import FILES
 from tdt.domain.helios.controls_lines import LINES, amount
 from tdt.domain.helios.controls_state import Block, Judge, Spot, Told
 from tdt.domain.helios.findings import Where
+from tdt.domain.helios.numbers import number_of
 from tdt.domain.helios.scan import EXPENSE, REVENUE, Group, Scan
 
 TRUE = ("1", "true")
 ORMC = "06"
 ASAP = ("09", "10")
+
+
+def key_of(side: str, exercice: str, kind: str, number: str) -> str:
+    """What makes a bordereau unique in a budget; empty when a number is none. `side`: dépense or recette."""
+    numbers = (number_of(exercice), number_of(number))
+    return f"{side}/{numbers[0]}/{kind}/{numbers[1]}" if None not in numbers else ""
 
 
 class Controls(Told):
@@ -103,6 +110,9 @@ def _judge_slip_head(told: Told, group: Group, block: str) -> None:
         told.tell_value("GUICHET_TYPBORD", group, "TypBord")
     if not told.is_new("bordereau", block, group.get("Exer"), group.get("TypBord"), group.get("IdBord")):
         told.tell_value("GUICHET_BORDEREAU_DOUBLE", group, "IdBord")
+    known = told.sent.get(key_of(block, group.get("Exer"), group.get("TypBord"), group.get("IdBord")))
+    if known:
+        told.tell_value("GUICHET_BORDEREAU_CONNU", group, "IdBord", what=known)
     paperless = bool(told.state.blocks) and told.state.blocks[-1].paperless is not None
     if paperless and (block == EXPENSE or group.get("TypBord") != ORMC) and amount(group.get("MtCumulAnnuel")) <= 0:
         told.tell_value("GUICHET_CUMUL", group, "MtCumulAnnuel")

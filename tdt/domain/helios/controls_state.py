@@ -1,6 +1,6 @@
 """What the controls of a flow remember while it is read, and the faults that they tell."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from tdt.domain.helios.control_words import CONTROLS, LEVELS
@@ -53,7 +53,9 @@ class Judged:
 class Told:
     """The first faults; `total` counts them all."""
 
-    def __init__(self) -> None:
+    def __init__(self, sent: Mapping[str, str] | None = None) -> None:
+        self.sent = sent or {}
+        """By key, the bordereaux that the DGFiP has already, or may have: in which flow."""
         self.findings: list[Finding] = []
         self.total = 0
         self.state = Judged()

@@ -1,11 +1,12 @@
 """Compare a flow with the DGFiP's schemas and rules. It informs and never refuses: the flow is on its way meanwhile."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 
 from tdt.db import helios as db
 from tdt.db.audit import insert_change
+from tdt.db.helios_bordereaux import list_sent_before
 from tdt.db.helios_reports import Report, insert_report, list_reports
 from tdt.db.schema_sets import get_archive, list_sets
 from tdt.deps import Deps
@@ -14,6 +15,8 @@ from tdt.documents.schemas import CHECK_FLOW, ActiveSet, Checked, CheckOrder
 from tdt.domain.audit import Actor
 from tdt.domain.calendar import paris_date
 from tdt.domain.errors import Refused, Temporary
+from tdt.domain.helios.controls import key_of
+from tdt.domain.helios.scan import EXPENSE, REVENUE
 from tdt.domain.helios.schema_report import Judgement, SetSaid, failed
 from tdt.domain.ids import HeliosId
 
@@ -22,6 +25,8 @@ BETWEEN = timedelta(minutes=1)
 """A machine that lacked memory or time may have them again."""
 SLOWEST = 1 << 18
 """Bytes read in a second, on a busy machine."""
+NOTHING: Mapping[str, str] = {}
+SIDES = {"depense": EXPENSE, "recette": REVENUE}
 UNKNOWN = "Numéro de transaction invalide."
 
 
@@ -33,7 +38,7 @@ async def check_schema(deps: Deps, flow_id: HeliosId) -> None:
         return
     try:
         async with deps.as_file("system", found.content_id) as file:
-            judged = await check_file(deps, file.descriptor, found.size)
+            judged = await check_file(deps, file.descriptor, found.size, await _sent_before(deps, flow_id))
         report = Report("schema", judged.verdict, judged.plain())
     except ChildFailed as failure:
         report = await _after_failure(deps, found, failure)
@@ -63,7 +68,19 @@ async def recheck_schema(deps: Deps, by: Actor, flow_id: HeliosId) -> dict[str, 
     return after
 
 
-async def check_file(deps: Deps, file: int, size: int) -> Judgement:
+async def _sent_before(deps: Deps, flow_id: HeliosId) -> dict[str, str]:
+    """The bordereaux of a flow that another flow of its collectivité has brought to the DGFiP, or is bringing."""
+    async with deps.transaction("system") as connection:
+        found = await list_sent_before(connection, flow_id)
+    return {
+        key_of(SIDES[one.side], str(one.exercice), one.type, str(one.number)): (
+            f"helios:{one.transaction_id} ({'accepté par la DGFiP' if one.accepted else 'pas encore acquitté'})"
+        )
+        for one in found
+    }
+
+
+async def check_file(deps: Deps, file: int, size: int, sent: Mapping[str, str] = NOTHING) -> Judgement:
     """Compare the flow in an open file with the sets in force today. ChildFailed when it is too much."""
     today = paris_date(deps.now())
     with ExitStack() as stack:
@@ -77,7 +94,7 @@ async def check_file(deps: Deps, file: int, size: int) -> Judgement:
                     archives.append(scratch.descriptor)
         documents = deps.config.documents
         limits = Limits(documents.memory_bytes, documents.seconds + size / SLOWEST)
-        checked = await deps.children.run(CHECK_FLOW, CheckOrder(active), [file, *archives], limits)
+        checked = await deps.children.run(CHECK_FLOW, CheckOrder(active, dict(sent)), [file, *archives], limits)
     return _judgement(checked)
 
 

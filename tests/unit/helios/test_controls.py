@@ -3,7 +3,7 @@
 import pytest
 
 from tdt.domain.helios.control_words import CONTROLS
-from tdt.domain.helios.controls import Controls
+from tdt.domain.helios.controls import Controls, key_of
 from tdt.domain.helios.findings import MOST_FINDINGS, Finding
 from tdt.domain.helios.scan import Scan
 from tdt.domain.helios.schema_words import CODES
@@ -152,7 +152,7 @@ def test_each_rule(code: str, level: str, old: str, new: str) -> None:
 
 
 def test_every_rule_has_its_case() -> None:
-    hidden = {"GUICHET_TYPPCE", "GUICHET_CUMUL"}  # below: they take more than one change
+    hidden = {"GUICHET_TYPPCE", "GUICHET_CUMUL", "GUICHET_BORDEREAU_CONNU"}  # below: they take more than one change
     assert {code for code, *_ in CASES} | hidden == set(CONTROLS)
     [kind] = judge(FLOW.replace('<TypPce V="06"/>', '<TypPce V="08"/>').replace('<IdRol V="3"/>', ""))
     assert (kind.code, kind.found) == ("GUICHET_TYPPCE", "08")
@@ -160,6 +160,22 @@ def test_every_rule_has_its_case() -> None:
     flow = flow.replace("</Piece></Bordereau></PES_DepenseAller>", SIGNED)
     [total] = judge(flow.replace('<MtCumulAnnuel V="120.00"/>', ""))
     assert (total.code, total.where.text()) == ("GUICHET_CUMUL", "dépense, bordereau 12 de 2026")
+
+
+def test_a_bordereau_that_left_before_is_told_with_its_flow() -> None:
+    def known(key: str) -> list[Finding]:
+        controls = Controls({key: "helios:7 (accepté par la DGFiP)"})
+        scan = Scan(controls)
+        scan.feed(FLOW.replace('<IdBord V="12"/>', '<IdBord V="0012"/>').encode("latin-1"))
+        scan.close()
+        return controls.findings
+
+    [finding] = known(key_of("dépense", "2026", "01", "12"))
+    assert (finding.code, finding.found, finding.where.bordereau) == ("GUICHET_BORDEREAU_CONNU", "0012", "0012")
+    assert "helios:7 (accepté par la DGFiP)" in finding.message
+    for other in (("recette", "2026", "01", "12"), ("dépense", "2025", "01", "12"), ("dépense", "2026", "02", "12")):
+        assert known(key_of(*other)) == []
+    assert key_of("dépense", "2026", "01", "x") == ""
 
 
 def test_the_place_is_told_as_an_accountant_says_it() -> None:
