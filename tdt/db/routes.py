@@ -128,31 +128,42 @@ class RouteLine:
     active: bool
     settings: Mapping[str, object]
     authorities: int
-    waiting: int
-    unanswered: int
+    waiting: int = 0
+    unanswered: int = 0
 
 
-LIST_ROUTES = """
-    select id, kind, transport, name, credentials, test, active, settings,
-        (select count(*) from authority_route u where u.route_id = r.id and u.valid_from <= tdt_today()
-            and (u.valid_to is null or u.valid_to > tdt_today())) as authorities,
-        (select count(*) from helios_transaction t where t.route_id = r.id and t.status = 2)
-            + (select count(*) from acte_transaction t join acte_envelope e on e.id = t.envelope_id
-                where e.route_id = r.id and t.status = 2) as waiting,
-        (select count(*) from helios_transaction t where t.route_id = r.id and t.status = 3)
-            + (select count(*) from acte_transaction t join acte_envelope e on e.id = t.envelope_id
-                where e.route_id = r.id and t.status = 3) as unanswered
-    from route r"""
+COUNTED = "id, kind, transport, name, credentials, test, active, settings"
+AUTHORITIES = """
+    (select count(*) from authority_route u where u.route_id = r.id and u.valid_from <= tdt_today()
+        and (u.valid_to is null or u.valid_to > tdt_today())) as authorities"""
+LIST_ROUTES = f"""
+    with waiting as (
+        select route_id, count(*) as many from (
+            select route_id from helios_transaction where status = 2
+            union all
+            select e.route_id from job j join acte_envelope e on e.id = j.object_id where j.kind = 'actes.transmit') w
+        group by route_id),
+    unanswered as (
+        select route_id, count(*) as many from (
+            select route_id from helios_transaction where status = 3
+            union all
+            select e.route_id from acte_transaction t join acte_envelope e on e.id = t.envelope_id
+            where t.status = 3 and t.type <> 2) w
+        group by route_id)
+    select {COUNTED}, {AUTHORITIES}, coalesce(w.many, 0) as waiting, coalesce(u.many, 0) as unanswered
+    from route r left join waiting w on w.route_id = r.id left join unanswered u on u.route_id = r.id
+    order by kind, name"""
+LOCK_ROUTE = f"select {COUNTED}, {AUTHORITIES} from route r where id = $1 for update of r"
 
 
 async def list_routes(connection: Connection) -> list[RouteLine]:
     """Every route, in scope `system`."""
-    return [RouteLine(**row) for row in await connection.fetch(LIST_ROUTES + " order by kind, name")]
+    return [RouteLine(**row) for row in await connection.fetch(LIST_ROUTES)]
 
 
 async def lock_route(connection: Connection, route: RouteId) -> RouteLine | None:
-    """One route, kept from other operators until the end of the transaction, in scope `system`."""
-    row = await connection.fetchrow(LIST_ROUTES + " where id = $1 for update of r", route)
+    """One route, kept from other operators until the end of the transaction, in scope `system`; not what it carries."""
+    row = await connection.fetchrow(LOCK_ROUTE, route)
     return RouteLine(**row) if row is not None else None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tdt.db.routes import NewRoute, get_route, list_active_routes
+from tdt.db.routes import NewRoute, get_route, list_active_routes, list_routes
 from tdt.domain.audit import Actor, Source
 from tdt.domain.errors import Held, Uncertain
 from tdt.domain.ids import HeliosId
@@ -164,7 +164,9 @@ async def test_both_are_listened_to_and_answers_come_by_either(change: Change) -
     await helios_send.transmit(works.deps, flows[1])
     async with works.deps.transaction("system") as connection:
         listened = await list_active_routes(connection, RouteKind.HELIOS)
+        shown = {one.id: (one.waiting, one.unanswered) for one in await list_routes(connection)}
     assert {one.id for one in listened} == {change.old.id, change.new.id}
+    assert (shown[change.old.id], shown[change.new.id]) == ((0, 1), (0, 1))
     (works.ftp.received / "ACK0").write_bytes(acquit("FLUX-0"))
     (change.passtrans.received / "ACK1").write_bytes(acquit("FLUX-1"))
     for route in listened:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tdt.db.routes import list_routes
 from tdt.db.windows import Leaving, forecast_departure
 from tdt.domain.audit import Actor, Source
 from tdt.domain.errors import Held, Refused, Temporary
@@ -184,6 +185,9 @@ async def test_nothing_leaves_through_a_closed_route(works: Plant) -> None:
     _, envelope = await works.packaged_acte()
     await routes.modify(works.deps, OPERATOR, way(works), active=False)
     held = await postponed(works, envelope)
+    async with works.deps.transaction("system") as connection:
+        shown = {one.id: (one.waiting, one.unanswered) for one in await list_routes(connection)}
+    assert shown[way(works)] == (1, 0)
     assert held.message == "La route est fermée : l'envoi attend sa réouverture."
     await routes.modify(works.deps, OPERATOR, way(works), active=True)
     await actes_send.transmit(works.deps, envelope)
