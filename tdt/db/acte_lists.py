@@ -45,18 +45,26 @@ LIST = """
     select id, subject, number, decision_date, nature_code, classif, type from acte_transaction t
     where authority_id = $1 and status = $2{more} order by id desc offset $3 limit $4"""
 TOOK = """ and exists (
-        select from acte_workflow w where w.transaction_id = t.id and w.status = $2{bounds})"""
+        select from {workflow} w where w.transaction_id = t.id and w.status = $2{bounds})"""
+
+
+def took(workflow: str, bounds: tuple[datetime | None, datetime | None], values: list[object]) -> str:
+    """The condition that `t` took the status $2 between two instants, which are added to the values.
+
+    Written without an `or`: a plan that reads the whole workflow would come of it.
+    """
+    text = ""
+    for sign, instant in zip((">=", "<="), bounds, strict=True):
+        if instant is not None:
+            values.append(instant)
+            text += f" and w.at {sign} ${len(values)}"
+    return TOOK.format(workflow=workflow, bounds=text) if text else ""
 
 
 async def list_actes(connection: Connection, wanted: Wanted, offset: int, limit: int) -> list[Line]:
     """The newest first, by their number: read backwards from the index of the status, as far as the limit."""
     values: list[object] = [wanted.authority, wanted.status, offset, limit]
-    bounds = ""
-    for bound, instant in ((">=", wanted.since), ("<=", wanted.until)):
-        if instant is not None:
-            values.append(instant)
-            bounds += f" and w.at {bound} ${len(values)}"
-    more = TOOK.format(bounds=bounds) if bounds else ""
+    more = took("acte_workflow", (wanted.since, wanted.until), values)
     if wanted.type is not None:
         values.append(wanted.type)
         more += f" and type = ${len(values)}"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tdt.db.acte_lists import Total
+from tdt.db.acte_lists import Total, took
 from tdt.db.authorities import MEMBERSHIP_TODAY
 from tdt.db.pool import Connection
 from tdt.domain.ids import AuthorityId, GroupId, HeliosId
@@ -22,16 +22,14 @@ class Wanted:
 
 LIST = """
     select id from helios_transaction t
-    where authority_id = $1 and status = $2 and ($5::timestamptz is null and $6::timestamptz is null or exists (
-        select from helios_workflow w where w.transaction_id = t.id and w.status = $2
-            and ($5 is null or w.at >= $5) and ($6 is null or w.at <= $6)))
-    order by id desc offset $3 limit $4"""
+    where authority_id = $1 and status = $2{more} order by id desc offset $3 limit $4"""
 
 
 async def list_ids(connection: Connection, wanted: Wanted, offset: int, limit: int) -> Sequence[HeliosId]:
     """The newest first, by their number: read backwards from the index of the status, as far as the limit."""
-    values = (wanted.authority, wanted.status, offset, limit, wanted.since, wanted.until)
-    return [HeliosId(row["id"]) for row in await connection.fetch(LIST, *values)]
+    values: list[object] = [wanted.authority, wanted.status, offset, limit]
+    more = took("helios_workflow", (wanted.since, wanted.until), values)
+    return [HeliosId(row["id"]) for row in await connection.fetch(LIST.format(more=more), *values)]
 
 
 TOTALS = f"""

@@ -2,7 +2,6 @@
 
 from aiohttp import web
 
-from tdt.domain.fields import INTEGER
 from tdt.domain.ids import AuthorityId
 from tdt.domain.onboarding import is_complete
 from tdt.flows import onboarding
@@ -10,16 +9,10 @@ from tdt.web.admin_answers import actor
 from tdt.web.call import Call
 from tdt.web.s2low import json_answer
 
-DIGITS = 19
-"""A bigint has at most so many; one less is always one."""
-
 
 async def authority_onboarding(call: Call) -> web.StreamResponse:
     """The checklist of a collectivité that the caller administers."""
-    number = call.request.match_info.get("authority", "")
-    # what is no number is refused as an unknown number is
-    authority = AuthorityId(int(number) if INTEGER.fullmatch(number) and len(number) < DIGITS else 0)
-    return json_answer(await read_checklist(call, authority), "application/json")
+    return json_answer(await read_checklist(call, AuthorityId(call.number("authority"))), "application/json")
 
 
 async def read_checklist(call: Call, authority: AuthorityId) -> dict[str, object]:

@@ -8,7 +8,7 @@ import pytest
 
 from loadtests.plans import BEGINNING, Explaining, Ids, explain, find_ids, reads
 from loadtests.seed import First, Size, seed
-from tdt.db import acte_closing, acte_lists, helios_alerts, helios_moves
+from tdt.db import acte_closing, acte_lists, helios, helios_alerts, helios_lists, helios_moves
 from tdt.db.authorities import NewAuthority, insert_authority, insert_group
 from tdt.db.pool import GroupScope, Pool, Scope, transaction
 from tdt.domain.helios.alerts import Kind
@@ -92,6 +92,23 @@ async def test_lists_and_counts_of_actes_go_by_indexes(pool: Pool, ids: Ids, sco
     for plan in explaining.plans:
         assert not plan.scanned() & LARGE, (plan.statement, plan.text())
     listed = [node for node in explaining.plans[0].nodes() if node.get("Relation Name") == "acte_transaction"]
+    assert sum(node["Actual Rows"] * node["Actual Loops"] for node in listed) <= ROWS
+
+
+@pytest.mark.parametrize("scope", ["authority", "group"])
+async def test_lists_and_counts_of_flows_go_by_indexes(pool: Pool, ids: Ids, scope: str) -> None:
+    """The list stops at its limit; who deposited these bytes, signed since or not, is found at once."""
+    wanted = helios_lists.Wanted(ids.authority, 8, since=BEGINNING, until=datetime.now(UTC))
+    scopes: dict[str, Scope] = {"authority": ids.authority, "group": GroupScope(ids.group)}
+    async with transaction(pool, scopes[scope]) as connection:
+        explaining = Explaining(connection)
+        assert len(await helios_lists.list_ids(explaining, wanted, 5, 10)) == 10
+        if scope == "group":
+            assert await helios_lists.list_totals(explaining, ids.group, BEGINNING, datetime.now(UTC))
+        await helios.find_known(explaining, bytes(20))
+    for plan in explaining.plans:
+        assert not plan.scanned() & LARGE, (plan.statement, plan.text())
+    listed = [node for node in explaining.plans[0].nodes() if node.get("Relation Name") == "helios_transaction"]
     assert sum(node["Actual Rows"] * node["Actual Loops"] for node in listed) <= ROWS
 
 
