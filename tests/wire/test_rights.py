@@ -51,7 +51,7 @@ async def wrong_of(world: World, key: Key) -> tuple[int, list[str]]:
     return count, wrong
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_every_endpoint_answers_every_caller_as_the_specification_says(
     config: Config, database: TestDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
