@@ -4,6 +4,7 @@ import json
 import re
 import ssl
 import time
+from datetime import UTC, datetime
 
 import pytest
 from cryptography import x509
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tests.journeys.flows import small_pes
 from tests.journeys.running import Sandbox, acte_status, pes_status, post_acte, post_pes, until
-from tests.pes_signing import signed
+from tests.pes_signing import at, signed
 from tests.signing import Person
 
 STATUS = "/modules/actes/actes_transac_get_status.php"
@@ -64,11 +65,12 @@ def test_a_pes_signed_with_the_certificate_of_an_agent(sandbox: Sandbox) -> None
     key = load_pem_private_key((clients / "certonly.key").read_bytes(), None)
     assert isinstance(key, rsa.RSAPrivateKey)
     agent = Person(x509.load_pem_x509_certificate((clients / "certonly.pem").read_bytes()), key)
-    client, data = sandbox.client("certonly"), signed(agent, name="SIGNE")
+    now = at(datetime.now(UTC).replace(microsecond=0))  # the certificate of the sandbox is an hour old
+    client, data = sandbox.client("certonly"), signed(agent, now, name="SIGNE")
     pes = post_pes(client, data)
     until(lambda: pes_status(client, pes) == 8 or None, 10, "acquit")
     assert client.get("/modules/helios/helios_download_file.php", id=pes) == data
-    altered = post_pes(client, signed(agent, name="ALTERE").replace(b'<MtHT V="100.00"/>', b'<MtHT V="900.00"/>'))
+    altered = post_pes(client, signed(agent, now, name="ALTERE").replace(b'<MtHT V="100.00"/>', b'<MtHT V="900.00"/>'))
     until(lambda: pes_status(client, altered) == -1 or None, 10, "refusal")
     told = client.get("/modules/helios/api/helios_transac_get_status.php", transaction=altered)
     assert b"La signature du fichier est invalide : Impossible d&#039;affirmer que la signature correspond" in told
