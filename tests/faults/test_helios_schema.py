@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from tdt.config import Documents
@@ -17,7 +18,8 @@ from tdt.domain.jobs import JobKind
 from tdt.flows import helios_send, schema_sets
 from tdt.workers.runner import INFORMATION_LANE, MAIN_LANE
 from tests.dgfip_flows import sample as pes
-from tests.faults.plant import Plant, acquit, plant
+from tests.faults.plant import Plant, acquit, plant, until
+from tests.faults.test_workers import working
 from tests.postgres import TestDatabase
 from tests.schema_sets import small_set
 
@@ -57,6 +59,32 @@ async def test_a_flow_leaves_and_is_compared_apart(works: Plant) -> None:
     assert (finding["code"], finding["where"], finding["found"]) == (
         "XSD_VALEUR", "dépense, bordereau 12 de 2026, pièce 345", "99",
     )  # fmt: skip
+
+
+async def test_a_comparison_that_hangs_delays_no_sending(works: Plant, database: TestDatabase) -> None:
+    """Workers as they run: the flow is gone before its schemas can be read, which are told of once they can."""
+    await install(works, "5.30")
+    locked = await asyncpg.connect(database.owner_dsn)
+    try:
+        await locked.execute("begin")
+        await locked.execute("lock table schema_set in access exclusive mode")
+        flow = await works.submit_pes(pes())
+        async with working(works):
+            await until(lambda: has_status(works, flow, 3), "sent")
+            assert await works.value("select count(*) from helios_report where aspect = 'schema'") == 0
+            await locked.execute("rollback")
+            await until(lambda: is_reported(works), "compared")
+    finally:
+        await locked.close()
+    assert (await report(works, flow))[0] == "passed"
+
+
+async def has_status(works: Plant, flow: HeliosId, status: int) -> bool:
+    return await works.helios_status(flow) == status
+
+
+async def is_reported(works: Plant) -> bool:
+    return bool(await works.value("select count(*) from helios_report where aspect = 'schema'"))
 
 
 async def test_without_a_schema_all_works_and_it_is_said(works: Plant) -> None:
