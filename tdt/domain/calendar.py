@@ -57,7 +57,7 @@ def after_working_hours(since: datetime, hours: float) -> datetime:
     while True:
         end = paris_midnight(paris_date(at) + timedelta(days=1)).astimezone(UTC)
         if is_working_day(paris_date(at)):
-            if at + left < end:
+            if at + left <= end:
                 return at + left
             left -= end - at
         at = end

@@ -29,6 +29,11 @@ FRIDAY = datetime(2026, 3, 13, 17, 0, tzinfo=UTC)
             datetime(2026, 3, 16, 0, tzinfo=UTC),
         ),  # Saturday: from Monday 0:00 in Paris on
         (datetime(2026, 4, 3, 20, tzinfo=UTC), 4, datetime(2026, 4, 7, 0, tzinfo=UTC)),  # Easter Monday
+        (
+            datetime(2026, 5, 14, tzinfo=UTC),
+            24,
+            datetime(2026, 5, 15, 22, tzinfo=UTC),
+        ),  # Ascension: over as Friday ends
         (datetime(2026, 3, 27, 12, tzinfo=UTC), 24, datetime(2026, 3, 30, 11, tzinfo=UTC)),  # the hour of summer time
     ],
 )
