@@ -98,37 +98,51 @@ class ToldPiece:
 
 
 # The number of a bordereau is unique by type; another type counts only where no bordereau of that type was sent.
-CARRIED = """
+BORDEREAU = """
     b.authority_id = p.authority_id and b.exercice = p.exercice and b.number = p.bordereau and b.side = p.side
-    and b.cod_col = s.cod_col and b.cod_bud = s.cod_bud and (p.piece is null or p.piece = any(b.pieces))
+    and b.cod_col = s.cod_col and b.cod_bud = s.cod_bud
     and (p.type = '' or b.type = p.type or not exists (
         select 1 from helios_bordereau o where o.authority_id = p.authority_id and o.exercice = p.exercice
             and o.number = p.bordereau and o.side = p.side and o.cod_col = s.cod_col and o.cod_bud = s.cod_bud
             and o.type = p.type))"""
 FLOWS = f"""
     array(select b.transaction_id from helios_bordereau b join helios_transaction t on t.id = b.transaction_id
-        where {CARRIED} and t.transmitted_name is not null
+        where {BORDEREAU} and (p.piece is null or p.piece = any(b.pieces)) and t.transmitted_name is not null
         group by b.transaction_id, t.submitted_at order by t.submitted_at desc, b.transaction_id desc) as flows"""
 OWN = [field.name for field in fields(ToldPiece) if field.name not in ("retour_name", "received_at", "flows")]
 TOLD = ", ".join(f"p.{name}" for name in OWN)
 
-# The latest news of each pièce: a PES_Retour of the stock says again what others have said.
-OF_FLOW = f"""
-    select distinct on (p.side, p.exercice, p.bordereau, p.piece, p.became = 'asap_rejected') p.id
-    from helios_bordereau b join helios_transaction t on t.id = b.transaction_id and t.transmitted_name is not null
-    join helios_retour_piece p on p.authority_id = b.authority_id and p.exercice = b.exercice
-        and p.bordereau = b.number
-    join helios_retour_summary s on s.retour_id = p.retour_id join helios_retour r on r.id = p.retour_id
-    where b.transaction_id = $1 and {CARRIED}
-    order by p.side, p.exercice, p.bordereau, p.piece, p.became = 'asap_rejected', r.received_at desc, p.id desc"""
-COUNT = f"""
-    select p.became, count(*) as number from helios_retour_piece p where p.id in ({OF_FLOW})
-    group by p.became order by p.became"""
+# The latest news of each pièce: a PES_Retour of the stock says again what others have said. Pièces are looked up one by
+# one: a bordereau may have tens of thousands.
+LATEST = f"""
+    with carried as materialized (
+        select b.authority_id, b.side, b.exercice, b.number, b.type, b.cod_col, b.cod_bud, u.piece
+        from helios_bordereau b join helios_transaction t on t.id = b.transaction_id
+        cross join lateral unnest(b.pieces) as u (piece)
+        where b.transaction_id = $1 and t.transmitted_name is not null),
+    found as (
+        select p.id from carried b
+        join helios_retour_piece p on p.authority_id = b.authority_id and p.exercice = b.exercice
+            and p.bordereau = b.number and p.piece = b.piece
+        join helios_retour_summary s on s.retour_id = p.retour_id where {BORDEREAU}
+        union all
+        select p.id from helios_bordereau b join helios_transaction t on t.id = b.transaction_id
+        join helios_retour_piece p on p.authority_id = b.authority_id and p.exercice = b.exercice
+            and p.bordereau = b.number and p.piece is null
+        join helios_retour_summary s on s.retour_id = p.retour_id
+        where b.transaction_id = $1 and t.transmitted_name is not null and {BORDEREAU}),
+    latest as (
+        select distinct on (p.side, p.exercice, p.bordereau, p.piece, p.became = 'asap_rejected')
+            p.id, p.became, p.problem, r.received_at
+        from helios_retour_piece p join helios_retour r on r.id = p.retour_id where p.id in (select id from found)
+        order by p.side, p.exercice, p.bordereau, p.piece, p.became = 'asap_rejected', r.received_at desc, p.id desc)"""
+COUNT = f"{LATEST} select became, count(*) as number from latest group by became order by became"
 LIST = f"""
+    {LATEST}, chosen as (select id from latest order by problem desc, received_at desc, id limit $2)
     select {TOLD}, r.name as retour_name, r.received_at, {FLOWS}
-    from helios_retour_piece p join helios_retour_summary s on s.retour_id = p.retour_id
-    join helios_retour r on r.id = p.retour_id where p.id in ({OF_FLOW})
-    order by p.problem desc, r.received_at desc, p.id limit $2"""
+    from chosen join helios_retour_piece p on p.id = chosen.id
+    join helios_retour_summary s on s.retour_id = p.retour_id join helios_retour r on r.id = p.retour_id
+    order by p.problem desc, r.received_at desc, p.id"""
 
 
 async def list_news_of_flow(
@@ -158,10 +172,12 @@ async def get_summary(connection: Connection, retour: HeliosRetourId) -> Summary
 
 
 OF_RETOUR = f"""
+    with chosen as (
+        select id from helios_retour_piece where retour_id = $1 order by problem desc, id limit $2)
     select {TOLD}, r.name as retour_name, r.received_at, {FLOWS}
-    from helios_retour_piece p join helios_retour_summary s on s.retour_id = p.retour_id
-    join helios_retour r on r.id = p.retour_id where p.retour_id = $1
-    order by p.problem desc, p.id limit $2"""
+    from chosen join helios_retour_piece p on p.id = chosen.id
+    join helios_retour_summary s on s.retour_id = p.retour_id join helios_retour r on r.id = p.retour_id
+    order by p.problem desc, p.id"""
 
 
 async def list_news_of_retour(connection: Connection, retour: HeliosRetourId, most: int) -> list[ToldPiece]:
