@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from loadtests import actes, archives, checks, handshakes, mailbox, memory, queue, signatures, tenants, upload
+from loadtests import actes, archives, checks, handshakes, mailbox, memory, queue, signatures, tenants, upload, uploads
 from loadtests.result import Outcome, print_table, write_json
 from loadtests.stand import ROOT, Stand, prepare, temporary_directory
 
@@ -17,6 +17,7 @@ Scenario = Callable[[Stand, int, bool], Iterator[Outcome]]
 
 SCENARIOS: dict[str, Scenario] = {
     "upload": upload.run,
+    "uploads": uploads.run,
     "actes": actes.run,
     "handshakes": handshakes.run,
     "memory": memory.run,

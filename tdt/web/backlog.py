@@ -1,8 +1,14 @@
-"""What an upload received and has not written yet: a thread digests and writes it while more is received."""
+"""What an upload received and has not written yet: a thread digests and writes it while more is received.
+
+However many uploads come at once, few threads write for all of them and what waits has one bound for the process: the
+others are not read meanwhile, so that the event loop stays at hand for small requests and memory stays flat.
+"""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from weakref import WeakSet
 
 from tdt.documents.spool import SpoolWriter
 
@@ -11,7 +17,14 @@ JOINED = 1 << 20
 INLINE = 1 << 18
 """More than this is left to a thread."""
 FAR_BEHIND = 8 << 20
-"""With so much waiting nothing more is received: memory stays flat."""
+"""With so much waiting nothing more is received of an upload."""
+ALL_BEHIND, LEAST_BEHIND = 12 << 20, 1 << 19
+"""Shared out among those that are under way; each keeps enough for a thread to be worth its while."""
+WRITERS = 2
+"""Threads: digests and writes leave the interpreter's lock, but not the cores, to the event loop."""
+
+_writers = ThreadPoolExecutor(WRITERS, "upload")
+_under_way: "WeakSet[Backlog]" = WeakSet()
 
 
 class Backlog:
@@ -25,6 +38,7 @@ class Backlog:
 
     def add(self, writer: SpoolWriter, data: bytes) -> None:
         """The next bytes of a file."""
+        _under_way.add(self)
         self._waiting.append((writer, data))
         self._received += len(data)
 
@@ -34,11 +48,12 @@ class Backlog:
             await self._join()
         if self._thread is None and self._behind > INLINE:
             self._start()
-        if self._behind > FAR_BEHIND:
+        if self._behind > min(FAR_BEHIND, max(LEAST_BEHIND, ALL_BEHIND // max(len(_under_way), 1))):
             await self._join()
 
     async def finish(self) -> None:
         """Come back when everything is written."""
+        _under_way.discard(self)
         await self._join()
         if self._behind <= INLINE:
             self._write()
@@ -49,6 +64,7 @@ class Backlog:
     async def stop(self, then: Callable[[], None]) -> None:
         """Write nothing more, and call `then` once the thread has ended, even when nobody waits for it any more."""
         self._stopped = True
+        _under_way.discard(self)
         if self._thread is None:
             then()
             return
@@ -66,7 +82,7 @@ class Backlog:
         return self._received - self._written
 
     def _start(self) -> None:
-        self._thread = asyncio.get_running_loop().run_in_executor(None, self._write)
+        self._thread = asyncio.get_running_loop().run_in_executor(_writers, self._write)
 
     async def _join(self) -> None:
         if self._thread is not None:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from weakref import WeakKeyDictionary
 
 import multipart
 from aiohttp import web
@@ -20,6 +21,9 @@ STALL_SECONDS = 60.0
 """A client that sends nothing for so long in the middle of a body has gone."""
 TEXT_FIELDS_AT_MOST = 16
 """All text of one form together stays below this many times the limit of one field."""
+AT_ONCE = 2
+"""Chunks taken in one turn of the event loop, whatever the number of uploads: the others are left with the kernel, so
+that a small request waits for two of them, not for all."""
 BOUNDARY = re.compile(r"""boundary\s*=\s*(?:"([^"]+)"|([^\s;,]+))""", re.IGNORECASE)
 
 
@@ -62,6 +66,7 @@ class FormPlan:
 NO_PLAN = FormPlan()
 FORM = web.RequestKey("form", Form)
 CONTINUED = web.RequestKey("continued", bool)
+_turns: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore]" = WeakKeyDictionary()
 _Sink = SpoolWriter | bytearray | None
 
 
@@ -236,13 +241,17 @@ async def accept_body(request: web.Request) -> None:
 
 
 async def _pump(request: web.Request, reader: FormReader) -> None:
+    turns = _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
     try:
         async with asyncio.timeout(STALL_SECONDS) as stall:
             while not request.content.at_eof():
                 chunk, _ = await request.content.readchunk()  # readany() would join several: one more copy of all
+                stall.reschedule(None)  # what it waits for from here on is ours
                 if chunk:
-                    reader.feed(chunk)
-                    await reader.keep_up()
+                    async with turns:
+                        reader.feed(chunk)
+                        await reader.keep_up()
+                        await asyncio.sleep(0)  # keep the turn until the event loop has seen to everybody
                 stall.reschedule(asyncio.get_running_loop().time() + STALL_SECONDS)
     except (web.RequestPayloadError, TimeoutError) as error:
         raise FormFault(Fault.TRUNCATED) from error
