@@ -14,7 +14,8 @@ import msgspec
 from loadtests.processes import resident
 from loadtests.result import Outcome, Sample, Side
 from loadtests.stand import ROOT, Stand, database, environment, run_sql
-from tdt.config import Config, load
+from tdt.config import Config
+from tdt.config_file import load
 from tdt.db.authorities import NewAuthority, insert_authority
 from tdt.deps import open_deps
 from tdt.domain.ids import RouteId

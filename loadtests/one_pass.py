@@ -15,7 +15,7 @@ from pathlib import Path
 from lxml import etree
 
 from loadtests.processes import forget_peak, peak_resident, resident
-from tdt.config import load
+from tdt.config_file import load
 from tdt.deps import open_deps
 from tdt.documents.child import Children, Limits
 from tdt.documents.signatures import PES_SIGNATURES

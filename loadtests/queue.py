@@ -12,7 +12,8 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from loadtests.result import Outcome, Sample, compare, interleave
 from loadtests.stand import Stand, database, run_sql
-from tdt.config import Queue, load
+from tdt.config import Queue
+from tdt.config_file import load
 from tdt.db.pool import Pool, transaction
 from tdt.deps import open_deps
 from tdt.domain.jobs import JobKind

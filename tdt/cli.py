@@ -10,7 +10,8 @@ import click
 
 from tdt import log
 from tdt.admin.lazy import Lazy
-from tdt.config import Config, ConfigError, load
+from tdt.config import Config, ConfigError
+from tdt.config_file import load
 
 CONFIG = click.option(
     "--config",

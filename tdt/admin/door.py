@@ -11,7 +11,8 @@ from typing import NoReturn, TypeVar
 import click
 
 from tdt import log
-from tdt.config import Config, ConfigError, load
+from tdt.config import Config, ConfigError
+from tdt.config_file import load
 from tdt.deps import Deps, open_deps
 from tdt.domain.audit import Actor, Source
 from tdt.domain.errors import TdtError

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tdt.config import Config, ConfigError, Credentials, load
+from tdt.config import Config, ConfigError, Credentials
+from tdt.config_file import load
 from tests.architecture.sources import ROOT, modules
 
 EXAMPLE = ROOT / "conf/tdt.toml.example"
@@ -67,7 +68,7 @@ def test_the_file_as_it_is_lacks_only_the_database() -> None:
 
 
 def test_every_option_changes_something() -> None:
-    """An option that no code reads promises what nobody does. tdt/config.py itself reads the `_file` ones."""
+    """An option that no code reads promises what nobody does. tdt/config_file.py itself reads the `_file` ones."""
     code = "\n".join(
         path.read_text(encoding="utf-8") for path in modules("tdt") if path.parts[-2] not in ("sandbox", "simulators")
     )

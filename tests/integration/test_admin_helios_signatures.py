@@ -5,7 +5,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from tdt.config import load
+from tdt.config_file import load
 from tdt.deps import open_deps
 from tdt.domain.ids import HeliosId
 from tdt.flows import helios_send

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 
 from tdt.certificates.calendar import list_file_endings
 from tdt.cli import main
-from tdt.config import Config, Credentials, Mail, Server, load
+from tdt.config import Config, Credentials, Mail, Server
+from tdt.config_file import load
 from tdt.deps import open_deps, utc_now
 from tdt.flows import notices
 from tdt.workers.metrics import WorkerMetrics

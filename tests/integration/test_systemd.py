@@ -14,7 +14,8 @@ import asyncpg
 import msgspec
 import pytest
 
-from tdt.config import Config, Database, Server, Spool, Worker, load
+from tdt.config import Config, Database, Server, Spool, Worker
+from tdt.config_file import load
 from tdt.db.content import insert_content
 from tdt.deps import Deps, open_deps, utc_now
 from tdt.sandbox.pki import Pki, make_pki

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tdt.config import Config, ConfigError, Database, describe, load
+from tdt.config import Config, ConfigError, Database, describe
+from tdt.config_file import load
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tdt.config import ConfigError, load
+from tdt.config import ConfigError
+from tdt.config_file import load
 
 TEXT = """
 [server]
