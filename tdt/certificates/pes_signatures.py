@@ -28,9 +28,9 @@ from tdt.certificates.xmldsig import (
     OLD_TOO,
     SMALLEST_RSA,
     SignatureError,
-    decode,
     list_references,
     list_transforms,
+    load_certificates,
     match_signer,
     only,
     read_digest,
@@ -291,15 +291,8 @@ def _digest(file: int, places: Sequence[Place], contents: Sequence[_Content | No
 
 def _certificates(signature: etree._Element) -> list[x509.Certificate]:
     """Those of its KeyInfo, and of nothing else in it."""
-    found = []
-    for element in signature.findall(f"{DS}KeyInfo/{DS}X509Data/{DS}X509Certificate")[:MOST_CERTIFICATES]:
-        try:
-            found.append(x509.load_der_x509_certificate(decode(element)))
-        except (SignatureError, ValueError):
-            continue
-    if not found:
-        raise SignatureError("elle ne porte pas le certificat du signataire")
-    return found
+    path = f"{DS}KeyInfo/{DS}X509Data/{DS}X509Certificate"
+    return load_certificates(signature.findall(path)[:MOST_CERTIFICATES])
 
 
 def _signer(told: PesSignature, certificate: x509.Certificate) -> PesSignature:

@@ -33,6 +33,7 @@ from tdt.certificates.xmldsig import (
     find_signer,
     list_references,
     list_transforms,
+    load_certificates,
     only,
     verify_enveloped,
 )
@@ -146,15 +147,7 @@ def _is_posted(content: bytes, digests: Collection[str]) -> bool:
 
 
 def _certificates(signature: etree._Element) -> list[x509.Certificate]:
-    found = []
-    for element in list(signature.iter(f"{DS}X509Certificate"))[:MOST_CERTIFICATES]:
-        try:
-            found.append(x509.load_der_x509_certificate(decode(element)))
-        except (SignatureError, ValueError):
-            continue
-    if not found:
-        raise SignatureError("elle ne porte pas le certificat du signataire")
-    return found
+    return load_certificates(list(signature.iter(f"{DS}X509Certificate"))[:MOST_CERTIFICATES])
 
 
 def _digest_name(signature: etree._Element) -> str:

@@ -10,7 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -311,3 +311,16 @@ def decode(element: etree._Element) -> bytes:
         return base64.b64decode("".join((element.text or "").split()), validate=True)
     except (binascii.Error, ValueError) as error:
         raise SignatureError("la signature est illisible") from error
+
+
+def load_certificates(elements: Iterable[etree._Element]) -> list[x509.Certificate]:
+    """Those of a signature's X509Certificate elements that can be read; SignatureError when none can."""
+    found = []
+    for element in elements:
+        try:
+            found.append(x509.load_der_x509_certificate(decode(element)))
+        except (SignatureError, ValueError):
+            continue
+    if not found:
+        raise SignatureError("elle ne porte pas le certificat du signataire")
+    return found

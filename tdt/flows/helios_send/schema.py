@@ -2,27 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from datetime import timedelta
 
 from tdt.db import helios as db
 from tdt.db.audit import insert_change
 from tdt.db.helios_bordereaux import list_sent_before
-from tdt.db.helios_reports import Report, insert_report, list_reports
+from tdt.db.helios_reports import Report, Verdict, insert_report, list_reports
 from tdt.db.schema_sets import get_archive, list_sets
 from tdt.deps import Deps
 from tdt.documents.child import ChildFailed, Limits
 from tdt.documents.schemas import CHECK_FLOW, ActiveSet, Checked, CheckOrder
 from tdt.domain.audit import Actor
 from tdt.domain.calendar import paris_date
-from tdt.domain.errors import Refused, Temporary
+from tdt.domain.errors import Refused
 from tdt.domain.helios.controls import key_of
 from tdt.domain.helios.scan import EXPENSE, REVENUE
 from tdt.domain.helios.schema_report import Judgement, SetSaid, failed
 from tdt.domain.ids import HeliosId
+from tdt.domain.tries import Killed, count_killed
 
-MOST_TRIES = 3
-BETWEEN = timedelta(minutes=1)
-"""A machine that lacked memory or time may have them again."""
 SLOWEST = 1 << 18
 """Bytes read in a second, on a busy machine."""
 NOTHING: Mapping[str, str] = {}
@@ -39,18 +36,13 @@ async def check_schema(deps: Deps, flow_id: HeliosId) -> None:
     try:
         async with deps.as_file("system", found.content_id) as file:
             judged = await check_file(deps, file.descriptor, found.size, await _sent_before(deps, flow_id))
-        report = Report("schema", judged.verdict, judged.plain())
+        await _keep(deps, found, Report("schema", judged.verdict, judged.plain()))
     except ChildFailed as failure:
-        report = await _after_failure(deps, found, failure)
-    await _keep(deps, found, report)
-    if report.verdict == "pending":
-        tries = report.data["tries"]
-        assert isinstance(tries, int)
-        raise Temporary(
-            "Un flux n'a pas pu être comparé aux schémas.",
-            code="CONTROLE_INTERROMPU",
-            details={"helios_id": flow_id, "retry_at": deps.now() + tries * BETWEEN},
-        )
+        killed = await _count(deps, found, failure)
+        verdict: Verdict = "not_applicable" if killed.is_last else "pending"
+        await _keep(deps, found, Report("schema", verdict, failed(killed.cause, killed.tries)))
+        if not killed.is_last:
+            raise killed.retried(deps.now(), helios_id=flow_id) from failure
 
 
 async def recheck_schema(deps: Deps, by: Actor, flow_id: HeliosId) -> dict[str, object]:
@@ -103,13 +95,12 @@ def _judgement(checked: Checked) -> Judgement:
     return Judgement(checked.root, sets, checked.controls, checked.findings)
 
 
-async def _after_failure(deps: Deps, found: db.HeliosTransaction, failure: ChildFailed) -> Report:
-    """How often it failed so far: the last time it is given up, and told."""
+async def _count(deps: Deps, found: db.HeliosTransaction, failure: ChildFailed) -> Killed:
+    """How many children it has killed by now; after the last one it is given up, and told."""
     async with deps.transaction("system") as connection:
         known = _of_schema(await list_reports(connection, found.id))
-    before = known.data.get("tries") if known is not None and known.verdict == "pending" else 0
-    tries = (before if isinstance(before, int) else 0) + 1
-    return Report("schema", "pending" if tries < MOST_TRIES else "not_applicable", failed(str(failure.cause), tries))
+    before = known.data if known is not None and known.verdict == "pending" else {}
+    return count_killed(before, str(failure.cause), str(failure))
 
 
 async def _keep(deps: Deps, found: db.HeliosTransaction, report: Report) -> None:
