@@ -27,6 +27,11 @@ _writers = ThreadPoolExecutor(WRITERS, "upload")
 _under_way: "WeakSet[Backlog]" = WeakSet()
 
 
+def count_under_way() -> int:
+    """The uploads of this process."""
+    return len(_under_way)
+
+
 class Backlog:
     """Add pieces and `await keep_up()` after each; then `await finish()` or `await stop()`."""
 

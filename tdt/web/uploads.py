@@ -14,7 +14,7 @@ from tdt.config import Limits
 from tdt.documents.spool import Spool, SpoolWriter
 from tdt.domain.errors import Refused
 from tdt.domain.text import decode_form
-from tdt.web.backlog import Backlog
+from tdt.web.backlog import Backlog, count_under_way
 from tdt.web.forms import Form, Upload, Values, parse_disposition, parse_urlencoded
 
 STALL_SECONDS = 60.0
@@ -248,13 +248,22 @@ async def _pump(request: web.Request, reader: FormReader) -> None:
                 chunk, _ = await request.content.readchunk()  # readany() would join several: one more copy of all
                 stall.reschedule(None)  # what it waits for from here on is ours
                 if chunk:
-                    async with turns:
-                        reader.feed(chunk)
-                        await reader.keep_up()
-                        await asyncio.sleep(0)  # keep the turn until the event loop has seen to everybody
+                    await _take_chunk(reader, chunk, turns)
                 stall.reschedule(asyncio.get_running_loop().time() + STALL_SECONDS)
     except (web.RequestPayloadError, TimeoutError) as error:
         raise FormFault(Fault.TRUNCATED) from error
+
+
+async def _take_chunk(reader: FormReader, chunk: bytes, turns: asyncio.Semaphore) -> None:
+    if count_under_way() <= AT_ONCE:
+        # a turn of the event loop for each chunk would cost it a third of its speed
+        reader.feed(chunk)
+        await reader.keep_up()
+        return
+    async with turns:
+        reader.feed(chunk)
+        await reader.keep_up()
+        await asyncio.sleep(0)  # keep the turn until the event loop has seen to everybody
 
 
 async def _read_text(request: web.Request, plan: FormPlan, limits: Limits) -> bytes:
