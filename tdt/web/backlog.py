@@ -43,7 +43,8 @@ class Backlog:
 
     def add(self, writer: SpoolWriter, data: bytes) -> None:
         """The next bytes of a file."""
-        _under_way.add(self)
+        if not self._received:
+            _under_way.add(self)
         self._waiting.append((writer, data))
         self._received += len(data)
 

@@ -246,7 +246,6 @@ async def _pump(request: web.Request, reader: FormReader) -> None:
         async with asyncio.timeout(STALL_SECONDS) as stall:
             while not request.content.at_eof():
                 chunk, _ = await request.content.readchunk()  # readany() would join several: one more copy of all
-                stall.reschedule(None)  # what it waits for from here on is ours
                 if chunk:
                     await _take_chunk(reader, chunk, turns)
                 stall.reschedule(asyncio.get_running_loop().time() + STALL_SECONDS)
