@@ -40,8 +40,7 @@ class _Members(etree.Resolver):
 def compile_schema(files: Mapping[str, bytes], path: str) -> etree.XMLSchema:
     """One schema with all that it includes. Raises Refused, in French."""
     members = _Members(files)
-    parser = _parser()
-    parser.resolvers.add(members)
+    parser = _parser(members)
     try:
         return etree.XMLSchema(etree.ElementTree(etree.fromstring(files[path], parser, base_url=BASE + path)))
     except (etree.XMLSchemaParseError, etree.XMLSyntaxError, MissingMember) as error:
@@ -55,7 +54,7 @@ def compile_set(_order: SetOrder, files: Sequence[int]) -> CompiledSet:
     members = unpack(_read(files[0]))
     roots: dict[str, str] = {}
     for path in sorted(members, key=lambda path: (len(PurePosixPath(path).parts), path)):
-        for root in _roots(members[path], path):
+        for root in _roots(members, path):
             roots.setdefault(root, path)
     if not any(root.endswith("}PES_Aller") for root in roots):
         raise _refused("aucun de ses schémas ne décrit PES_Aller")
@@ -64,10 +63,13 @@ def compile_set(_order: SetOrder, files: Sequence[int]) -> CompiledSet:
     return CompiledSet(roots)
 
 
-def _roots(content: bytes, path: str) -> list[str]:
+def _roots(files: Mapping[str, bytes], path: str) -> list[str]:
+    members = _Members(files)
     try:
-        root = etree.fromstring(content, _parser())
-    except (etree.XMLSyntaxError, ValueError) as error:
+        root = etree.fromstring(files[path], _parser(members), base_url=BASE + path)
+    except (etree.XMLSyntaxError, ValueError, MissingMember) as error:
+        if members.missing:
+            raise _missing(path, members.missing[0]) from error
         raise _refused(f"{path} n'est pas du XML ({error})") from error
     if root.tag != f"{XS}schema":
         raise _refused(f"{path} n'est pas un schéma XML")
@@ -79,9 +81,12 @@ def _roots(content: bytes, path: str) -> list[str]:
     return [f"{{{root.get('targetNamespace') or ''}}}{name}" for name in names if name in ROOTS]
 
 
-def _parser() -> etree.XMLParser:
-    # the schema of XML signatures may come with its DTD: entities of its own are read, nothing is fetched
-    return etree.XMLParser(resolve_entities=True, no_network=True, load_dtd=False, huge_tree=False)
+def _parser(members: _Members) -> etree.XMLParser:
+    # the schema of XML signatures may come with its DTD: entities of its own are read, nothing is fetched, and no file
+    # of this machine either: `no_network` alone would let an entity name one
+    parser = etree.XMLParser(resolve_entities=True, no_network=True, load_dtd=False, huge_tree=False)
+    parser.resolvers.add(members)
+    return parser
 
 
 def _read(file: int) -> bytes:

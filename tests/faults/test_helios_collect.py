@@ -159,6 +159,40 @@ async def test_what_is_still_written_is_left_and_what_goes_is_forgotten(
     assert (await stored(works))["grandit.xml"] == b"<a></a>"
 
 
+@pytest.mark.parametrize("gateway", [True, False])
+async def test_what_grows_between_the_lists_and_the_fetch_is_not_taken_for_whole(
+    works: Plant, monkeypatch: pytest.MonkeyPatch, gateway: bool
+) -> None:
+    """Its sender stood still for a while: what was fetched is a part, and the rest must still find its file there."""
+    works.ftp.behaviour.gateway = gateway
+    path = put(works, "grandit.xml", b"<a>")
+    put(works, "stable.xml", b"<c/>")
+    fetch, removed = FtpClient.fetch, list[str]()
+
+    async def remove(_: FtpClient, name: str) -> None:
+        removed.append(name)
+
+    async def growing_fetch(self: FtpClient, name: str) -> AsyncIterator[bytes]:
+        if name == path.name and path.exists() and path.read_bytes() == b"<a>":
+            path.write_bytes(b"<a><b/>")
+        async with aclosing(fetch(self, name)) as blocks:  # type: ignore[type-var]
+            async for block in blocks:
+                yield block
+
+    monkeypatch.setattr(FtpClient, "fetch", growing_fetch)
+    monkeypatch.setattr(FtpClient, "remove", remove)
+    assert await look(works) == 1
+    assert removed == ["stable.xml"]
+    if gateway:  # it is gone there, whatever we make of it: what came is kept
+        assert await look(works) == 0
+        assert (await stored(works))["grandit.xml"] == b"<a><b/>"
+        return
+    path.write_bytes(b"<a><b/></a>")
+    assert await look(works) == 1
+    assert (await stored(works))["grandit.xml"] == b"<a><b/></a>"
+    assert removed.count("grandit.xml") == 1
+
+
 async def test_empty_and_unfinished_files_wait_an_hour_then_are_stored(works: Plant) -> None:
     memory = Memory()
     empty, part = put(works, "vide.xml", b""), put(works, "ACK.xml.part", b"<x/>")

@@ -1,6 +1,7 @@
 """What the validator says becomes French: the code, what was found, what was expected."""
 
 import os
+from pathlib import Path
 
 import pytest
 from lxml import etree
@@ -216,6 +217,20 @@ def test_a_schema_may_declare_entities_of_its_own_but_fetches_nothing() -> None:
         assert check(GOOD, essai=files).findings == []
     except Refused as refused:
         assert "essai/Rev0/PES_Aller.xsd" in refused.message
+
+
+@pytest.mark.parametrize(
+    "shape", ["<!ENTITY % more SYSTEM 'file://{0}'> %more;", "<!ENTITY three SYSTEM 'file://{0}'>"]
+)
+def test_an_entity_reads_no_file_of_this_machine(shape: str, tmp_path: Path) -> None:
+    """In any of the schemas, also one that describes no root: each is read to know."""
+    secret = tmp_path / "secret"
+    secret.write_text('<!ENTITY three "t:Code3">' if "%" in shape else "t:Code3")
+    other = "<!DOCTYPE xs:schema [{0}]>\n<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><!-- -->{1}</xs:schema>"
+    files = {**small_set(), "autre.xsd": other.format(shape.format(secret), "&three;").encode()}
+    with pytest.raises(Refused) as caught:
+        compiled(files)
+    assert f"autre.xsd demande 'file://{secret}', qui n'y est pas" in caught.value.message
 
 
 def test_the_library_still_speaks_as_we_read_it() -> None:
