@@ -77,7 +77,7 @@ async def _take(
         except TdtError as error:
             log.warning("received.fetch_failed", route=route.name, name=name, code=error.code, reason=error.message)
             return stored, error
-        if 0 <= sizes[name] and not fetched.is_whole:
+        if sizes[name] >= 0 and not fetched.is_whole:
             # it has grown since the lists: its sender is still at work. The part lies in the inbox: the next look
             # fetches the file again, or stores the part if the server has deleted it
             log.info("received.grown", route=route.name, name=name, listed=sizes[name])
