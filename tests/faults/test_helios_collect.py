@@ -3,17 +3,21 @@
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tdt.deps import Deps
+from tdt.documents.inbox import Fetched
 from tdt.domain.errors import Temporary
 from tdt.domain.helios.reception import DOUBT
+from tdt.domain.ids import RouteId
 from tdt.domain.routes import RouteKind
 from tdt.flows import helios_receive, helios_send
 from tdt.flows.helios_receive.storing import FORGOTTEN, LOST
 from tdt.remote.dgfip_ftp import FtpClient
-from tests.collecting import POINTS, run_collect
+from tests.collecting import POINTS, run_collect, storing
 from tests.dgfip_flows import sample as pes
 from tests.faults.plant import Plant, acquit
 
@@ -84,6 +88,39 @@ async def test_what_lies_forgotten_here_is_stored(works: Plant) -> None:
     assert await helios_receive.take_left(works.deps) == 1
     assert await stored(works) == {"entier.xml": b"<x/>", "partiel.xml": b"<x/>"}
     assert list(folder.iterdir()) == []
+
+
+async def test_what_is_taken_by_another_meanwhile_stops_nobody(works: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After an outage the housekeeping and the listener find the same files, and each stores what it sees first."""
+    folder = works.deps.spool.directory / "receiving" / str(works.routes[RouteKind.HELIOS].id)
+    folder.mkdir(parents=True)
+    store = storing.store
+
+    async def store_and_lose(deps: Deps, route: RouteId, fetched: Fetched) -> int:
+        stored: int = await store(deps, route, fetched)
+        (folder / "4~b.xml").unlink(missing_ok=True)
+        return stored
+
+    monkeypatch.setattr(storing, "store", store_and_lose)
+    for again in (partial(look, works), partial(helios_receive.take_left, works.deps)):
+        for name in ("4~a.xml", "4~b.xml"):
+            (folder / name).write_bytes(b"<x/>")
+        await again()
+        assert list(folder.iterdir()) == []
+        works.elapse(FORGOTTEN)
+    assert (await stored(works)).keys() == {"a.xml"}
+
+
+async def test_files_of_a_route_that_is_unknown_are_left_and_stop_nobody(works: Plant) -> None:
+    """A database that was restored from before the route: the worker must live, and the files stay."""
+    folder = works.deps.spool.directory / "receiving"
+    known = folder / str(works.routes[RouteKind.HELIOS].id)
+    for one in (folder / "1000000", known):
+        one.mkdir(parents=True)
+        (one / "4~a.xml").write_bytes(b"<x/>")
+    works.elapse(FORGOTTEN)
+    assert await helios_receive.take_left(works.deps) == 1
+    assert [path.parent.name for path in folder.rglob("*~*")] == ["1000000"]
 
 
 # --- files in trouble

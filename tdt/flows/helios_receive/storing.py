@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 
 import structlog
@@ -50,10 +51,11 @@ async def store(deps: Deps, route: RouteId, fetched: Fetched) -> int:
 async def resume(deps: Deps, route: RouteId, inbox: Inbox, remote: Mapping[str, int]) -> None:
     """What a killed run was fetching: stored when whole, fetched again when partial, kept if it is gone there."""
     for left in inbox.list_left():
-        if left.is_whole or left.name not in remote:
-            await store(deps, route, left)
-        else:
-            left.path.unlink()
+        with suppress(FileNotFoundError):  # stored by `take_left` since it was listed
+            if left.is_whole or left.name not in remote:
+                await store(deps, route, left)
+            else:
+                left.path.unlink()
 
 
 async def take_left(deps: Deps) -> int:
@@ -63,10 +65,17 @@ async def take_left(deps: Deps) -> int:
     routes = [path.name for path in folder.iterdir() if path.name.isdigit()] if folder.is_dir() else []
     for name in routes:
         route = RouteId(int(name))
+        async with deps.transaction("system") as connection:
+            known = await routes_db.get_route(connection, route) is not None
+        if not known:
+            # a database restored from before the route, or another's folder: kept, for somebody to look at
+            log.warning("received.no_route", route=route)
+            continue
         for left in inbox_of(deps, route).list_left():
-            age = deps.now().timestamp() - left.path.stat().st_mtime
-            if age >= (FORGOTTEN if left.is_whole else LOST).total_seconds():
-                taken += await store(deps, route, left)
+            with suppress(FileNotFoundError):  # whoever listens to the route has just dealt with it
+                age = deps.now().timestamp() - left.path.stat().st_mtime
+                if age >= (FORGOTTEN if left.is_whole else LOST).total_seconds():
+                    taken += await store(deps, route, left)
     if taken:
         log.warning("received.left", count=taken)
     return taken
