@@ -1,6 +1,7 @@
 """How a flow leaves: its number, its labels, its zip, its hour, its place among the others."""
 
 import asyncio
+import importlib
 import io
 import zipfile
 from collections.abc import AsyncIterator
@@ -9,7 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tdt.db.helios import HeliosTransaction
 from tdt.db.windows import Leaving, forecast_departure
+from tdt.deps import Deps
 from tdt.domain.audit import Actor, Source
 from tdt.domain.errors import Held, Permanent, Temporary, Uncertain
 from tdt.domain.ids import HeliosId, RouteId
@@ -17,6 +20,7 @@ from tdt.domain.jobs import JobKind
 from tdt.domain.routes import RouteKind
 from tdt.domain.transmission import HOUR, Forecast, Window, hour_of
 from tdt.flows import helios_send, helios_view, routes, transmission
+from tdt.flows.helios_send import reading
 from tests.dgfip_flows import sample as pes
 from tests.faults.plant import SIREN, WINDOW, Plant, acquit, until
 from tests.faults.test_workers import working
@@ -388,6 +392,37 @@ async def test_what_may_have_arrived_is_not_refused_for_what_is_missing_since(wo
     works.elapse(WINDOW + SECOND)
     await helios_send.transmit(works.deps, flow)
     assert await works.helios_life(flow) == [1, 2, 3]
+
+
+async def test_what_waits_for_its_turn_is_not_read_at_each_look(works: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds may wait, of 500 MB each, and each is looked at every few minutes."""
+    first, second = await flows(works, 2)
+    await setting(works, senders=1)
+    read = list[HeliosId]()
+    read_sha1 = reading.read_sha1
+
+    async def counting(deps: Deps, found: HeliosTransaction) -> bytes:
+        read.append(found.id)
+        return await read_sha1(deps, found)
+
+    monkeypatch.setattr(importlib.import_module("tdt.flows.helios_send.transmit"), "read_sha1", counting)
+    async with slow_sending(works, first):
+        for _ in range(3):
+            with pytest.raises(Held):
+                await helios_send.transmit(works.deps, second)
+    await helios_send.transmit(works.deps, second)
+    assert read == [second]
+
+
+async def test_bytes_that_are_not_those_of_the_deposit_do_not_leave(works: Plant) -> None:
+    flow = await works.queued_pes(pes())
+    await works.fetch(
+        "update content set data = data || ' '::bytea where id = (select content_id from helios_transaction)"
+    )
+    await helios_send.transmit(works.deps, flow)
+    assert await works.helios_life(flow) == [1, 2, -1]
+    assert "a été altéré" in await works.value("select message from helios_workflow order by id desc limit 1")
+    assert sent(works) == {}
 
 
 async def test_without_p_dest_nothing_leaves(works: Plant) -> None:

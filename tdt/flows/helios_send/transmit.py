@@ -38,11 +38,15 @@ async def transmit(deps: Deps, transaction_id: HeliosId) -> None:
     """
     if not await _is_sendable(deps, transaction_id):
         return
-    started = await _start(deps, transaction_id)
+    started = await _start(deps, transaction_id, checked=False)
+    if isinstance(started, _ToCheck):
+        if not await _is_unaltered(deps, started.transaction):
+            return
+        started = await _start(deps, transaction_id, checked=True)
     while isinstance(started, ToZip):
         await make_zip(deps, started)
-        started = await _start(deps, transaction_id)
-    if started is None:
+        started = await _start(deps, transaction_id, checked=True)
+    if started is None or isinstance(started, _ToCheck):
         return
     if isinstance(started, _Started):
         await _send_and_record(deps, started)
@@ -77,6 +81,16 @@ class _Started:
 
 
 @dataclass(frozen=True, slots=True)
+class _ToCheck:
+    """Nothing keeps it waiting, and it has no name yet: its bytes are looked at now.
+
+    Not sooner: what waits for its turn is looked at again and again, and may weigh 500 MB.
+    """
+
+    transaction: db.HeliosTransaction
+
+
+@dataclass(frozen=True, slots=True)
 class _Crowd:
     """As many sendings as the route takes are being made."""
 
@@ -85,7 +99,7 @@ class _Crowd:
 
 
 async def _is_sendable(deps: Deps, transaction_id: HeliosId) -> bool:
-    """The last checks before a first sending: labels there, bytes unchanged. A fault turns the flow to -1."""
+    """The labels of what was never sent are looked at first. A fault turns the flow to -1."""
     async with deps.transaction("system") as connection:
         found = await db.get_transaction(connection, transaction_id)
         if found is None or found.status is not HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
@@ -94,10 +108,19 @@ async def _is_sendable(deps: Deps, transaction_id: HeliosId) -> bool:
         attempts = await routes_db.list_attempts(connection, db.OBJECT, transaction_id)
     if any(one.is_uncertain for one in attempts):
         return True  # it may have arrived: it is settled or sent again as it was, never refused
-    unchanged = found.transmitted_name is not None or await read_sha1(deps, found) == found.sha1
     try:
-        rules.check_unaltered(unchanged, found.id)
         rules.check_sendable(_header(found), authority.p_dest if authority is not None else "", found.id)
+    except Refused as refusal:
+        async with deps.transaction("system") as connection:
+            await refuse(connection, found, refusal.message)
+        return False
+    return True
+
+
+async def _is_unaltered(deps: Deps, found: db.HeliosTransaction) -> bool:
+    """Are its bytes those that were deposited, or signed? If not, the flow turns to -1."""
+    try:
+        rules.check_unaltered(await read_sha1(deps, found) == found.sha1, found.id)
     except Refused as refusal:
         async with deps.transaction("system") as connection:
             await refuse(connection, found, refusal.message)
@@ -126,7 +149,7 @@ def _header(found: db.HeliosTransaction) -> PesHeader:
 _Waits = Verdict | Forecast | _Crowd
 
 
-async def _start(deps: Deps, transaction_id: HeliosId) -> _Started | ToZip | _Waits | None:
+async def _start(deps: Deps, transaction_id: HeliosId, *, checked: bool) -> _Started | _ToCheck | ToZip | _Waits | None:
     """Transaction 1: apply the crash rule, the convention, the windows, fix the name, say that we are about to send.
 
     None when there is nothing to send, or what it waits for.
@@ -152,6 +175,8 @@ async def _start(deps: Deps, transaction_id: HeliosId) -> _Started | ToZip | _Wa
         ) or await _find_crowd(connection, route, found)
         if waits is not None:
             return waits
+        if not checked and found.transmitted_name is None:
+            return _ToCheck(found)
         leaving = await prepare(deps, connection, found, route, attempts)
         if isinstance(leaving, ToZip):
             return leaving
