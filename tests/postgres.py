@@ -21,6 +21,9 @@ from tdt.db.migrate import migrate
 from tdt.sandbox import postgres
 
 TEMPLATE = "tdt_template"
+ROOM = 4 << 30
+COPY = "create database {} template {} owner tdt_owner strategy file_copy"
+"""The files as they are: without syncs, and in memory, quicker than by the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[TestServer]:
-    directory = Path(tempfile.mkdtemp(prefix="tdt-test-pg-"))
+    directory = Path(tempfile.mkdtemp(prefix="tdt-test-pg-", dir=_memory()))
     cluster = postgres.describe_cluster(directory, os.environ.get("TDT_TEST_POSTGRES_BIN", ""), durable=False)
     process = None
     try:
@@ -72,6 +75,15 @@ def postgres_server() -> Iterator[TestServer]:
         shutil.rmtree(cluster.sockets, ignore_errors=True)
 
 
+def _memory() -> Path | None:
+    """Where a database is copied ten times faster than on a disk; None (the usual place) where there is no room."""
+    memory = Path("/dev/shm")
+    try:
+        return memory if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM else None
+    except OSError:
+        return None
+
+
 async def _prepare(cluster: postgres.Cluster) -> None:
     await postgres.wait_ready(cluster)
     await postgres.make_roles(cluster)
@@ -82,7 +94,7 @@ async def _prepare(cluster: postgres.Cluster) -> None:
 @pytest.fixture
 def database(postgres_server: TestServer) -> Iterator[TestDatabase]:
     name = f"tdt_test_{next(_numbers)}"
-    asyncio.run(_execute(postgres_server.admin_dsn, f"create database {name} template {TEMPLATE} owner tdt_owner"))
+    asyncio.run(_execute(postgres_server.admin_dsn, COPY.format(name, TEMPLATE)))
     cluster = postgres_server.cluster
     yield TestDatabase(
         name, cluster.dsn(postgres.OWNER, name), cluster.dsn(postgres.APP, name), cluster.dsn("postgres", name)
