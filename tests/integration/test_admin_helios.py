@@ -22,7 +22,9 @@ INSERT = """
         select $1, way.id, '123456782', 'f.xml', body.id, decode($3, 'hex'), 3, $2, 'PESALR2_' || $3, 'N1',
             now() - interval '6 hours' from way, body returning id)
     insert into helios_workflow (authority_id, transaction_id, status, at)
-    select $1, id, $2, now() - interval '5 hours' from flow returning transaction_id as id"""
+    select $1, id, step.status, now() - step.since
+    from flow, (values (1, interval '6 hours'), ($2::int, interval '5 hours')) step (status, since)
+    returning transaction_id as id"""
 
 
 @pytest.fixture
@@ -35,7 +37,8 @@ def ask(terminal: Terminal, query: str, *values: object) -> list[dict[str, objec
 
 
 def add(terminal: Terminal, town: int, status: int, digest: str) -> int:
-    (row,) = ask(terminal, INSERT, town, status, digest * 32)
+    """A flow that was posted once (an agent wanted it to leave), and is in this status today."""
+    row, _ = ask(terminal, INSERT, town, status, digest * 32)
     return int(str(row["id"]))
 
 

@@ -58,7 +58,7 @@ async def test_without_database_a_request_waits_then_gets_503_in_its_shape(
         assert answer.body == "KO\nService momentanément indisponible, réessayez.\n".encode("latin-1")
         xml = await client.get("/modules/helios/api/helios_transac_get_status.php?transaction=7")
         assert xml.status == 503
-        assert b"<id>7</id><resultat>KO</resultat><message>Service momentan\xe9ment" in xml.body
+        assert b"<id>7</id><resultat>KO</resultat><message>Service momentan&#xE9;ment" in xml.body
         ready = await over_unix(tmp_path / "health.sock", plain("/ready"))
         assert (ready.status, ready.body) == (503, b"database: no answer\n")
 
