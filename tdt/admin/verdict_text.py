@@ -42,7 +42,7 @@ def news_lines(life: Told) -> Iterator[str]:
 
 def _counts(verdict: Told) -> str:
     told = [
-        f"{number} {KINDS.get(kind, kind)} {STATES[state]}"
+        f"{number} {KINDS.get(kind, kind)} {_state(kind, state)}"
         for kind, states in verdict["counts"].items()
         for state, number in states.items()
         if number
@@ -50,10 +50,17 @@ def _counts(verdict: Told) -> str:
     return ", ".join(told) or "rien n'est jugé"
 
 
+def _state(kind: str, state: str) -> str:
+    """A PJ is feminine."""
+    return {"accepted": "acceptée", "rejected": "REFUSÉE"}.get(state, STATES[state]) if kind == "pj" else STATES[state]
+
+
 def _element(one: Told) -> Iterator[str]:
     number = "/".join(part for part in (one["exercice"], one["number"]) if part)
     domain = one["domain"]["label"] or one["domain"]["code"]
-    yield f"{KINDS.get(one['kind'], one['kind'])} {number} ({domain}) : {STATES[one['state']]}".replace("  ", " ")
+    yield f"{KINDS.get(one['kind'], one['kind'])} {number} ({domain}) : {_state(one['kind'], one['state'])}".replace(
+        "  ", " "
+    )
     yield from _anomalies(one, "")
     for piece in one["pieces"]:
         yield from _anomalies(piece, f"pièce {piece['number'] or '?'} ")

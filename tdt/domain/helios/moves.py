@@ -83,7 +83,7 @@ def repost_obstacle(past: Past, force: bool) -> str:
     if not past.confirmed and not force:
         return "la collectivité ne l'a jamais signée ni confirmée : elle partirait sans qu'un agent l'ait voulu"
     if past.may_be_there and not force:
-        return f"elle est peut-être arrivée à la DGFiP, la poster de nouveau l'y enverrait deux fois. {DUPLICATES}"
+        return f"elle est peut-être arrivée à la DGFiP, la poster de nouveau l'y enverrait deux fois. {DUPLICATES[:-1]}"
     return ""
 
 
