@@ -180,6 +180,8 @@ def _report(one: Life) -> str:
     head = f"{file}{ASPECTS.get(one['aspect'], one['aspect'])} : {verdict}{code}"
     if one["aspect"] == "reading":
         return f"{head}{_reading(data)}"
+    if one["aspect"] == "antivirus" and data.get("found"):
+        return f"{head} — {data['found']}"
     if one["aspect"] == "signature" and "position" not in one:
         return "\n    ".join([head, *signature_lines(data)])
     if one["aspect"] == "schema":

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from tdt.admin.flow_text import _report as report_line
 from tdt.admin.verdict_text import verdict_lines
 from tdt.domain.helios.model import HeliosStatus
 from tdt.domain.helios.moves import Past, repost_obstacle
@@ -33,3 +34,8 @@ def test_a_pj_is_feminine() -> None:
         "Rejeté — 1 PJ acceptée, 1 PJ REFUSÉE (ACK.xml)",
         "PJ N1 (PJ) : REFUSÉE",
     ]
+
+
+def test_what_the_antivirus_found_is_named() -> None:
+    report = {"aspect": "antivirus", "verdict": "refused", "data": {"found": "Essai.Marque"}}
+    assert report_line(report) == "antivirus : REFUSÉ — Essai.Marque"
