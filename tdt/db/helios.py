@@ -20,6 +20,12 @@ REFUSED_TAG = "system:helios:refused"
 """In the audit: what the operator alone is told of a refusal. Rows of no collectivité, at its instant."""
 
 
+HAS_LEFT = """(t.transmitted_name is not null and (t.status not in (-1, 1, 2) or exists (
+    select from attempt a where a.object_kind = 'helios_transaction' and a.object_id = t.id
+        and coalesce(a.outcome, 'uncertain') in ('accepted', 'uncertain', 'settled'))))"""
+"""Of a transaction `t`: it left, or may have. Its name is fixed before its first try, which may surely have failed."""
+
+
 @dataclass(frozen=True, slots=True)
 class HeliosTransaction:
     """A PES flow of a collectivité. The xml_* fields are known once it has been analysed."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from tdt.db.helios import HAS_LEFT
 from tdt.db.pool import Connection
 from tdt.domain.helios.news import PROBLEMS, News
 from tdt.domain.ids import AuthorityId, HeliosId, HeliosRetourId
@@ -107,7 +108,7 @@ BORDEREAU = """
             and o.type = p.type))"""
 FLOWS = f"""
     array(select b.transaction_id from helios_bordereau b join helios_transaction t on t.id = b.transaction_id
-        where {BORDEREAU} and (p.piece is null or p.piece = any(b.pieces)) and t.transmitted_name is not null
+        where {BORDEREAU} and (p.piece is null or p.piece = any(b.pieces)) and {HAS_LEFT}
         group by b.transaction_id, t.submitted_at order by t.submitted_at desc, b.transaction_id desc) as flows"""
 OWN = [field.name for field in fields(ToldPiece) if field.name not in ("retour_name", "received_at", "flows")]
 TOLD = ", ".join(f"p.{name}" for name in OWN)
@@ -119,7 +120,7 @@ LATEST = f"""
         select b.authority_id, b.side, b.exercice, b.number, b.type, b.cod_col, b.cod_bud, u.piece
         from helios_bordereau b join helios_transaction t on t.id = b.transaction_id
         cross join lateral unnest(b.pieces) as u (piece)
-        where b.transaction_id = $1 and t.transmitted_name is not null),
+        where b.transaction_id = $1 and {HAS_LEFT}),
     found as (
         select p.id from carried b
         join helios_retour_piece p on p.authority_id = b.authority_id and p.exercice = b.exercice
@@ -130,7 +131,7 @@ LATEST = f"""
         join helios_retour_piece p on p.authority_id = b.authority_id and p.exercice = b.exercice
             and p.bordereau = b.number and p.piece is null
         join helios_retour_summary s on s.retour_id = p.retour_id
-        where b.transaction_id = $1 and t.transmitted_name is not null and {BORDEREAU}),
+        where b.transaction_id = $1 and {HAS_LEFT} and {BORDEREAU}),
     latest as (
         select distinct on (p.side, p.exercice, p.bordereau, p.piece, p.became = 'asap_rejected')
             p.id, p.became, p.problem, r.received_at

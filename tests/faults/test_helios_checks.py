@@ -13,6 +13,7 @@ from tdt.config import Antivirus, Helios
 from tdt.db.helios_reports import Report, list_reports
 from tdt.domain.audit import Actor, Source
 from tdt.domain.errors import Permanent, Temporary
+from tdt.domain.helios.reading_words import say_unreadable
 from tdt.domain.ids import HeliosId
 from tdt.flows import helios_send, helios_view
 from tests.clamd import EICAR, FOUND_MARK, MARK, Clamd
@@ -186,7 +187,8 @@ async def test_the_words_are_s2lows_and_the_true_reason_is_kept(works: Plant, na
     assert text == f"Transaction {number} : {words}"
     report = (await reports(works, number))["reading"]
     assert (report.verdict, report.data["code"]) == ("refused", code)
-    assert reason in str(report.data["reason"])
+    assert reason in str(report.data["detail"])
+    assert report.data["reason"] == say_unreadable(str(report.data["detail"])) != report.data["detail"]
 
 
 @pytest.mark.parametrize(

@@ -301,7 +301,7 @@ async def test_a_retour_given_to_the_wrong_collectivite_is_taken_back(works: Pla
         ("quelconque.ocr", b"\x00\xff", "FICHIER_OCRE", "conservé tel quel"),
         ("vide.xml", b"", "FICHIER_VIDE", "0 octet"),
         ("coupe.xml", acquit()[:-20], "FICHIER_ILLISIBLE", "illisible"),
-        ("dtd.xml", b"<!DOCTYPE a []><a/>", "FICHIER_ILLISIBLE", "type declarations"),
+        ("dtd.xml", b"<!DOCTYPE a []><a/>", "FICHIER_ILLISIBLE", "déclaration de type"),
         ("docs.xml", b"<n:ENSUDocuments xmlns:n='urn:x'/>", "FICHIER_INCONNU", "Type PES retour inconnu : ENSU"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from tdt.db.migrate import migrations_directory
 from tdt.domain.audit import Actor, Source
-from tdt.domain.errors import Refused
+from tdt.domain.errors import Refused, Temporary
 from tdt.domain.ids import HeliosId, HeliosRetourId
 from tdt.domain.jobs import JobKind
 from tdt.flows import helios_send
@@ -208,11 +208,20 @@ async def test_never_with_the_flows_of_another_collectivite(works: Plant) -> Non
         await verdict(works, mine, "B")
 
 
-async def test_a_flow_that_never_left_is_not_linked(works: Plant) -> None:
+@pytest.mark.parametrize("tried", [False, True])
+async def test_a_flow_that_never_left_is_not_linked(works: Plant, tried: bool) -> None:
     flow = await works.queued_pes(pes())
+    if tried:
+        works.ftp.behaviour.site_reply = "500 not now"
+        with pytest.raises(Temporary):
+            await helios_send.transmit(works.deps, flow)
+        works.ftp.behaviour.site_reply = "200 ok"
     await sent(works, pes("AUTRE", Slip("99")))
     await news(works, retour(piece("345", "04")))
     assert (await verdict(works, flow))["returns"]["pieces"] == []
+    if tried:
+        await helios_send.transmit(works.deps, flow)
+        assert len((await verdict(works, flow))["returns"]["pieces"]) == 1
 
 
 async def test_a_flow_analysed_again_is_indexed_once(database: TestDatabase, works: Plant) -> None:

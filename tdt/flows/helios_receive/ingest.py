@@ -14,6 +14,7 @@ from tdt.db.routes import Handling, Received
 from tdt.deps import Deps
 from tdt.domain.helios import box
 from tdt.domain.helios.model import DgfipReturn, ReturnKind
+from tdt.domain.helios.reading_words import say_unreadable
 from tdt.domain.helios.returns import ReturnReader, read_name
 from tdt.domain.ids import ReceivedId
 from tdt.flows.helios_receive.acquits import Acquit, acknowledge
@@ -82,7 +83,7 @@ def _not_routed(reading: Reading) -> box.Reason:
     if reading.empty:
         return box.Reason(box.BoxCode.EMPTY, "Fichier de 0 octet.")
     if reading.fault:
-        return box.Reason(box.BoxCode.UNREADABLE, f"Fichier illisible : {reading.fault}"[:500])
+        return box.Reason(box.BoxCode.UNREADABLE, f"Fichier illisible : {say_unreadable(reading.fault)}."[:500])
     return box.Reason(box.BoxCode.UNKNOWN_ROOT, f"Type PES retour inconnu : {reading.said.get('root')}")
 
 

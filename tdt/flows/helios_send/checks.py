@@ -9,6 +9,7 @@ from tdt.deps import Deps
 from tdt.domain.errors import Refused
 from tdt.domain.helios import rules
 from tdt.domain.helios.encoding import declared_encoding
+from tdt.domain.helios.reading_words import say_unreadable
 from tdt.flows.helios_send.antivirus import check_virus
 from tdt.flows.helios_send.findings import Check, Findings, Reading
 from tdt.flows.helios_send.signatures import check_signatures
@@ -21,9 +22,9 @@ async def check_reading(_deps: Deps, flow: HeliosTransaction, reading: Reading) 
     try:
         rules.check_reading(reading.header, facts)
     except Refused as refusal:
-        return Findings(
-            Report("reading", "refused", {**data, "code": refusal.code, **refusal.details}), refusal.message
-        )
+        reason = str(refusal.details.get("reason", ""))
+        told = {"reason": say_unreadable(reason), "detail": reason} if reason else {}
+        return Findings(Report("reading", "refused", {**data, "code": refusal.code, **told}), refusal.message)
     return Findings(Report("reading", "passed", data))
 
 
