@@ -142,7 +142,7 @@ async def test_a_retour_tells_its_pieces_and_their_flows(stack: Stack) -> None:
         said.start(*element)
     async with stack.deps.transaction("system") as connection:
         await connection.execute(
-            "update helios_transaction set transmitted_name = 'P', xml_cod_col = '012', xml_cod_bud = '00',"
+            "update helios_transaction set status = 3, transmitted_name = 'P', xml_cod_col = '012', xml_cod_bud = '00',"
             " xml_nomfic = 'N' where id = $1",
             flow,
         )
