@@ -11,9 +11,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from tdt.sandbox.client import Upload
 from tests.journeys.flows import small_pes
 from tests.journeys.running import Sandbox, acte_status, pes_status, post_acte, post_pes, until
-from tests.pes_signing import at, signed
+from tests.pes_signing import at, sign, signed, unsigned
 from tests.signing import Person
 
 STATUS = "/modules/actes/actes_transac_get_status.php"
@@ -60,11 +61,16 @@ def test_another_collectivite_gets_what_an_unknown_number_gets(sandbox: Sandbox)
     assert theirs == unknown.replace(b"987654321", str(pes).encode())
 
 
-def test_a_pes_signed_with_the_certificate_of_an_agent(sandbox: Sandbox) -> None:
+def holder(sandbox: Sandbox) -> Person:
+    """Who signs with the certificate of a software of the sandbox."""
     clients = sandbox.directory / "pki" / "clients"
     key = load_pem_private_key((clients / "certonly.key").read_bytes(), None)
     assert isinstance(key, rsa.RSAPrivateKey)
-    agent = Person(x509.load_pem_x509_certificate((clients / "certonly.pem").read_bytes()), key)
+    return Person(x509.load_pem_x509_certificate((clients / "certonly.pem").read_bytes()), key)
+
+
+def test_a_pes_signed_with_the_certificate_of_an_agent(sandbox: Sandbox) -> None:
+    agent = holder(sandbox)
     now = at(datetime.now(UTC).replace(microsecond=0))  # the certificate of the sandbox is an hour old
     client, data = sandbox.client("certonly"), signed(agent, now, name="SIGNE")
     pes = post_pes(client, data)
@@ -74,6 +80,23 @@ def test_a_pes_signed_with_the_certificate_of_an_agent(sandbox: Sandbox) -> None
     until(lambda: pes_status(client, altered) == -1 or None, 10, "refusal")
     told = client.get("/modules/helios/api/helios_transac_get_status.php", transaction=altered)
     assert b"La signature du fichier est invalide : Impossible d&#039;affirmer que la signature correspond" in told
+
+
+def test_a_pes_that_waits_for_its_signature_leaves_with_it(sandbox: Sandbox) -> None:
+    """Deposited at 13, signed elsewhere, brought back: the signed document goes to its acquit, both are kept."""
+    client, deposited = sandbox.client("certonly"), unsigned("12", name="A-SIGNER")
+    upload = Upload("enveloppe", "flux.xml", deposited, "text/xml")
+    answer = client.post("/modules/helios/api/helios_importer_fichier.php", [("must_signed", "1")], [upload])
+    found = re.search(rb"<id>(\d+)</id>\s*<resultat>OK", answer)
+    assert found, answer
+    pes = int(found[1])
+    assert pes_status(client, pes) == 13
+    data = sign(deposited, holder(sandbox), shape=at(datetime.now(UTC).replace(microsecond=0)))
+    told = client.post(f"/api/v1/helios/{pes}/signed", [], [Upload("enveloppe", "signe.xml", data, "text/xml")])
+    assert json.loads(told)["status"] == 1, told
+    until(lambda: pes_status(client, pes) == 8 or None, 10, "acquit")
+    assert client.get("/modules/helios/helios_download_file.php", id=pes) == data
+    assert client.get("/modules/helios/helios_download_file.php", id=pes, deposited=1) == deposited
 
 
 @pytest.mark.parametrize("name", ["unknown-ca", "expired", "revoked"])
