@@ -12,7 +12,7 @@ from tdt.admin.flow_text import lines_of
 from tdt.deps import Deps
 from tdt.domain.errors import Refused
 from tdt.domain.ids import ActeId, HeliosId
-from tdt.flows import actes_view, helios_verdicts, helios_view
+from tdt.flows import actes_view, helios_view
 
 SEVERAL = 3
 """Exit code: the name designates several transactions, which are listed."""
@@ -58,7 +58,7 @@ async def _view(deps: Deps, module: str, number: int) -> dict[str, object]:
     if module == "actes":
         return {"flow": f"actes:{number}", **await actes_view.view(deps, operator(), ActeId(number))}
     life = {"flow": f"helios:{number}", **await helios_view.view(deps, operator(), HeliosId(number))}
-    said = await helios_verdicts.view_verdict(deps, operator(), HeliosId(number))
+    said = await helios_view.view_verdict(deps, operator(), HeliosId(number))
     return life | {name: said[name] for name in ("verdict", "earlier", "returns")}
 
 

@@ -15,7 +15,7 @@ from tdt.domain.errors import Refused, Temporary
 from tdt.domain.ids import HeliosId, HeliosRetourId
 from tdt.domain.jobs import JobKind
 from tdt.flows import helios_send
-from tdt.flows.helios_verdicts import view_retour, view_verdict
+from tdt.flows.helios_view import view_retour, view_verdict
 from tdt.simulators.dgfip_acquit import build_technical, build_v1, build_v2, elements_of, refuse_first
 from tdt.simulators.dgfip_reader import read_flow
 from tdt.simulators.dgfip_retour import Wanted, build_retour

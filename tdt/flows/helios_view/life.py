@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tdt.db import helios_views as db
-from tdt.db.accounts import get_owner
 from tdt.db.helios import OBJECT, HeliosTransaction, get_transaction
 from tdt.db.helios_archives import get_archive_url
 from tdt.db.helios_moves import KINDS
@@ -16,8 +15,7 @@ from tdt.db.shown_work import ShownAttempt, ShownJob, list_shown_attempts, list_
 from tdt.db.windows import Leaving, forecast_departure
 from tdt.deps import Deps
 from tdt.domain.audit import Actor
-from tdt.domain.authorities import Module, Right, may
-from tdt.domain.errors import Forbidden, Refused
+from tdt.domain.errors import Refused
 from tdt.domain.explanation import EXPLOITANT, Expected
 from tdt.domain.helios.alerts import AlertLimits, alert_at
 from tdt.domain.helios.explain import expected, explain
@@ -28,6 +26,7 @@ from tdt.domain.jobs import JobKind
 from tdt.domain.plain import instant
 from tdt.domain.routes import RouteKind
 from tdt.domain.transmission import Forecast
+from tdt.flows.helios_view.access import check_view
 
 UNKNOWN = "Numéro de transaction invalide."
 DOWNLOAD = "/modules/helios/"
@@ -75,21 +74,13 @@ async def view(deps: Deps, by: Actor, flow_id: HeliosId) -> dict[str, object]:
         flow = await get_transaction(connection, flow_id)
         if flow is None:
             raise Refused(UNKNOWN)
-        await _check_view(connection, by, flow)
+        await check_view(connection, by, flow)
         life = await _gather(connection, flow, operator=by.who is None)
     if flow.status in ON_THE_WAY:
         # what waits before it on the route is others', too: seen by the system, told as an instant
         async with deps.transaction("system") as connection:
             life = replace(life, departure=await forecast_departure(connection, Leaving(HELIOS, flow.id), deps.now()))
     return _tell(life, deps.config.helios.alert_limits, operator=by.who is None)
-
-
-async def _check_view(connection: Connection, by: Actor, flow: HeliosTransaction) -> None:
-    if by.who is None:
-        return
-    owner = await get_owner(connection, by.who.user.id, flow.account_id, flow.authority_id)
-    if not may(by.who, Right.VIEW, Module.HELIOS, owner):
-        raise Forbidden("Accès refusé")
 
 
 async def _gather(connection: Connection, flow: HeliosTransaction, operator: bool) -> _Life:

@@ -5,14 +5,11 @@ from collections.abc import Sequence
 
 from tdt.db import helios_news as news_db
 from tdt.db import helios_verdicts as db
-from tdt.db.accounts import get_owner
-from tdt.db.helios import HeliosTransaction, get_transaction
+from tdt.db.helios import get_transaction
 from tdt.db.helios_retours import Retour, get_retour
-from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.domain.audit import Actor
-from tdt.domain.authorities import Module, Right, may
-from tdt.domain.errors import Forbidden, Refused
+from tdt.domain.errors import Refused
 from tdt.domain.helios.news_text import RESTITUTIONS, tell_lignes, tell_observation, tell_payments, tell_state
 from tdt.domain.helios.returns import ReturnReader
 from tdt.domain.helios.status import STATUS_LABELS
@@ -20,6 +17,7 @@ from tdt.domain.helios.verdict import Verdict
 from tdt.domain.helios.verdict_text import keep_counts, keep_elements, tell_elements, tell_outcome
 from tdt.domain.ids import AuthorityId, ContentId, HeliosId, HeliosRetourId
 from tdt.domain.plain import instant
+from tdt.flows.helios_view.access import check_view
 
 UNKNOWN = "Numéro de transaction invalide."
 UNKNOWN_RETOUR = "Numéro de PES_Retour invalide."
@@ -35,7 +33,7 @@ async def view_verdict(deps: Deps, by: Actor, flow_id: HeliosId) -> dict[str, ob
         flow = await get_transaction(connection, flow_id)
         if flow is None:
             raise Refused(UNKNOWN)
-        await _check_view(connection, by, flow)
+        await check_view(connection, by, flow)
         acquit = flow.acquit_content_id
         kept = await db.get_verdict(connection, flow_id, acquit) if acquit is not None else None
         earlier = await db.list_earlier_verdicts(connection, flow_id, acquit or ContentId(0))
@@ -81,14 +79,6 @@ async def view_retour(deps: Deps, by: Actor, retour_id: HeliosRetourId) -> dict[
             for flow, (nomfic, at) in sorted(names.items(), key=lambda item: item[1][1], reverse=True)
         ],
     }
-
-
-async def _check_view(connection: Connection, by: Actor, flow: HeliosTransaction) -> None:
-    if by.who is None:
-        return
-    owner = await get_owner(connection, by.who.user.id, flow.account_id, flow.authority_id)
-    if not may(by.who, Right.VIEW, Module.HELIOS, owner):
-        raise Forbidden("Accès refusé")
 
 
 async def _read(deps: Deps, authority: AuthorityId, acquit: ContentId, name: str) -> db.KeptVerdict | None:
