@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from tdt.db.audit import insert_event
-from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection, Record, affected
 from tdt.domain.errors import Conflict
 from tdt.domain.helios.model import HeliosStatus, PesHeader
 from tdt.domain.helios.rules import Holder
 from tdt.domain.helios.status import may_move
 from tdt.domain.ids import AccountId, AuthorityId, ContentId, HeliosId, RouteId
-from tdt.domain.jobs import JobKind
 from tdt.domain.text import WORKFLOW_MESSAGE_LENGTH
 
 OBJECT = "helios_transaction"
@@ -299,11 +297,8 @@ INSERT_SIRET = """
 
 
 async def insert_siret(connection: Connection, authority: AuthorityId, siret: str) -> bool:
-    """Learn a SIRET that nobody holds, in scope `system`; False when somebody does. What waits for it is read again."""
-    learnt = affected(await connection.execute(INSERT_SIRET, authority, siret)) == 1
-    if learnt:
-        await insert_job(connection, JobKind.HELIOS_REREAD, authority, authority)
-    return learnt
+    """Learn a SIRET that nobody holds, in scope `system`; False when somebody does."""
+    return affected(await connection.execute(INSERT_SIRET, authority, siret)) == 1
 
 
 NOMFIC_HOLDER = "select transaction_id, authority_id from helios_nomfic where nomfic = $1 and cod_col = $2"
