@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from tdt import log
+from tdt.admin.french import speak_french
 from tdt.admin.lazy import Lazy
 from tdt.config import Config, ConfigError
 from tdt.config_file import load
@@ -29,8 +30,17 @@ GROUPS = {
     "admin": "tdt.admin.main",
     "certificates": "tdt.admin.certificates",
     "schemas": "tdt.admin.schemas",
+    "reconcile": "tdt.admin.reconcile",
+    "requeue": "tdt.admin.requeue",
+    "hold": "tdt.admin.hold",
+    "release": "tdt.admin.release",
+    "status": "tdt.admin.status",
+    "box": "tdt.admin.box",
+    "verify": "tdt.admin.verify",
 }
 """Groups of commands in modules of their own."""
+
+speak_french()
 
 
 @click.group(cls=Lazy, modules=GROUPS)
@@ -45,7 +55,10 @@ def serve(path: Path) -> None:
     """Lancer le serveur HTTPS : un processus, ou `server.processes` surveillés par un premier."""
     from tdt.web.processes import run  # noqa: PLC0415 - each command imports only what it runs
 
-    run(_load(path))
+    try:
+        run(_load(path))
+    except ConfigError as error:
+        _fail(error.faults)
 
 
 @main.command()
@@ -133,7 +146,10 @@ def _fail(faults: list[str]) -> Any:
 def _run(program: Coroutine[Any, Any, None]) -> None:
     import uvloop  # noqa: PLC0415
 
-    uvloop.run(program)
+    try:
+        uvloop.run(program)
+    except ConfigError as error:
+        _fail(error.faults)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Every key is documented, with its default, unit and effect, in conf/tdt.toml.example.
 """
 
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
@@ -10,8 +11,10 @@ from typing import Literal
 import msgspec
 
 from tdt.domain.actes.authenticity import MailRules
+from tdt.domain.breaker import Rules
 from tdt.domain.conventions import Policy
 from tdt.domain.helios.alerts import AlertLimits
+from tdt.domain.limits import Ages, Late
 
 
 class ConfigError(Exception):
@@ -44,7 +47,22 @@ class Server(Section, frozen=True):
     trusted_proxies: list[str] = []
     tls_minimum: Literal["1.2", "1.3"] = "1.2"
     tls_maximum: Literal["1.2", "1.3"] = "1.3"
+    connections: int = 8_000
+    backlog: int = 1_024
+    idle_seconds: float = 75.0
+    handshake_seconds: float = 30.0
+    stall_seconds: float = 60.0
+    slowest_bytes: int = 500
     shutdown_seconds: float = 30.0
+
+    def health_of(self, index: int) -> str:
+        """The health address of one of several processes: the first has that of the configuration."""
+        if index == 0:
+            return self.health
+        if self.health.startswith("unix:"):
+            return f"{self.health}.{index}"
+        host, _, port = self.health.rpartition(":")
+        return f"{host}:{int(port) + index}"
 
 
 class Database(Section, frozen=True):
@@ -86,12 +104,35 @@ class Queue(Section, frozen=True):
     prefetch: int = 20
 
 
+class Watchdog(Section, frozen=True):
+    """How old each state may become before an operator is told; 0: never."""
+
+    posted_minutes: float = 20.0
+    waiting_hours: float = 4.0
+    held_days: float = 7.0
+    letter_hours: float = 4.0
+    agent_days: float = 30.0
+    archiving_days: float = 60.0
+    overdue_minutes: float = 15.0
+    running_minutes: float = 120.0
+    retrying_hours: float = 24.0
+    spool_minutes: float = 60.0
+    uncertain_minutes: float = 30.0
+    received_minutes: float = 30.0
+    box_days: float = 2.0
+    mail_hours: float = 4.0
+    listener_minutes: float = 20.0
+
+
 class Worker(Section, frozen=True):
     concurrency: int = 8
     health: str = "127.0.0.1:9102"
     poll_seconds: float = 5.0
     heartbeat_seconds: float = 2.0
     dead_after_seconds: float = 7.0
+    takeovers: int = 5
+    large_bytes: int = 10_000_000
+    large_concurrency: int = 1
     shutdown_seconds: float = 30.0
 
 
@@ -234,6 +275,38 @@ class Conventions(Section, frozen=True):
         return Policy(frozenset(self.operators), self.required)
 
 
+class Signing(Section, frozen=True):
+    """What the platform signs with, PEM; files are read at each use. Without certificate nothing is signed."""
+
+    certificate: str = ""
+    key: str = ""
+
+
+class Balances(Section, frozen=True):
+    """When the balances of the day before are made: from this hour of Paris on, spread over some hours."""
+
+    from_hour: int = 1
+    spread_hours: float = 3.0
+
+
+class Breaker(Section, frozen=True):
+    failures: int = 5
+    probe_seconds: float = 5.0
+    longest_seconds: float = 300.0
+    alert_minutes: float = 15.0
+
+    @property
+    def rules(self) -> Rules:
+        """As the decisions read it."""
+        return Rules(self.failures, timedelta(seconds=self.probe_seconds), timedelta(seconds=self.longest_seconds))
+
+
+class Tests(Section, frozen=True):
+    """Of a platform of tests: refused where an active route goes to the State itself."""
+
+    crash_points: bool = False
+
+
 class Log(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["json", "console"] = "json"
@@ -248,6 +321,7 @@ class Config(Section, frozen=True):
     login: Login = Login()
     queue: Queue = Queue()
     worker: Worker = Worker()
+    watchdog: Watchdog = Watchdog()
     actes: Actes = Actes()
     helios: Helios = Helios()
     documents: Documents = Documents()
@@ -255,9 +329,41 @@ class Config(Section, frozen=True):
     stamp: Stamp = Stamp()
     revocation: Revocation = Revocation()
     conventions: Conventions = Conventions()
+    breaker: Breaker = Breaker()
     mail: Mail = Mail()
+    signing: Signing = Signing()
+    balances: Balances = Balances()
     log: Log = Log()
+    tests: Tests = Tests()
     credentials: dict[str, Credentials] = {}
+
+    @property
+    def ages(self) -> Ages:
+        """How old each state may become, as the rules read it."""
+        own = self.watchdog
+        found = {
+            Late.ACTE_POSTED: timedelta(minutes=own.posted_minutes),
+            Late.ACTE_WAITING: timedelta(hours=own.waiting_hours),
+            Late.ACTE_HELD: timedelta(days=own.held_days),
+            Late.ACTE_UNANSWERED: timedelta(hours=self.actes.unanswered_hours),
+            Late.ACTE_LETTER: timedelta(hours=own.letter_hours),
+            Late.ACTE_AGENT: timedelta(days=own.agent_days),
+            Late.ACTE_ARCHIVING: timedelta(days=own.archiving_days),
+            Late.HELIOS_AGENT: timedelta(days=own.agent_days),
+            Late.HELIOS_ARCHIVING: timedelta(days=own.archiving_days),
+            Late.JOB_OVERDUE: timedelta(minutes=own.overdue_minutes),
+            Late.JOB_RUNNING: timedelta(minutes=own.running_minutes),
+            Late.JOB_RETRYING: timedelta(hours=own.retrying_hours),
+            Late.SPOOL: timedelta(minutes=own.spool_minutes),
+            Late.UNCERTAIN: timedelta(minutes=own.uncertain_minutes),
+            Late.RECEIVED: timedelta(minutes=own.received_minutes),
+            Late.BOX: timedelta(days=own.box_days),
+            Late.NOTICES: timedelta(hours=own.mail_hours),
+            Late.ACTE_MAILS: timedelta(hours=own.mail_hours),
+            Late.LISTENER: timedelta(minutes=own.listener_minutes),
+        }
+        # what is set aside stands still at once
+        return {kind: age for kind, age in found.items() if age} | {Late.JOB_DEAD: timedelta()}
 
     @property
     def revocation_cache(self) -> Path:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
 
+from msgspec.structs import fields
+
 from tdt.config import Actes, Antivirus, Config, Mail, Server, Stamp
 from tdt.domain.text import is_email
 
@@ -22,6 +24,10 @@ def find_inconsistencies(config: Config) -> Iterator[str]:
             yield f"[revocation] urls: {url!r} is not an http address"
     if config.worker.dead_after_seconds < 2 * config.worker.heartbeat_seconds:
         yield "[worker] dead_after_seconds: must be at least twice heartbeat_seconds"
+    for key in ("takeovers", "large_bytes", "large_concurrency"):
+        if getattr(config.worker, key) < 1:
+            yield f"[worker] {key}: must be at least 1"
+    yield from _balance_inconsistencies(config)
     for key in ("failures", "window_seconds"):
         if getattr(config.login, key) <= 0:
             yield f"[login] {key}: must be positive"
@@ -34,10 +40,29 @@ def find_inconsistencies(config: Config) -> Iterator[str]:
     yield from _mail_inconsistencies(config.mail)
 
 
+def _balance_inconsistencies(config: Config) -> Iterator[str]:
+    if bool(config.signing.certificate) != bool(config.signing.key):
+        yield "[signing] certificate, key: both or none"
+    # at midnight itself what ends the day may not be committed yet
+    if not 1 <= config.balances.from_hour <= 23:
+        yield "[balances] from_hour: must be between 1 and 23"
+    if not 0 <= config.balances.spread_hours <= 24 - config.balances.from_hour:
+        yield "[balances] spread_hours: must end with the day"
+
+
 def _state_inconsistencies(config: Config) -> Iterator[str]:
+    for field in fields(config.watchdog):
+        if not 0 <= getattr(config.watchdog, field.name) <= LONGEST_ALERT:
+            yield f"[watchdog] {field.name}: must be between 0 (never) and {LONGEST_ALERT}"
     for key in ("posted_alert_minutes", "waiting_alert_hours", "acquit_alert_hours", "silence_alert_hours"):
         if not 0 <= getattr(config.helios, key) <= LONGEST_ALERT:
             yield f"[helios] {key}: must be between 0 (never) and {LONGEST_ALERT}"
+    if config.breaker.failures < 1:
+        yield "[breaker] failures: must be at least 1"
+    if not 0 < config.breaker.probe_seconds <= config.breaker.longest_seconds:
+        yield "[breaker] probe_seconds: must be positive, and at most longest_seconds"
+    if not 0 <= config.breaker.alert_minutes <= LONGEST_ALERT:
+        yield f"[breaker] alert_minutes: must be between 0 (never) and {LONGEST_ALERT}"
     if config.helios.silence_alert_flows < 1:
         yield "[helios] silence_alert_flows: must be at least 1"
     for section in ("actes", "helios"):
@@ -75,6 +100,11 @@ def _server_inconsistencies(server: Server) -> Iterator[str]:
             yield f"[server] trusted_proxies: {proxy!r} is not an address nor a network"
     if server.tls_minimum > server.tls_maximum:
         yield "[server] tls_minimum: above tls_maximum"
+    for key in ("connections", "backlog", "idle_seconds", "handshake_seconds", "stall_seconds"):
+        if getattr(server, key) <= 0:
+            yield f"[server] {key}: must be positive"
+    if server.slowest_bytes < 0:
+        yield "[server] slowest_bytes: must be positive, or 0 for no lower bound"
     if bool(server.second_certificate) != bool(server.second_key):
         yield "[server] second_certificate, second_key: both or neither"
     if server.client_certificate == "tls" and unix:

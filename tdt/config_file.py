@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from tdt import crash
 from tdt.config import Config, ConfigError, Credentials
 from tdt.config_checks import find_inconsistencies
 
@@ -24,6 +25,7 @@ def load(path: Path) -> Config:
     if faults:
         raise ConfigError(faults)
     config, faults = _with_secrets(msgspec.convert(document, Config), path.parent)
+    faults += [fault for fault in [crash.arm(config.tests.crash_points)] if fault]
     faults += find_inconsistencies(config)
     if faults:
         raise ConfigError(faults)

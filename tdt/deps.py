@@ -7,19 +7,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tdt.certificates.signers import Signers
-from tdt.config import Config
+from tdt.config import Config, ConfigError
+from tdt.crash import REAL_ROUTE
+from tdt.db import breakers
 from tdt.db.acte_notifications import MAIL_SETTING
+from tdt.db.breakers import End, Place
 from tdt.db.content import get_content, insert_contents, move_to_archive, stream_content
-from tdt.db.pool import Connection, Pool, Scope, open_pool, scope_of, transaction
+from tdt.db.migrate import count_pending
+from tdt.db.notices import NewNotice, insert_notices
+from tdt.db.pool import Connection, Pool, Scope, Use, measure, open_pool, probe, scope_of, transaction
+from tdt.db.routes import list_active_routes
 from tdt.documents.child import Argument, Children, Limits, Result, Task
 from tdt.documents.scratch import Scratch, open_scratch
 from tdt.documents.spool import Spool
 from tdt.domain.audit import Actor
+from tdt.domain.breaker import Asking, Wait, hold, read_sign, spread, wait_for_probe
 from tdt.domain.content import Body
-from tdt.domain.errors import Forbidden
-from tdt.domain.ids import AuthorityId, ContentId
+from tdt.domain.errors import Forbidden, TdtError
+from tdt.domain.ids import AuthorityId, ContentId, NoticeId
+from tdt.domain.notice_text import Text
+from tdt.domain.routes import RouteKind
 from tdt.queue.postgres import PostgresWakeups
 from tdt.queue.wakeups import Ring, Wakeups
+from tdt.remote import health
 from tdt.remote.antivirus import Antivirus
 from tdt.remote.dgfip import DgfipClient
 from tdt.remote.mailbox import Mailbox
@@ -28,6 +38,10 @@ from tdt.remote.routes import Remotes
 
 SESSIONS = 100
 """At most; each is opened when it is needed: one for LISTEN, one for each route listened to."""
+SCHEMA_BEHIND = (
+    "La base n'a pas le schéma de cette version : il lui manque {} migration(s). Exploitant : lancer `tdt migrate`"
+    " (systemctl start tdt-migrate)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +86,32 @@ class Deps:
                     await move_to_archive(connection, self.spool, found, self.now())
         return contents
 
+    def measure_pool(self) -> Use:
+        """How the connections to the database are used."""
+        return measure(self.pool)
+
+    async def probe_database(self, seconds: float) -> str:
+        """Why the database cannot be used; empty when it can."""
+        return await probe(self.pool, seconds)
+
+    async def check_schema(self) -> None:
+        """Raise ConfigError unless the database has every migration of this version."""
+        async with self.transaction("system") as connection:
+            if pending := await count_pending(connection):
+                raise ConfigError([SCHEMA_BEHIND.format(pending)])
+
+    async def probe_broker(self, seconds: float) -> str | None:
+        """Why the broker cannot be used; empty when it can, None when there is none."""
+        if not self.config.queue.url:
+            return None
+        from tdt.queue.rabbit import probe as probe_rabbit  # noqa: PLC0415 - only where there is a broker
+
+        return await probe_rabbit(self.config.queue.url, seconds)
+
+    async def probe_server(self, address: str, seconds: float) -> str:
+        """What keeps one of our processes, by its health address, from serving; empty when nothing does."""
+        return await health.ask(address, seconds)
+
     def stream(self, scope: Scope, content: ContentId) -> AsyncIterator[bytes]:
         """The bytes of a body, wherever they lie."""
         return stream_content(self.pool, self.spool, scope, content)
@@ -87,6 +127,42 @@ class Deps:
     def scratch(self) -> AbstractContextManager[Scratch]:
         """A file without a name, for what a child reads or writes."""
         return open_scratch(self.spool.directory)
+
+    async def tell_operators(self, connection: Connection, key: tuple[str, str], text: Text) -> list[NoticeId]:
+        """Record a mail for each operator in the caller's transaction; gives those new to `key` (kind, subject).
+
+        None without a mail server: what is wrong is then read in the log, the metrics and `tdt status`.
+        """
+        if not self.mailer.configured:
+            return []
+        addresses = dict.fromkeys(one.strip().lower() for one in self.config.mail.operators)
+        notices = [NewNotice(None, *key, 0, one, text.title, text.body) for one in addresses]
+        return await insert_notices(connection, notices)
+
+    @asynccontextmanager
+    async def guarded(self, place: Place) -> AsyncIterator[Asking]:
+        """Ask a service that has a breaker, unless it is to be left alone now: raises Held. Outside of transactions.
+
+        A block that ends without having asked says so (`Asking.not_needed`), else it counts as an answer.
+        """
+        rules = self.config.breaker.rules
+        async with self.transaction("system") as connection:
+            answer = await breakers.ask(connection, place, self.now(), rules)
+        if isinstance(answer, Wait):
+            raise hold(place.remote, spread(answer, self.now().microsecond))
+        asking = Asking()
+        try:
+            yield asking
+        except TdtError as error:
+            await self.note_end(place, End(read_sign(error), answer.probe, error.message), error)
+            raise
+        await self.note_end(place, End(asking.sign, answer.probe))
+
+    async def note_end(self, place: Place, end: End, error: TdtError | None = None) -> None:
+        """Write in its breaker what the end of a try says of a remote; an error waits for the next probe."""
+        async with self.transaction("system") as connection:
+            breaker = await breakers.note(connection, place, end, self.now(), self.config.breaker.rules)
+        wait_for_probe(breaker, error)
 
     @asynccontextmanager
     async def as_file(self, scope: Scope, content: ContentId) -> AsyncIterator[Scratch]:
@@ -134,6 +210,8 @@ async def open_deps(config: Config) -> AsyncIterator[Deps]:
     mails = {MAIL_SETTING: "on" if config.mail.host else "off"}
     pool = await open_pool(config.database.dsn, config.database.pool_size, mails)
     sessions = await open_pool(config.database.dsn, SESSIONS)
+    if config.tests.crash_points:
+        await _refuse_real_routes(pool, config.database.wait_seconds)
     children = Children(config.documents.concurrency, Limits(config.documents.memory_bytes, config.documents.seconds))
     try:
         yield Deps(
@@ -153,6 +231,14 @@ async def open_deps(config: Config) -> AsyncIterator[Deps]:
         await children.close()
         pool.terminate()
         sessions.terminate()
+
+
+async def _refuse_real_routes(pool: Pool, wait_seconds: float) -> None:
+    """What is for tests only stops the program where anything may leave for the State itself. Raises ConfigError."""
+    async with transaction(pool, "system", wait_seconds) as connection:
+        routes = [route for kind in RouteKind for route in await list_active_routes(connection, kind)]
+    if real := sorted(route.name for route in routes if not route.test):
+        raise ConfigError([REAL_ROUTE.format(", ".join(real))])
 
 
 def open_wakeups(deps: Deps) -> Wakeups:

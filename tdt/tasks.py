@@ -1,9 +1,17 @@
-"""End tasks for sure: one that is cancelled once may not notice."""
+"""Tasks: ended for sure, run until an event, tried until a service is back, done again every so often."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+import structlog
+
+from tdt.domain.errors import TdtError, Temporary
+
+log = structlog.get_logger()
+
 AGAIN_SECONDS = 0.5
+RETRY_SECONDS = 1.0
 
 
 async def end(*tasks: asyncio.Task[Any]) -> None:
@@ -27,3 +35,44 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
             task.exception()  # looked at: the loop does not complain of it
     if cancelled is not None:
         raise cancelled
+
+
+async def run_until(event: asyncio.Event, running: Coroutine[Any, Any, object]) -> bool:
+    """Run this, and end it once the event is set. Whether it came to its own end; what it raises comes out."""
+    task = asyncio.create_task(running)
+    waiting = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+            return True
+        return False
+    finally:
+        await end(task, waiting)
+
+
+async def insist(event: str, step: Callable[[], Awaitable[object]]) -> None:
+    """Try a step until the services that it needs are there: an outage is told once in the log, and waited for."""
+    told = False
+    while True:
+        try:
+            await step()
+        except Temporary as error:
+            if not told:
+                log.warning(event, code=error.code, reason=error.message)
+            told = True
+        else:
+            return
+        await asyncio.sleep(RETRY_SECONDS)
+
+
+async def every(seconds: float, event: str, look: Callable[[], Awaitable[object]], *, wait_first: bool = False) -> None:
+    """Look, wait, and look again, for ever. One that fails is told in the log as `event`; a fault of ours ends it."""
+    if wait_first:
+        await asyncio.sleep(seconds)
+    while True:
+        try:
+            await look()
+        except TdtError as error:
+            log.warning(event, code=error.code, reason=error.message)
+        await asyncio.sleep(seconds)

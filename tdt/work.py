@@ -37,10 +37,17 @@ async def work(config: Config) -> None:
         watchdog = asyncio.create_task(feed_watchdog())
         stack.callback(watchdog.cancel)
         log.info("worker.started", worker=worker.name, health=config.worker.health)
+        _tell_signing(config)
         telling = asyncio.create_task(_tell_antivirus(deps))
         stack.callback(telling.cancel)
         await worker.run(on_ready=lambda: notify("READY=1"))
         log.info("worker.stopped", worker=worker.name)
+
+
+def _tell_signing(config: Config) -> None:
+    """Say that nothing is signed: it is no reason not to start, for what is to be signed is kept."""
+    if not config.signing.certificate:
+        log.warning("signing.none", remedy="[signing] certificate, key")
 
 
 async def _tell_antivirus(deps: Deps) -> None:

@@ -21,6 +21,7 @@ from tdt.db.authority_admin import (
 )
 from tdt.db.closing import get_closing
 from tdt.db.routes import list_uses
+from tdt.db.turns import get_weight
 from tdt.deps import Deps
 from tdt.domain.authorities import Module
 from tdt.domain.authority_sheet import NOT_FOUND, Sheet
@@ -152,8 +153,10 @@ async def _row(deps: Deps, authority: AuthorityId) -> Row:
         numbers = await list_sirets(connection, authority)
         uses = await list_uses(connection, authority)
         end = await get_closing(connection, authority)
+        weight = await get_weight(connection, authority)
     row: dict[str, object] = {"id": authority}
     row |= {one.name: getattr(owned.sheet, one.name) for one in fields(Sheet)}
+    row["weight"] = weight
     row["modules"] = sorted(map(str, owned.sheet.modules))
     row["has_convention_pdf"] = owned.agreement_content_id is not None
     row["groups"] = [f"{one.group_name} {_period(one.valid_from, one.valid_to)}" for one in stays]
@@ -218,6 +221,16 @@ def suspend(authority: int, path: Path, as_json: bool) -> None:
 def resume(authority: int, path: Path, as_json: bool) -> None:
     """Lever la suspension d'une collectivité."""
     _then_show(path, authority, as_json, lambda deps: flow.set_active(deps, operator(), AuthorityId(authority), True))
+
+
+@authorities.command("weight")
+@AUTHORITY
+@click.argument("weight", type=int)
+@CONFIG
+@JSON
+def set_weight(authority: int, weight: int, path: Path, as_json: bool) -> None:
+    """Donner plus de tours à une collectivité : 1 au départ, 3 pour trois fois plus qu'une autre."""
+    _then_show(path, authority, as_json, lambda deps: flow.set_weight(deps, operator(), AuthorityId(authority), weight))
 
 
 @authorities.command("move")

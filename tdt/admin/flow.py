@@ -12,7 +12,8 @@ from tdt.admin.flow_text import lines_of
 from tdt.deps import Deps
 from tdt.domain.errors import Refused
 from tdt.domain.ids import ActeId, HeliosId
-from tdt.flows import actes_view, helios_view
+from tdt.domain.plain import instant
+from tdt.flows import actes_view, helios_view, uncertain
 
 SEVERAL = 3
 """Exit code: the name designates several transactions, which are listed."""
@@ -55,6 +56,24 @@ async def _find(deps: Deps, name: str) -> dict[str, object] | list[Row]:
 
 
 async def _view(deps: Deps, module: str, number: int) -> dict[str, object]:
+    return {**await _life(deps, module, number), "doubts": await _doubts(deps, f"{module}:{number}")}
+
+
+async def _doubts(deps: Deps, name: str) -> list[Row]:
+    """Its sendings in doubt, what decides each, and when at the latest."""
+    return [
+        {
+            "started_at": instant(one.attempt.started_at),
+            "name": one.attempt.name,
+            "decided_by": one.decided_by,
+            "decided_at": instant(one.decided_at),
+        }
+        for one in await uncertain.list_doubts(deps)
+        if one.attempt.target == name
+    ]
+
+
+async def _life(deps: Deps, module: str, number: int) -> dict[str, object]:
     if module == "actes":
         return {"flow": f"actes:{number}", **await actes_view.view(deps, operator(), ActeId(number))}
     life = {"flow": f"helios:{number}", **await helios_view.view(deps, operator(), HeliosId(number))}

@@ -49,6 +49,7 @@ def lines_of(life: Life) -> Iterator[str]:
         ("Nouvelles de la trésorerie", news_lines(life)),
         ("Fichiers", (_file(one) for one in life["files"])),
         ("Envois", (_attempt(one) for one in life["attempts"])),
+        ("Envois incertains", (_doubt(one) for one in life.get("doubts", ()))),
         ("Traitements", (_job(one) for one in life["pending"])),
         ("Contrôles", (_report(one) for one in life.get("reports", ()))),
         ("Reçu de la DGFiP", (_returned(one) for one in life.get("received", ()))),
@@ -83,6 +84,7 @@ def _facts(life: Life) -> Iterator[str]:
     if departure := life.get("departure"):
         when = _at(departure["at"]) if departure["at"] else "inconnu"
         yield from _pairs(("Départ prévu", f"{when}{' — ' if departure['reason'] else ''}{departure['reason']}"))
+    yield from _pairs(("Retenu", life.get("held")))
     yield from _pairs(
         ("Collectivité", f"{deposited['authority']} ({deposited['siren']}, n° {deposited['authority_id']})"),
         ("Déposé", f"{_at(deposited['at'])} par {deposited['account'] or 'un compte inconnu'}"),
@@ -154,6 +156,11 @@ def _attempt(one: Life) -> str:
     return (
         f"{_at(one['started_at'])}{end}  {OUTCOMES[one['outcome']]}  {one['name']} {_size(one['size'])} {more}".rstrip()
     )
+
+
+def _doubt(one: Life) -> str:
+    latest = f", au plus tard le {_at(one['decided_at'])}" if one["decided_at"] else ""
+    return f"{_at(one['started_at'])}  {one['name']} : ce qui le tranche : {one['decided_by']}{latest}"
 
 
 def _returned(one: Life) -> str:

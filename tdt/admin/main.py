@@ -12,10 +12,12 @@ MODULES = {
     "services": "tdt.admin.services",
     "groups": "tdt.admin.groups",
     "authorities": "tdt.admin.authorities",
+    "breakers": "tdt.admin.breakers",
+    "maintenance": "tdt.admin.maintenance",
     "routes": "tdt.admin.routes",
     "conventions": "tdt.admin.conventions",
     "onboarding": "tdt.admin.onboarding",
-    "received": "tdt.admin.received",
+    "restore": "tdt.admin.restore",
     "sirets": "tdt.admin.sirets",
 }
 

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from tdt.admin.door import CONFIG, JSON, Row, configuration, misconfigured, refused, show, show_one
 from tdt.admin.rgs_import import import_command
-from tdt.certificates.files import PEM_MARK, read_certificates
+from tdt.certificates.files import MALFORMED, PEM_MARK, read_certificates
 from tdt.certificates.rgs import Assessor, fingerprint, load_issuers
 from tdt.config import Config, ConfigError
 from tdt.deps import utc_now
@@ -81,7 +81,7 @@ def _leaf(file: Path) -> x509.Certificate:
     data = file.read_bytes()
     try:
         return x509.load_pem_x509_certificate(data) if PEM_MARK in data else x509.load_der_x509_certificate(data)
-    except ValueError:
+    except MALFORMED:
         refused(f"{file} n'est pas un certificat.")
 
 

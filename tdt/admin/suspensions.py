@@ -60,6 +60,7 @@ def suspensions(authority: int | None, path: Path, as_json: bool) -> None:
                 "starts_on": one.starts_on,
                 "ends_on": one.ends_on,
                 "domains": sorted(one.domains),
+                "flow": one.flow,
                 "reason": one.reason,
             }
             for number, name, one in found

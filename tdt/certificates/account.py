@@ -3,7 +3,7 @@
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tdt.certificates.files import PEM_MARK
+from tdt.certificates.files import MALFORMED, PEM_MARK
 from tdt.domain.accounts import Certificate
 from tdt.domain.errors import Refused
 from tdt.domain.identity import certificate_hash
@@ -25,5 +25,5 @@ def read_certificate(data: bytes) -> Certificate:
             not_before=certificate.not_valid_before_utc,
             not_after=certificate.not_valid_after_utc,
         )
-    except (ValueError, x509.InvalidVersion) as error:
+    except MALFORMED as error:
         raise Refused(UNREADABLE) from error

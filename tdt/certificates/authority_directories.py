@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from tdt.certificates.files import PEM_MARK, read_certificates, replace_file
+from tdt.certificates.files import MALFORMED, PEM_MARK, read_certificates, replace_file
 from tdt.certificates.rgs import fingerprint
 from tdt.certificates.rgs_import import is_authority
 
@@ -72,7 +72,7 @@ def _read(file: Path, now: datetime) -> Iterator[Found]:
         certificates = (
             x509.load_pem_x509_certificates(data) if PEM_MARK in data else [x509.load_der_x509_certificate(data)]
         )
-    except ValueError:
+    except MALFORMED:
         yield Found(file, "laissé de côté : pas un certificat")
         return
     for certificate in certificates:

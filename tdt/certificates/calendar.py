@@ -6,14 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tdt.certificates.files import PEM_MARK, list_files
+from tdt.certificates.files import MALFORMED, PEM_MARK, list_files
 from tdt.config import Config
 from tdt.domain.expiry import Ending, HeldCertificate, Kind
 
-MALFORMED = (ValueError, x509.InvalidVersion, UnsupportedAlgorithm)
 Read = Callable[[bytes], list[Ending]]
 
 
@@ -22,6 +20,7 @@ def list_file_endings(config: Config) -> list[Ending]:
     server = config.server
     found = [*_certificates(Kind.SERVER, "server.certificate", server.certificate)]
     found += _certificates(Kind.SERVER, "server.second_certificate", server.second_certificate)
+    found += _certificates(Kind.SIGNING, "signing.certificate", config.signing.certificate)
     found += _certificates(Kind.AUTHORITY, "server.connect_authorities", server.connect_authorities)
     found += _certificates(Kind.AUTHORITY, "server.transmit_authorities", server.transmit_authorities)
     found += _certificates(Kind.AUTHORITY, "helios.signature_authorities", config.helios.signature_authorities)

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
+from tdt.certificates.files import MALFORMED
+
 REMEMBERED = 4096
 VERDICT_HOLDS = timedelta(minutes=1)
 
@@ -55,7 +57,7 @@ class ChainVerifier:
         try:
             verifier = builder.build_client_verifier()
             verified = verifier.verify(x509.load_der_x509_certificate(der), [*self._intermediates, *untrusted])
-        except (VerificationError, ValueError) as error:
+        except (VerificationError, *MALFORMED) as error:
             return (), str(error)
         return tuple(verified.chain), ""
 

@@ -5,10 +5,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from tdt.config import ConfigError
 
 PEM_MARK = b"-----BEGIN"
+MALFORMED = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises for what it cannot read: not only ValueError."""
 Stamp = tuple[tuple[str, int, int], ...]
 
 
@@ -22,7 +32,7 @@ def read_certificates(path: str) -> tuple[x509.Certificate, ...]:
                 found += x509.load_pem_x509_certificates(data)
             else:
                 found.append(x509.load_der_x509_certificate(data))
-        except ValueError as error:
+        except MALFORMED as error:
             raise ConfigError([f"{file}: not a certificate ({error})"]) from error
     return tuple(found)
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from tdt.certificates.files import MALFORMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def read_answer(response: ocsp.OCSPResponse, authorities: Sequence[x509.Certific
             response.next_update_utc,
             response.revocation_time_utc,
         )
-    except (ValueError, UnsupportedAlgorithm):
+    except MALFORMED:
         return None
 
 

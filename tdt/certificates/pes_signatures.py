@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
+from tdt.certificates.files import MALFORMED
 from tdt.certificates.pes_places import Place, Places, chunks_of, find_places, read_alone
 from tdt.certificates.pes_properties import read_properties, signed_properties
 from tdt.certificates.xmldsig import (
@@ -298,7 +298,7 @@ def _certificates(signature: etree._Element) -> list[x509.Certificate]:
 def _signer(told: PesSignature, certificate: x509.Certificate) -> PesSignature:
     try:
         subject, issuer = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
-    except ValueError as error:
+    except MALFORMED as error:
         raise SignatureError("le certificat du signataire est illisible") from error
     return replace(
         told,
@@ -312,7 +312,7 @@ def _signer(told: PesSignature, certificate: x509.Certificate) -> PesSignature:
 def _is_short(certificate: x509.Certificate) -> bool:
     try:
         key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except MALFORMED:
         return False
     return isinstance(key, rsa.RSAPublicKey) and key.key_size < SMALLEST_RSA
 

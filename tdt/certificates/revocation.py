@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
 
-from tdt.certificates.files import PEM_MARK, list_files
+from tdt.certificates.files import MALFORMED, PEM_MARK, list_files
 from tdt.certificates.ocsp import Answer, read_answer
 from tdt.config import ConfigError
 from tdt.domain.rgs import Issuer, RevocationPolicy, find_issuer
@@ -96,8 +96,9 @@ class Revocations:
         self._verdicts: dict[x509.Certificate, datetime | None] = {}
         self._lists: dict[x509.Name, list[_List]] = {}
         for crl in crls:
-            if any(is_signed_by(crl, authority) for authority in self._authorities.get(crl.issuer, ())):
-                self._lists.setdefault(crl.issuer, []).append(_read_list(crl))
+            issuer = _issuer_of(crl)
+            if issuer and any(is_signed_by(crl, authority) for authority in self._authorities.get(issuer, ())):
+                self._lists.setdefault(issuer, []).append(_read_list(crl))
         self._answers: Mapping[int, list[Answer]] = _by_serial(answers, authorities)
 
     def look(self, leaf: x509.Certificate, now: datetime, at: datetime | None = None) -> Finding:
@@ -193,10 +194,17 @@ def _by_serial(
     return found
 
 
+def _issuer_of(crl: x509.CertificateRevocationList) -> x509.Name | None:
+    try:
+        return crl.issuer
+    except MALFORMED:  # what was fetched once stays in the cache, whatever it is: the others must be read
+        return None
+
+
 def _read_list(crl: x509.CertificateRevocationList) -> _List:
     try:
         number: int | None = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *MALFORMED):
         number = None
     return _List(crl, crl.last_update_utc, crl.next_update_utc, number)
 
@@ -212,7 +220,7 @@ def read_crls(path: str) -> list[x509.CertificateRevocationList]:
     for file in list_files(path):
         try:
             found.append(load_crl(file.read_bytes()))
-        except ValueError as error:
+        except MALFORMED as error:
             raise ConfigError([f"{file}: not a revocation list ({error})"]) from error
     return found
 
@@ -226,7 +234,7 @@ def read_cache(folder: Path) -> tuple[list[x509.CertificateRevocationList], list
                 lists.append(load_crl(file.read_bytes()))
             elif file.suffix == ".ocsp":
                 answers.append(ocsp.load_der_ocsp_response(file.read_bytes()))
-        except (ValueError, OSError):
+        except (OSError, *MALFORMED):
             continue
     return lists, answers
 
@@ -254,7 +262,7 @@ def name_of_list(url: str) -> str:
 def _is_unrevoked(entry: x509.RevokedCertificate) -> bool:
     try:
         reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *MALFORMED):
         return False
     return reason is x509.ReasonFlags.remove_from_crl
 
@@ -263,6 +271,6 @@ def _revoked_at(entry: x509.RevokedCertificate) -> datetime:
     """Since when: from the day on which its key was lost, when the list tells that day (RFC 5280 §5.3.2)."""
     try:
         lost = entry.extensions.get_extension_for_class(x509.InvalidityDate).value.invalidity_date_utc
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *MALFORMED):
         return entry.revocation_date_utc
     return min(lost, entry.revocation_date_utc)

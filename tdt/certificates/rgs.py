@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tdt.certificates.chain import Chain, ChainVerifier
+from tdt.certificates.files import MALFORMED
 from tdt.config import ConfigError
 from tdt.domain.rgs import RANKS, Holder, Issuer, Level, Policy, RevocationPolicy, Verdict, judge, strays
 
@@ -217,7 +218,7 @@ def list_policies(certificate: x509.Certificate) -> tuple[str, ...]:
     """The policy identifiers of a certificate (RFC 5280 §4.2.1.4), in their order; none if they cannot be read."""
     try:
         extension = certificate.extensions.get_extension_for_class(x509.CertificatePolicies)
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, *MALFORMED):
         return ()
     return tuple(policy.policy_identifier.dotted_string for policy in extension.value)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tdt.certificates.files import replace_file
+from tdt.certificates.files import MALFORMED, replace_file
 from tdt.certificates.rgs import fingerprint, is_policy, normal_name, read_issuers
 from tdt.certificates.trusted_list import Service, TrustedList, TrustedListError
 from tdt.domain.rgs import Holder, Issuer, Level, Policy
@@ -125,7 +125,7 @@ def is_authority(certificate: x509.Certificate) -> bool:
     """May this certificate sign others (RFC 5280 §4.2.1.9)?"""
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, *MALFORMED):
         return False
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from cryptography import x509
 
 from tdt.certificates.chain import ChainVerifier
-from tdt.certificates.files import Stamp, read_certificates, stamp
+from tdt.certificates.files import MALFORMED, Stamp, read_certificates, stamp
 from tdt.certificates.revocation import REVOKED, Revocations, read_cache, read_crls
 from tdt.config import ConfigError, Server
 from tdt.domain.calendar import paris_date
@@ -49,7 +49,7 @@ class Signers:
         try:
             certificate = x509.load_der_x509_certificate(certificates[0])
             subject, issuer = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
-        except ValueError as error:
+        except MALFORMED as error:
             return Signer(refusal=f"il est illisible ({error})")
         chain, detail = verifier.find(certificates[0], at, _load(certificates[1:]))
         finding = revocations.look(certificate, now, at if past else None)
@@ -104,6 +104,6 @@ def _load(others: Sequence[bytes]) -> list[x509.Certificate]:
     for der in others:
         try:
             found.append(x509.load_der_x509_certificate(der))
-        except ValueError:
+        except MALFORMED:
             continue
     return found

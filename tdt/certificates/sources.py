@@ -11,6 +11,7 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from tdt.certificates.chain import ChainVerifier
+from tdt.certificates.files import MALFORMED
 from tdt.certificates.ocsp import Answer, build_request, read_answer
 from tdt.certificates.revocation import NOT_YET, is_signed_by, load_crl
 
@@ -92,7 +93,7 @@ def _issuers_of(certificate: x509.Certificate, authorities: Sequence[x509.Certif
 def _lists_of(certificate: x509.Certificate) -> list[str]:
     try:
         points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, *MALFORMED):
         return []
     names = [name for point in points for name in point.full_name or ()]
     uris = [name.value for name in names if isinstance(name, x509.UniformResourceIdentifier)]
@@ -102,7 +103,7 @@ def _lists_of(certificate: x509.Certificate) -> list[str]:
 def _responders_of(certificate: x509.Certificate) -> list[str]:
     try:
         accesses = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, *MALFORMED):
         return []
     return [
         access.access_location.value
@@ -120,10 +121,13 @@ def _is_callable(url: str) -> bool:
 def check_list(data: bytes, source: ListSource, held: Path, now: datetime) -> str:
     """Why a list that came must not replace the one that is held, empty when it may."""
     try:
-        new = load_crl(data)
-        whole = is_whole(new)
-    except ValueError:
+        return _fault_of_list(load_crl(data), source, held, now)
+    except MALFORMED:  # each part is read when it is looked at
         return "ce n'est pas une liste de révocation"
+
+
+def _fault_of_list(new: x509.CertificateRevocationList, source: ListSource, held: Path, now: datetime) -> str:
+    whole = is_whole(new)
     if not any(one.subject == new.issuer and is_signed_by(new, one) for one in source.authorities):
         return "elle n'est pas signée par son autorité"
     if not whole:
@@ -141,7 +145,7 @@ def check_list(data: bytes, source: ListSource, held: Path, now: datetime) -> st
 def _held_list(held: Path) -> x509.CertificateRevocationList | None:
     try:
         return load_crl(held.read_bytes()) if held.exists() else None
-    except ValueError:
+    except MALFORMED:
         return None
 
 
@@ -163,7 +167,7 @@ def check_answer(data: bytes, source: AnswerSource, held: Path, now: datetime) -
     """Why an OCSP answer that came must not replace the one that is held, empty when it may."""
     try:
         response = ocsp.load_der_ocsp_response(data)
-    except ValueError:
+    except MALFORMED:
         return "ce n'est pas une réponse OCSP"
     answer = read_answer(response, [source.issuer])
     if answer is None or answer.serial != source.certificate.serial_number:
@@ -181,5 +185,5 @@ def check_answer(data: bytes, source: AnswerSource, held: Path, now: datetime) -
 def _held_answer(held: Path, issuer: x509.Certificate) -> Answer | None:
     try:
         return read_answer(ocsp.load_der_ocsp_response(held.read_bytes()), [issuer]) if held.exists() else None
-    except ValueError:
+    except MALFORMED:
         return None

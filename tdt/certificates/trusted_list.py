@@ -4,7 +4,6 @@ The signature is checked before (xmldsig); here the signed content is read, sect
 """
 
 import base64
-import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from cryptography import x509
 from lxml import etree
 
+from tdt.certificates.files import MALFORMED
 from tdt.domain.xml import parse_tree
 
 TSL = "{http://uri.etsi.org/02231/v2#}"
@@ -24,6 +24,9 @@ UNDERSTOOD = (
     f"{TSL}ExpiredCertsRevocationInfo",
     TAKEN_OVER,
 )
+
+
+MOST_DIGITS = 18
 
 
 class TrustedListError(ValueError):
@@ -79,7 +82,7 @@ def read_trusted_list(content: bytes) -> TrustedList:
         raise TrustedListError("ce n'est pas une liste de confiance ETSI TS 119 612")
     sequence, issued = _text(scheme, "TSLSequenceNumber"), _instant(_text(scheme, "ListIssueDateTime"))
     territory = _text(scheme, "SchemeTerritory")
-    if not territory.isalnum() or not sequence.isdecimal() or issued is None:
+    if not territory.isalnum() or not sequence.isdecimal() or len(sequence) > MOST_DIGITS or issued is None:
         raise TrustedListError("la liste de confiance n'a ni territoire, ni numéro, ni date lisibles")
     return TrustedList(
         territory=territory,
@@ -129,7 +132,7 @@ def _certificates(information: etree._Element) -> tuple[tuple[x509.Certificate, 
         try:
             der = base64.b64decode("".join((element.text or "").split()), validate=True)
             found.append(x509.load_der_x509_certificate(der))
-        except (binascii.Error, ValueError):
+        except MALFORMED:  # base64 that is none is a ValueError too
             return (), "son certificat est illisible"
     return tuple(found), "" if found else "aucun certificat n'est donné"
 

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from lxml import etree
 
+from tdt.certificates.files import MALFORMED
 from tdt.domain.xml import parse_tree
 
 DS = "{http://www.w3.org/2000/09/xmldsig#}"
@@ -96,9 +97,12 @@ class _Canonical:
 
     def __call__(self, tree: etree._Element | etree._ElementTree) -> bytes:
         prefixes = list(self.prefixes) or None
-        return etree.tostring(
-            tree, method="c14n", exclusive=self.exclusive, with_comments=False, inclusive_ns_prefixes=prefixes
-        )
+        try:
+            return etree.tostring(
+                tree, method="c14n", exclusive=self.exclusive, with_comments=False, inclusive_ns_prefixes=prefixes
+            )
+        except etree.C14NError as error:  # an address of a namespace that is relative, for one
+            raise SignatureError("le document n'a pas de forme canonique") from error
 
 
 def verify_enveloped(data: bytes, signers: Sequence[x509.Certificate]) -> Signed:
@@ -319,7 +323,7 @@ def load_certificates(elements: Iterable[etree._Element]) -> list[x509.Certifica
     for element in elements:
         try:
             found.append(x509.load_der_x509_certificate(decode(element)))
-        except (SignatureError, ValueError):
+        except MALFORMED:  # a SignatureError is a ValueError
             continue
     if not found:
         raise SignatureError("elle ne porte pas le certificat du signataire")

@@ -1,7 +1,8 @@
 """Bodies in the database: in their row when small, in chunks of 1 MiB once archived; readers do not care which."""
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection, Pool, Scope, transaction
 from tdt.documents.spool import READ_BYTES, Spool
 from tdt.domain.content import Body, hold
-from tdt.domain.errors import Conflict, NotFound, Permanent
+from tdt.domain.errors import Conflict, NotFound, Permanent, TdtError
 from tdt.domain.ids import AuthorityId, ContentId
 from tdt.domain.jobs import JobKind
 
@@ -76,6 +77,12 @@ async def get_small(connection: Connection, content: ContentId) -> bytes:
     return data
 
 
+async def list_digests(connection: Connection, contents: Sequence[ContentId]) -> Mapping[ContentId, bytes]:
+    """The SHA-256 that each of these bodies had when it was kept."""
+    rows = await connection.fetch("select id, sha256 from content where id = any($1)", contents)
+    return {ContentId(row["id"]): row["sha256"] for row in rows}
+
+
 async def stream_content(pool: Pool, spool: Spool, scope: Scope, content: ContentId) -> AsyncIterator[bytes]:
     """The bytes of a body, wherever they lie; no database connection is held while the reader is slow."""
     for _ in range(2):
@@ -100,6 +107,25 @@ async def stream_content(pool: Pool, spool: Spool, scope: Scope, content: Conten
             yield chunk
         return
     raise Permanent("Un contenu manque dans le dépôt local.", details={"content_id": content})
+
+
+async def unaltered(chunks: AsyncIterator[bytes], size: int, sha256: bytes, refusal: TdtError) -> AsyncGenerator[bytes]:
+    """The same bytes, but the refusal in place of the last of them when they are not those of this size and digest.
+
+    Who must not hand on a single one that is wrong reads them to their end beforehand.
+    """
+    digest, read, kept = hashlib.sha256(), 0, b""
+    async for chunk in chunks:
+        if kept:
+            yield kept
+        read += len(chunk)
+        if read > size:
+            raise refusal
+        await asyncio.to_thread(digest.update, chunk)
+        kept = chunk
+    if digest.digest() != sha256:
+        raise refusal
+    yield kept
 
 
 async def _stream_archive(pool: Pool, scope: Scope, content: Content) -> AsyncIterator[bytes]:

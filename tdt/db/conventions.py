@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from tdt.db.authorities import MEMBERSHIP_TODAY
+from tdt.db.jobs import write_wake
 from tdt.db.pool import Connection, Record, as_record
 from tdt.domain.authorities import Module
 from tdt.domain.conventions import Avenant, Convention, Dossier, Suspension
@@ -21,7 +22,8 @@ AVENANTS = """coalesce((select jsonb_agg(to_jsonb(v) order by v.effective_on, v.
     where v.convention_id = c.id), '[]') as avenants"""
 CONVENTION_COLUMNS = f"""c.id, c.authority_id, c.module, c.reference, c.device, c.state_party, c.operator, c.domains,
     c.signed_on, c.starts_on, c.ends_on, c.content_id, {AVENANTS}"""
-SUSPENSION_COLUMNS = "s.id, s.module, s.starts_on, s.ends_on, s.reason, s.domains"
+SUSPENSION_COLUMNS = """s.id, s.module, s.starts_on, s.ends_on, s.reason, s.domains, s.flow,
+    s.authority_id is null as everyone"""
 
 
 DOSSIER = f"""
@@ -30,7 +32,8 @@ DOSSIER = f"""
                 where c.authority_id = $1 and c.module = $2 order by c.id) found) as conventions,
         (select jsonb_agg(to_jsonb(found)) from (
                 select {SUSPENSION_COLUMNS} from suspension s
-                where s.authority_id = $1 and s.module = $2 order by s.starts_on, s.id) found) as suspensions,
+                where (s.authority_id = $1 or s.authority_id is null) and s.module = $2
+                order by s.starts_on, s.id) found) as suspensions,
         (select g.name from authority_membership m join authority_group g on g.id = m.group_id
             where m.authority_id = $1 and {MEMBERSHIP_TODAY}) as group_name"""
 
@@ -85,6 +88,8 @@ def _suspension(values: Mapping[str, Any]) -> Suspension:
         _day_or_none(values["ends_on"]),
         values["reason"],
         frozenset(values["domains"]),
+        values["flow"],
+        values["everyone"],
     )
 
 
@@ -100,7 +105,7 @@ async def get_dossiers(
     connection: Connection, authority: AuthorityId | None = None
 ) -> dict[AuthorityId, dict[Module, Dossier]]:
     """The same for every collectivité visible to the scope, or for one, in three statements; none where nothing is."""
-    seen = "where $1::bigint is null or {}.authority_id = $1"
+    seen = "where ($1::bigint is null or {}.authority_id = $1)"
     groups = {
         row["authority_id"]: row["name"]
         for row in await connection.fetch(
@@ -117,7 +122,8 @@ async def get_dossiers(
         conventions.setdefault((one.authority_id, one.module), []).append(one)
     suspensions: dict[tuple[AuthorityId, Module], list[Suspension]] = {}
     for row in await connection.fetch(
-        f"select {SUSPENSION_COLUMNS}, s.authority_id from suspension s {seen.format('s')} order by s.starts_on, s.id",
+        f"""select {SUSPENSION_COLUMNS}, s.authority_id from suspension s {seen.format("s")}
+        and s.authority_id is not null order by s.starts_on, s.id""",
         authority,
     ):
         stop = _suspension(row)
@@ -257,45 +263,70 @@ async def find_document(connection: Connection, convention: int, avenant: int | 
     return ContentId(found) if found is not None else None
 
 
-async def insert_suspension(connection: Connection, authority: AuthorityId, new: Suspension) -> int:
-    """Suspend a module of a collectivité; the `id` is not read."""
+async def insert_suspension(connection: Connection, authority: AuthorityId | None, new: Suspension) -> int:
+    """Suspend a module of a collectivité, of all of them (None), or one flow; the `id` is not read."""
     suspension: int = await connection.fetchval(
-        """insert into suspension (authority_id, module, domains, starts_on, ends_on, reason)
-        values ($1, $2, $3, $4, $5, $6) returning id""",
+        """insert into suspension (authority_id, module, domains, starts_on, ends_on, reason, flow)
+        values ($1, $2, $3, $4, $5, $6, $7) returning id""",
         authority,
         new.module,
         sorted(new.domains),
         new.starts_on,
         new.ends_on,
         new.reason,
+        new.flow,
     )
     return suspension
 
 
 async def list_suspensions(
     connection: Connection, authority: AuthorityId | None
-) -> list[tuple[AuthorityId, str, Suspension]]:
-    """The suspensions visible to the scope, by collectivité, the newest last."""
+) -> list[tuple[AuthorityId | None, str, Suspension]]:
+    """The suspensions visible to the scope, by collectivité, the newest last; first those of all of them."""
     rows = await connection.fetch(
-        f"""select {SUSPENSION_COLUMNS}, s.authority_id, a.name as authority
-        from suspension s join authority a on a.id = s.authority_id
-        where $1::bigint is null or s.authority_id = $1 order by lower(a.name), a.id, s.starts_on, s.id""",
+        f"""select {SUSPENSION_COLUMNS}, s.authority_id, coalesce(a.name, '') as authority
+        from suspension s left join authority a on a.id = s.authority_id
+        where $1::bigint is null or s.authority_id = $1
+        order by s.authority_id is not null, lower(a.name), a.id, s.starts_on, s.id""",
         authority,
     )
-    return [(AuthorityId(row["authority_id"]), row["authority"], _suspension(row)) for row in rows]
+    return [(row["authority_id"], row["authority"], _suspension(row)) for row in rows]
 
 
-async def lock_suspension(connection: Connection, suspension: int) -> tuple[AuthorityId, Suspension] | None:
+async def lock_suspension(connection: Connection, suspension: int) -> tuple[AuthorityId | None, Suspension] | None:
     """A suspension visible to the scope, kept from other administrators until the end of the transaction."""
     row = await connection.fetchrow(
         f"select {SUSPENSION_COLUMNS}, s.authority_id from suspension s where s.id = $1 for update", suspension
     )
-    return (AuthorityId(row["authority_id"]), _suspension(row)) if row is not None else None
+    return (row["authority_id"], _suspension(row)) if row is not None else None
 
 
 async def move_suspension(connection: Connection, suspension: int, ends_on: date) -> None:
     """Let a suspension end on this day, its last one."""
     await connection.execute("update suspension set ends_on = $2 where id = $1", suspension, ends_on)
+
+
+async def end_suspension(connection: Connection, current: Suspension, today: date) -> None:
+    """Nothing is stopped by it any more, from today on."""
+    yesterday = date.fromordinal(today.toordinal() - 1)
+    if current.starts_on > yesterday:
+        await delete_suspension(connection, current.id)
+    else:
+        await move_suspension(connection, current.id, yesterday)
+
+
+OPEN_HOLDS = f"""
+    select {SUSPENSION_COLUMNS} from suspension s
+    where s.module = $1 and s.authority_id is not distinct from $2 and s.flow is not distinct from $3
+        and s.domains = '{{}}' and s.starts_on <= $4 and (s.ends_on is null or s.ends_on >= $4)
+    order by s.id for update"""
+
+
+async def lock_holds(
+    connection: Connection, module: Module, authority: AuthorityId | None, flow: int | None, today: date
+) -> list[Suspension]:
+    """What stops a module today: of all collectivités, of one, or of one flow of it; kept from other operators."""
+    return [_suspension(row) for row in await connection.fetch(OPEN_HOLDS, module, authority, flow, today)]
 
 
 async def delete_suspension(connection: Connection, suspension: int) -> None:
@@ -306,19 +337,14 @@ async def delete_suspension(connection: Connection, suspension: int) -> None:
 # ---------------------------------------------------------------------------------------------- what waits
 
 WAITS = "last_error like 'CONVENTION_RETENUE%'"
-WAKE = f"""
-    with woken as (
-        update job set woken_at = clock_timestamp(),
-            run_at = case when state = 'ready' and {WAITS} then now() else run_at end,
-            published_at = case when state = 'ready' and {WAITS} then null else published_at end
-        where authority_id = $1 and kind = $2 and state in ('ready', 'running')
-        returning id, state, last_error)
-    select count(*), count(pg_notify('tdt_job', id::text)) from woken where state = 'ready' and {WAITS}"""
-"""Those that run are marked too: they may have read what held before (tdt.db.jobs.MOVE_TO_READY)."""
+WAKE = write_wake("($1::bigint is null or j.authority_id = $1) and j.kind = $2", WAITS)
 
 
-async def wake_held(connection: Connection, authority: AuthorityId, module: Module) -> int:
-    """Have the flows that wait for a convention looked at again once this transaction is committed; gives how many."""
+async def wake_held(connection: Connection, authority: AuthorityId | None, module: Module) -> int:
+    """Have the flows that wait for a convention looked at again once this transaction is committed; gives how many.
+
+    Without a collectivité: those of all.
+    """
     if module not in TRANSMISSIONS:
         return 0
     woken: int = await connection.fetchval(WAKE, authority, TRANSMISSIONS[module])

@@ -50,6 +50,8 @@ ORDERS: Mapping[str, str] = {
     "attempt": "id",
     "received": "id",
     "event": "id",
+    "alert": "id",
+    "balance": "id",
     "audit": "id",
 }
 """The tables whose rows belong to one collectivité, and the order in which they are given."""

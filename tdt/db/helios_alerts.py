@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tdt.db.audit import insert_audit
+from tdt.db.lateness import since
 from tdt.db.pool import Connection
 from tdt.domain.helios.alert_text import LateFlow, Unacknowledged
 from tdt.domain.helios.alerts import OF_STATUS, Kind
@@ -22,9 +23,7 @@ async def lock_alerts(connection: Connection) -> bool:
     return locked
 
 
-SINCE = """(
-        select min(w.at) from helios_workflow w where w.transaction_id = t.id and w.id > coalesce((
-            select max(o.id) from helios_workflow o where o.transaction_id = t.id and o.status <> t.status), 0))"""
+SINCE = since("helios")
 """When the flow `t` came to its status: notes made in it since do not count."""
 
 UNFINISHED = f"""

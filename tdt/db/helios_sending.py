@@ -97,22 +97,29 @@ async def count_being_sent(connection: Connection, route: RouteId, but: HeliosId
 
 
 WAKE_NEXT = f"""
-    with due as (
+    with served as (
+        select authority_id, max(started_at) as at from attempt
+        where route_id = $1 and started_at > now() - interval '1 hour' group by authority_id),
+    due as materialized (
         select j.id from job j join helios_transaction t on t.id = j.object_id
         where j.kind = '{JobKind.HELIOS_TRANSMIT}' and t.route_id = $1 and (
             j.state = 'running' or j.id = (
                 select n.id from job n join helios_transaction w on w.id = n.object_id
+                    left join served s on s.authority_id = w.authority_id
                 where n.kind = '{JobKind.HELIOS_TRANSMIT}' and n.state = 'ready' and w.route_id = $1
-                    and n.last_error like '{CROWDED}%' order by n.object_id limit 1))),
+                    and n.last_error like '{CROWDED}%' order by s.at nulls first, n.object_id limit 1))
+        order by j.id for no key update of j),
     woken as (
         update job j set woken_at = clock_timestamp(),
             run_at = case when j.state = 'ready' then now() else j.run_at end,
             published_at = case when j.state = 'ready' then null else j.published_at end
         from due where j.id = due.id returning j.id, j.state)
     select count(pg_notify('tdt_job', id::text)) from woken where state = 'ready'"""
-"""Those that run are marked too: they may have counted before (tdt.db.jobs.MOVE_TO_READY)."""
+"""Those that run are marked too: they may have counted before (tdt.db.jobs.MOVE_TO_READY).
+
+In one order, as all wakes."""
 
 
 async def wake_next(connection: Connection, route: RouteId) -> None:
-    """A place is free on a route: have the oldest flow that waits for one looked at."""
+    """A place is free on a route: have a flow that waits for one looked at: collectivités in turn."""
     await connection.fetchval(WAKE_NEXT, route)

@@ -94,8 +94,10 @@ async def make_partitions(connection: Connection) -> int:
 
 async def count_pending(connection: Connection) -> int:
     """How many migrations of this version the database still lacks: 0 is part of readiness."""
-    applied = await connection.fetch("select name from migration")
-    return len({file.name for file in _files(migrations_directory())} - {row["name"] for row in applied})
+    names = {file.name for file in _files(migrations_directory())}
+    if await connection.fetchval("select to_regclass('migration')") is None:
+        return len(names)  # an empty database
+    return len(names - {row["name"] for row in await connection.fetch("select name from migration")})
 
 
 def _files(directory: Path) -> list[File]:

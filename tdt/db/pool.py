@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from typing import Any, Literal, Protocol
 
 import asyncpg
 
+from tdt.config import ConfigError
+from tdt.db import known_types
 from tdt.domain.authorities import Role, User, is_group_admin_or_super
 from tdt.domain.errors import Conflict, Temporary
 from tdt.domain.ids import AuthorityId, GroupId
@@ -42,6 +45,14 @@ class Connection(Protocol):
 
 
 RETRY_SECONDS = 0.2
+SILENT = "10min"
+"""A transaction that says nothing for so long ends by itself: its process is frozen, or cut from the server, which
+would keep its locks for hours. Longer than anything waits for a remote in a transaction."""
+SOON_SILENT = "60s"
+"""The same where others wait and nothing but the database is asked: for `set_config`, in the statement that locks."""
+ALIVE = {"tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
+"""A machine that vanished is noticed by the server within half a minute, not two hours: the advisory locks of its
+sessions are then another's (it alone listened to a route)."""
 
 AWAY = (
     ConnectionError,
@@ -50,15 +61,19 @@ AWAY = (
     asyncpg.InsufficientResourcesError,
     asyncpg.PostgresSystemError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     TimeoutError,
 )
 """What the driver raises when the server is stopped, starting, restarting, a standby, full (connections, memory, disk),
-or cut from us."""
+or cut from us; or when it has given a transaction up of which it heard nothing for too long."""
 
 UNREACHABLE = (OSError, *AWAY)
 """The same, while connecting: the socket may not even be there."""
+
+REFUSED = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
+"""There, but not for us: unknown role, wrong password, unknown database. Waiting would not correct the setting."""
 
 
 def scope_of(user: User | None) -> Scope | None:
@@ -80,13 +95,14 @@ async def open_pool(dsn: str, size: int, settings: Mapping[str, str] | None = No
     """
     return await asyncpg.create_pool(
         dsn,
+        connection_class=known_types.Connection,
         min_size=0,
         max_size=size,
         init=_prepare,
         reset=_leave,
         command_timeout=600,
         max_inactive_connection_lifetime=300,
-        server_settings=dict(settings or {}),
+        server_settings=ALIVE | dict(settings or {}),
     )
 
 
@@ -112,7 +128,7 @@ async def transaction(pool: Pool, scope: Scope, wait_seconds: float = 10.0) -> A
     """A transaction in which row-level security shows what `scope` may see: an authority, those of a group, or all.
 
     Waits up to `wait_seconds` for a database that is away, then raises Temporary. A unique index that refuses a row
-    raises Conflict with details["constraint"].
+    raises Conflict with details["constraint"]; a database that does not know us, ConfigError.
     """
     connection = await _begin(pool, scope, wait_seconds)
     try:
@@ -139,21 +155,72 @@ async def transaction(pool: Pool, scope: Scope, wait_seconds: float = 10.0) -> A
         await _release(pool, connection)
 
 
+_waiting: Counter[int] = Counter()
+"""Of each pool, by its identity, how many ask for a connection now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A pool: connections opened, those that serve nobody, the most there may be, how many wait for one."""
+
+    size: int
+    idle: int
+    most: int
+    waiting: int
+
+
+def measure(pool: Pool) -> Use:
+    """How it is used now."""
+    return Use(pool.get_size(), pool.get_idle_size(), pool.get_max_size(), _waiting[id(pool)])
+
+
+async def _acquire(pool: Pool, seconds: float) -> Any:
+    key = id(pool)
+    _waiting[key] += 1
+    try:
+        return await pool.acquire(timeout=seconds)
+    finally:
+        _waiting[key] -= 1
+        if not _waiting[key]:
+            del _waiting[key]
+
+
+async def probe(pool: Pool, seconds: float) -> str:
+    """Why the database cannot be used, in one line; empty when it can."""
+    try:
+        async with asyncio.timeout(seconds):
+            connection = await pool.acquire()
+            try:
+                await connection.fetchval("select 1")
+            finally:
+                await _release(pool, connection)
+    except TimeoutError:
+        return f"pas de réponse en {seconds:g} s"
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return " ".join(str(error).split()) or type(error).__name__
+    return ""
+
+
+BEGIN = "begin; set local tdt.scope = '{}'; set local idle_in_transaction_session_timeout = '" + SILENT + "'"
+
+
 async def _begin(pool: Pool, scope: Scope, wait_seconds: float) -> Any:
     who = _setting(scope)
     deadline = asyncio.get_running_loop().time() + wait_seconds
     while True:
         connection = None
         try:
-            connection = await pool.acquire(timeout=max(deadline - asyncio.get_running_loop().time(), 0.1))
+            connection = await _acquire(pool, max(deadline - asyncio.get_running_loop().time(), 0.1))
             # one round trip: the scope lasts as long as the transaction
-            await connection.execute(f"begin; set local tdt.scope = '{who}'")
+            await connection.execute(BEGIN.format(who))
         except UNREACHABLE as error:
             if connection is not None:
                 await _release(pool, connection)
             if asyncio.get_running_loop().time() + RETRY_SECONDS > deadline:
                 raise Temporary("La base de données ne répond pas.") from error
             await asyncio.sleep(RETRY_SECONDS)
+        except REFUSED as error:
+            raise ConfigError([f"[database] dsn : la base de données refuse la connexion : {error}"]) from error
         except BaseException:
             if connection is not None:
                 await _release(pool, connection)

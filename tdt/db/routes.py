@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from tdt.db.lineage import check_lineage
 from tdt.db.pool import Connection, Record, Scope, affected
 from tdt.domain.ids import AttemptId, AuthorityId, ContentId, HeliosId, ReceivedId, RouteId
 from tdt.domain.routes import Attempt, Outcome, Route, RouteKind, Transport
@@ -28,7 +29,12 @@ DEPOSIT_ROUTE = f"""
 async def find_deposit_route(
     connection: Connection, authority: AuthorityId, kind: RouteKind, day: date
 ) -> tuple[bool, Route | None]:
-    """For a deposit of this civil day: whether the authority is closed, and its route. Closed when it is not seen."""
+    """For a deposit of this civil day: whether the authority is closed, and its route. Closed when it is not seen.
+
+    Read without a lock: a deposit and a closing of the same instant are as if the deposit came first. Both look at
+    nothing else of the other, and what follows sees it: `flows/closing.refuse_drafts` what waits to be confirmed, the
+    purge what no export holds (`domain/closing.purge_obstacle`). A lock would put every deposit behind every closing.
+    """
     row = await connection.fetchrow(DEPOSIT_ROUTE, authority, kind, day)
     if row is None:
         return True, None
@@ -229,7 +235,8 @@ INSERT_ATTEMPT = """
 
 
 async def insert_attempt(connection: Connection, sending: Sending) -> AttemptId:
-    """Say that we are about to send: committed before the first byte leaves."""
+    """Say that we are about to send: committed before the first byte leaves. Held from a base that was restored."""
+    await check_lineage(connection)
     return AttemptId(
         await connection.fetchval(
             INSERT_ATTEMPT,
@@ -261,6 +268,16 @@ async def move_attempt(
 ATTEMPTS = """
     select id, authority_id, started_at, outcome, reached from attempt
     where object_kind = $1 and object_id = $2 order by started_at, id"""
+
+
+OTHER_BYTES = """
+    select exists (select from attempt where object_kind = $1 and object_id = $2 and (name, sha256) <> ($3, $4))"""
+
+
+async def was_other(connection: Connection, sending: Sending) -> bool:
+    """Whether a try for the same object was about other bytes, or another name."""
+    about = (sending.object_kind, sending.object_id, sending.name, sending.sha256)
+    return bool(await connection.fetchval(OTHER_BYTES, *about))
 
 
 async def list_attempts(connection: Connection, object_kind: str, object_id: int) -> list[Attempt]:

@@ -64,7 +64,10 @@ def _reap(line: socket.socket, running: dict[int, int]) -> None:
 
 def _obey(line: socket.socket, running: dict[int, int]) -> bool:
     """False when the line is closed."""
-    message, files, _, _ = socket.recv_fds(line, MESSAGE_BYTES, MOST_FILES)
+    try:
+        message, files, _, _ = socket.recv_fds(line, MESSAGE_BYTES, MOST_FILES)
+    except ConnectionResetError:
+        return False  # its other end was killed, with something of ours unread
     if not message:
         return False
     order = msgspec.json.decode(message, type=Order)

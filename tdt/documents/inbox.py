@@ -5,6 +5,7 @@ how long it must be, so that the next start finds it whole, or knows that it is 
 """
 
 import asyncio
+import ctypes
 import errno
 import hashlib
 import os
@@ -20,6 +21,10 @@ from tdt.documents.spool import disk_errors, in_threads, sync_directory, write_a
 MAX_NAME = 200
 MARGIN = 16 << 20
 """Room that must be left on the disk beside what is fetched."""
+KEEP_SIZE = 1
+"""FALLOC_FL_KEEP_SIZE, linux/falloc.h: a file that is cut short must show it by its size."""
+_fallocate = ctypes.CDLL(None, use_errno=True).fallocate
+_fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 OURS = re.compile(r"-?[0-9]+~")
 """What fetch() names; an operator's or a file system's own file is none of our business."""
 
@@ -56,6 +61,12 @@ class Inbox:
         with disk_errors():
             await asyncio.to_thread(self._check_space, size)
             file = await asyncio.to_thread(os.open, fetched.path, flags, 0o600)
+            try:
+                await asyncio.to_thread(_reserve, file, size)
+            except OSError:
+                os.close(file)
+                fetched.path.unlink(missing_ok=True)  # nothing was asked for: nothing is on its way
+                raise
         try:
             with in_threads(file) as call:
                 async for chunk in chunks:
@@ -77,6 +88,14 @@ class Inbox:
     def _describe(self, path: Path) -> Fetched:
         size, _, name = path.name.partition("~")
         return Fetched(unquote(name), int(size), path)
+
+
+def _reserve(file: int, size: int) -> None:
+    """Take the place of what will come before it is asked for: others may fill the disk meanwhile. Raises OSError."""
+    if size > 0 and _fallocate(file, KEEP_SIZE, 0, size) != 0:
+        code = ctypes.get_errno()
+        if code not in (errno.EOPNOTSUPP, errno.ENOSYS):
+            raise OSError(code, os.strerror(code))
 
 
 def _short(quoted: str) -> str:

@@ -10,10 +10,11 @@ import os
 import threading
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tdt.crash import Step, reach
 from tdt.domain.content import HEAD_BYTES, Body
 from tdt.domain.errors import Temporary
 
@@ -131,8 +132,10 @@ class SpoolWriter:
             with self._naming:
                 if self._discarded:
                     return
+                reach(Step.BODY_WRITTEN)
                 self._partial.rename(self._directory / self._name)
             sync_directory(self._directory)
+        reach(Step.BODY_DURABLE)
 
 
 class Spool:
@@ -161,9 +164,28 @@ class Spool:
         """Drop a body whose bytes are archived."""
         self.path(spool_name).unlink(missing_ok=True)
 
+    def list_older_than(self, instant: float) -> list[str]:
+        """The files that were written before this instant, in seconds since 1970."""
+        found = []
+        with os.scandir(self.directory) as entries:
+            for entry in entries:
+                # archived, or swept by another worker, since the folder was read
+                with suppress(FileNotFoundError):
+                    if entry.is_file() and entry.stat().st_mtime < instant:
+                        found.append(entry.name)
+        return sorted(found)
+
     def is_writable(self) -> bool:
         """Whether a body could be written now: part of readiness."""
         return os.access(self.directory, os.W_OK | os.X_OK)
+
+    def measure(self) -> tuple[int, int]:
+        """Free bytes and all bytes of its disk; zeros when it is not there."""
+        try:
+            seen = os.statvfs(self.directory)
+        except OSError:
+            return 0, 0
+        return seen.f_bavail * seen.f_frsize, seen.f_blocks * seen.f_frsize
 
 
 async def read_file(path: Path) -> AsyncIterator[bytes]:

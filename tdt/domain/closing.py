@@ -23,6 +23,8 @@ NOT_EXPORTED = "Aucun export n'a été fait depuis la fermeture."
 OUTRUN = "Quelque chose est arrivé ou a changé depuis l'export : il faut le refaire."
 UNFINISHED = "Des transmissions ou des traitements sont en cours ({})."
 UNANSWERED = "L'État n'a pas répondu à tout, ou un traitement attend l'exploitant ({}) : « --unanswered » passe outre."
+GONE_CODE = "COLLECTIVITE_PURGEE"
+GONE = "La collectivité a été purgée, ou est en train de l'être : rien ne peut plus lui être attribué."
 PURGED = "La collectivité a été purgée : elle ne peut plus être ni rouverte, ni exportée. Une nouvelle peut être créée."
 
 
@@ -105,6 +107,12 @@ def check_purge_date(current: Closing, purges_on: date | None, today: date) -> N
 def check_exportable(current: Closing) -> None:
     """Is everything still there? Raises Refused."""
     _check_not_purged(current)
+
+
+def check_receiving(current: Closing) -> None:
+    """May what the State sent still be given to it? Raises Refused."""
+    if current.purge_started_at is not None or current.purged_at is not None:
+        raise Refused(GONE, code=GONE_CODE)
 
 
 def _check_not_purged(current: Closing) -> None:

@@ -64,7 +64,7 @@ class Convention:
 @dataclass(frozen=True, slots=True)
 class Suspension:
     """A stop of the télétransmission, for all domains when `domains` is empty. `ends_on`: its last day; None: until
-    somebody lifts it."""
+    somebody lifts it. `flow`: of this one only (its number); `everyone`: of all collectivités."""
 
     id: int
     module: Module
@@ -72,11 +72,27 @@ class Suspension:
     ends_on: date | None
     reason: str
     domains: frozenset[str] = frozenset()
+    flow: int | None = None
+    everyone: bool = False
 
-    def covers(self, day: date, wanted: Set[str]) -> bool:
-        """Does it stop these domains on this day? A flow of no domain is stopped by what stops all of them."""
-        in_time = self.starts_on <= day and (self.ends_on is None or day <= self.ends_on)
-        return in_time and (not self.domains or bool(self.domains & wanted))
+    def is_open(self, day: date) -> bool:
+        """Does it count on this day?"""
+        return self.starts_on <= day and (self.ends_on is None or day <= self.ends_on)
+
+    def covers(self, day: date, wanted: Set[str], flows: Set[int] = frozenset()) -> bool:
+        """Does it stop these domains on this day, or one of these flows? A flow of no domain is stopped by what stops
+        all of them."""
+        if not self.is_open(day) or (self.flow is not None and self.flow not in flows):
+            return False
+        return not self.domains or bool(self.domains & wanted)
+
+    @property
+    def clause(self) -> str:
+        """What is told of a flow that it stops."""
+        if self.flow is not None:
+            return f"Envoi retenu par l'exploitant : {self.reason}"
+        whose = " pour toutes les collectivités" if self.everyone else ""
+        return f"Télétransmission suspendue{whose}{_until(self.ends_on)} : {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,17 +185,24 @@ def terms_on(convention: Convention, day: date) -> Terms:
     return terms
 
 
-def judge(dossier: Dossier, wanted: Set[str], day: date, policy: Policy) -> Verdict:
+def find_stop(dossier: Dossier, wanted: Set[str], day: date, flows: Set[int] = frozenset()) -> Verdict | None:
+    """The verdict of the first suspension that stops a flow of these domains, or one of these flows, if any does."""
+    for suspension in dossier.suspensions:
+        if suspension.covers(day, wanted, flows):
+            back = suspension.ends_on + DAY if suspension.ends_on is not None else None
+            return Verdict(Outcome.HELD, suspension.clause, suspension_id=suspension.id, changes_on=back)
+    return None
+
+
+def judge(dossier: Dossier, wanted: Set[str], day: date, policy: Policy, flows: Set[int] = frozenset()) -> Verdict:
     """May a flow of these domains leave on this civil day (Paris)?
 
     `wanted` is empty for what is of no domain, such as a request of classification. A suspension stops whatever the
-    conventions say; then any convention that covers the flow lets it go.
+    conventions say; then any convention that covers the flow lets it go. `flows`: the numbers of what would leave.
     """
-    for suspension in dossier.suspensions:
-        if suspension.covers(day, wanted):
-            back = suspension.ends_on + DAY if suspension.ends_on is not None else None
-            clause = f"Télétransmission suspendue{_until(suspension.ends_on)} : {suspension.reason}"
-            return Verdict(Outcome.HELD, clause, suspension_id=suspension.id, changes_on=back)
+    stop = find_stop(dossier, wanted, day, flows)
+    if stop is not None:
+        return stop
     if not dossier.conventions:
         return _without(policy)
     if policy.operators and dossier.group is not None:

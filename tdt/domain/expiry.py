@@ -28,6 +28,8 @@ class Kind(StrEnum):
     """Our own, with its chain."""
     STATE = "state"
     """What we show to the State's servers, and the authorities by which we know them."""
+    SIGNING = "signing"
+    """With what the platform signs."""
     AUTHORITY = "ca"
     """An authority whose certificates may connect or télétransmettre, or that of the mail server."""
     CRL = "crl"
@@ -39,7 +41,7 @@ class Kind(StrEnum):
         return f"{self}.ending"
 
 
-OF_THE_OPERATOR = frozenset({Kind.SERVER, Kind.STATE, Kind.AUTHORITY, Kind.CRL})
+OF_THE_OPERATOR = frozenset({Kind.SERVER, Kind.STATE, Kind.SIGNING, Kind.AUTHORITY, Kind.CRL})
 """Nobody else can do anything about these."""
 
 

@@ -59,6 +59,8 @@ MEANING: Mapping[str, str] = {
     "helios_retour_piece": "ce que les PES_Retour disent des mandats et des titres",
     "attempt": "chaque tentative de transmission, avec ce qui est parti et son issue",
     "helios_alert": "ce dont l'exploitant a été averti : un PES trop longtemps dans un état",
+    "alert": "ce dont l'exploitant a été averti : ce qui a dépassé sa limite, ou ne tombe pas juste",
+    "balance": "les soldes du jour : ce qui a été déposé, envoyé, acquitté ou attendu, signés (document en base 16)",
     "received": "ce qui a été reçu de l'État, tel quel (content_id)",
     "event": "les changements d'état",
     "audit": "qui a fait quoi, et quand",

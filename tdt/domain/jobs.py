@@ -31,13 +31,14 @@ class JobKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A row of `job`: do `kind` to `object_id`. `attempts` counts this try."""
+    """A row of `job`: do `kind` to `object_id`. `attempts` counts this try; `large`: it waited among the large."""
 
     id: JobId
     kind: JobKind
     authority_id: AuthorityId | None
     object_id: int
     attempts: int
+    large: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +53,24 @@ class RetryAt:
     at: datetime
     reason: str
     counted: bool = True
+    fixed: bool = False
+    """The error said when; otherwise it is a delay from the clock of the worker, right or wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """Set aside for an operator: trying again would give the same."""
+    """Set aside for an operator: trying again would give the same. `code` is that of the error."""
 
     reason: str
+    code: str = ""
 
 
 NextStep = Done | RetryAt | Dead
+
+UNEXPECTED = "INATTENDU"
+"""Code of what is no error of ours: a fault of the program, five times."""
+KILLER = "TRAVAILLEUR_TUE"
+KILLED = "Le travailleur qui s'en chargeait est mort {} fois de suite (mémoire épuisée ?) : mis de côté."
 
 FIRST_RETRY = timedelta(seconds=1)
 LONGEST_RETRY = timedelta(minutes=10)
@@ -81,14 +90,16 @@ def next_step(job: Job, error: BaseException | None, now: datetime, retry: timed
         # why a flow is held is for people to read where they see that it waits
         held = isinstance(error, Held)
         reason = f"{error.code} : {error.message}" if held else error.code
-        return RetryAt(at if isinstance(at, datetime) else now + _delay(job, retry), reason, counted=not held)
+        if isinstance(at, datetime):
+            return RetryAt(at, reason, counted=not held, fixed=True)
+        return RetryAt(now + _delay(job, retry), reason, counted=not held)
     if isinstance(error, Conflict):
-        return RetryAt(now + _delay(job, retry), error.code) if job.attempts < 5 else Dead(str(error))
+        return RetryAt(now + _delay(job, retry), error.code) if job.attempts < 5 else Dead(str(error), error.code)
     if isinstance(error, Permanent | Refused):
-        return Dead(str(error))
+        return Dead(str(error), error.code)
     if job.attempts < 5:
         return RetryAt(now + _delay(job, retry), type(error).__name__)
-    return Dead(f"{type(error).__name__}: {error}")
+    return Dead(f"{type(error).__name__}: {error}", UNEXPECTED)
 
 
 def _delay(job: Job, retry: timedelta) -> timedelta:

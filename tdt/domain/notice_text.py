@@ -19,6 +19,7 @@ WIDTH = 76
 TITLES = {
     Kind.ACCOUNT: "Certificat à renouveler",
     Kind.SERVER: "Certificat du serveur à renouveler",
+    Kind.SIGNING: "Certificat de signature de la plateforme à renouveler",
     Kind.STATE: "Certificat de liaison avec l'État à renouveler",
     Kind.AUTHORITY: "Autorité de certification à remplacer",
     Kind.CRL: "Liste de révocation à mettre à jour",
@@ -28,6 +29,7 @@ TITLES = {
 WHAT = {
     Kind.ACCOUNT: "Le certificat électronique suivant arrive à expiration :",
     Kind.SERVER: "Un certificat du serveur de télétransmission arrive à expiration :",
+    Kind.SIGNING: "Un certificat avec lequel la plateforme signe arrive à expiration :",
     Kind.STATE: "Un certificat des liaisons avec l'État arrive à expiration :",
     Kind.AUTHORITY: "Le certificat d'une autorité acceptée par le serveur arrive à expiration :",
     Kind.CRL: "Une liste de révocation arrive au terme de sa validité :",
@@ -37,6 +39,7 @@ WHAT = {
 EFFECTS = {
     Kind.ACCOUNT: "Passé cette date, ce certificat ne permettra plus de se connecter : ni dépôt ni consultation.",
     Kind.SERVER: "Passé cette date, plus aucun logiciel ni navigateur n'acceptera de se connecter au serveur.",
+    Kind.SIGNING: "Passé cette date, ce que la plateforme signe (les soldes du jour) ne sera plus reçu pour valable.",
     Kind.STATE: "Passé cette date, les échanges avec l'État par cette liaison s'arrêteront ; les flux attendront.",
     Kind.AUTHORITY: "Passé cette date, les certificats délivrés par cette autorité seront refusés.",
     Kind.CRL: (
@@ -55,6 +58,10 @@ REMEDIES = {
     Kind.SERVER: (
         "L'exploitant remplace le fichier par le nouveau certificat et sa chaîne (et la clé si elle change) ; "
         "la commande « tdt certificates » montre ensuite la nouvelle date."
+    ),
+    Kind.SIGNING: (
+        "L'exploitant fait renouveler le certificat et remplace les fichiers de la section [signing] ; ils sont relus "
+        "à chaque usage."
     ),
     Kind.STATE: (
         "L'exploitant obtient le nouveau certificat auprès du service de l'État concerné, ou de son prestataire, et "

@@ -8,6 +8,9 @@ from typing import Literal
 from tdt.domain.errors import Permanent, Uncertain
 from tdt.domain.routes import Attempt
 
+HELD_UNCERTAIN = "ENVOI_INCERTAIN"
+"""Code of a sending in doubt that waits for an operator."""
+
 
 @dataclass(frozen=True, slots=True)
 class Send:
@@ -42,6 +45,16 @@ def decide(
     return Hold() if on_uncertain == "hold" else Send()
 
 
+def on_uncertain(
+    setting: Literal["resend", "hold"], attempts: Sequence[Attempt], released_at: datetime | None
+) -> Literal["resend", "hold"]:
+    """The setting for what is sent: what an operator has decided about tries made before counts for them."""
+    uncertain = [one for one in attempts if one.is_uncertain]
+    if released_at is not None and all(one.started_at <= released_at for one in uncertain):
+        return "resend"
+    return setting
+
+
 def check_may_send(
     attempts: Sequence[Attempt], now: datetime, window: timedelta, on_uncertain: Literal["resend", "hold"]
 ) -> None:
@@ -50,6 +63,6 @@ def check_may_send(
         case WaitUntil(at):
             raise Uncertain("Une tentative est incertaine.", details={"retry_at": at})
         case Hold():
-            raise Permanent("Une tentative est incertaine : un exploitant doit décider.", code="ENVOI_INCERTAIN")
+            raise Permanent("Une tentative est incertaine : un exploitant doit décider.", code=HELD_UNCERTAIN)
         case Send():
             pass

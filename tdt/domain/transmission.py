@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from tdt.domain.breaker import PAUSED
 from tdt.domain.calendar import PARIS
 from tdt.domain.errors import Held
 from tdt.domain.plain import instant
@@ -33,6 +34,7 @@ class Window:
     to_hour: int = 24
     reason: str = ""
     id: int = 0
+    announced_by: str = ""
 
     def applies(self, instant: datetime) -> bool:
         """Whether it limits what leaves at this instant."""
@@ -42,9 +44,14 @@ class Window:
         return (not self.days or local.isoweekday() in self.days) and self.from_hour <= local.hour < self.to_hour
 
 
+def is_closing(window: Window) -> bool:
+    """Does it say that nothing leaves, rather than how much?"""
+    return window.bytes_per_hour == 0
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What stands before an archive on its route: the bytes of this hour, and the archives that wait, oldest first."""
+    """What stands before an archive on its route: the bytes of this hour, the archives that wait, in their order."""
 
     windows: Sequence[Window] = ()
     used: int = 0
@@ -72,6 +79,7 @@ TRIED: Mapping[str, str] = {
     "INDISPONIBLE": "{0} est injoignable ou ne prend rien pour le moment : un nouvel essai est prévu.",
     "INCERTAIN": "On ne sait pas encore si {1} a reçu l'envoi : sa réponse est attendue d'abord.",
 }
+FORCED = "L'exploitant a arrêté les envois sur cette route : l'envoi attend qu'il les reprenne."
 TRIED_OTHERWISE = "Le dernier essai n'a pas abouti : un nouvel essai est prévu."
 
 
@@ -91,11 +99,16 @@ def explain_try(last: Try, who: str, now: datetime) -> Forecast | None:
     code, _, why = last.error.partition(" : ")
     if not code or code == POSTPONED:
         return None
+    if code == PAUSED:
+        return Forecast(_again(last, now), why)
     if why:
         # a convention that holds it, other sendings: the next look is known, not the departure
         return Forecast(None, why)
-    again = max(last.run_at, now) if last.run_at is not None else now
-    return Forecast(again, TRIED.get(code, TRIED_OTHERWISE).format(who, who[0].lower() + who[1:]))
+    return Forecast(_again(last, now), TRIED.get(code, TRIED_OTHERWISE).format(who, who[0].lower() + who[1:]))
+
+
+def _again(last: Try, now: datetime) -> datetime:
+    return max(last.run_at, now) if last.run_at is not None else now
 
 
 CROWD = "La route porte déjà autant d'envois à la fois qu'elle en admet ({}) : l'envoi attend son tour."
@@ -120,7 +133,7 @@ def fits(size: int, rate: int | None, used: int) -> bool:
 
 
 def forecast(load: Load, size: int, now: datetime) -> Forecast:
-    """When an archive of this size leaves: in the order of deposit, each as soon as its hour takes it.
+    """When an archive of this size leaves: in the order of `ahead`, each as soon as its hour takes it.
 
     `at` is `now` when it may leave at once: who is about to send asks the same question.
     """

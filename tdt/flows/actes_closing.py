@@ -9,6 +9,7 @@ from tdt.db import acte_closing as closing_db
 from tdt.db import actes as db
 from tdt.db.audit import insert_change
 from tdt.db.pool import Connection
+from tdt.db.windows import list_kind_closings
 from tdt.deps import Deps
 from tdt.domain.actes import closing as rules
 from tdt.domain.actes.model import ActeStatus, MessageCode
@@ -17,6 +18,8 @@ from tdt.domain.audit import Actor, Source
 from tdt.domain.authorities import Module, Principal, Right, Role, is_group_admin_or_super, may
 from tdt.domain.errors import Conflict, Forbidden, Refused
 from tdt.domain.ids import ActeId
+from tdt.domain.maintenance import before_closings
+from tdt.domain.routes import RouteKind
 
 CLOSED_AT_ONCE = 500
 
@@ -140,6 +143,8 @@ async def _close_unanswered(deps: Deps, acte: db.Acte, days: int) -> None:
 
 async def count_unanswered(deps: Deps) -> closing_db.Unanswered:
     """What the ministry has not answered for `actes.unanswered_hours`."""
-    before = deps.now() - timedelta(hours=deps.config.actes.unanswered_hours)
+    now = deps.now()
+    before = now - timedelta(hours=deps.config.actes.unanswered_hours)
     async with deps.transaction("system") as connection:
-        return await closing_db.count_unanswered(connection, before)
+        closings = await list_kind_closings(connection, RouteKind.ACTES)
+        return await closing_db.count_unanswered(connection, before_closings(closings, before, now))

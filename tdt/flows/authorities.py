@@ -10,6 +10,7 @@ from tdt.db.authorities import insert_membership
 from tdt.db.authority_admin import insert_owned, list_memberships, lock_owned, move_agreement, move_owned
 from tdt.db.groups import find_siren, get_group
 from tdt.db.pool import Connection
+from tdt.db.turns import get_weight, move_weight
 from tdt.deps import Deps
 from tdt.domain import authority_sheet as rules
 from tdt.domain.actes.filetype import PDF, sniff
@@ -20,6 +21,7 @@ from tdt.domain.calendar import paris_date
 from tdt.domain.content import Body
 from tdt.domain.errors import Conflict, Forbidden, Refused
 from tdt.domain.ids import AuthorityId, GroupId
+from tdt.domain.turns import check_weight
 
 INACTIVE = 0
 IN_THE_PAST = "Une collectivité ne change pas de groupe dans le passé : la date doit être aujourd'hui ou plus tard."
@@ -75,6 +77,17 @@ async def set_active(deps: Deps, by: Actor, authority: AuthorityId, active: bool
         await move_owned(connection, authority, replace(current.sheet, status=status))
         what = ("authority:resume" if active else "authority:suspend", authority, authority)
         await insert_change(connection, by, what, {"status": current.sheet.status}, {"status": status})
+
+
+async def set_weight(deps: Deps, by: Actor, authority: AuthorityId, weight: int) -> None:
+    """How many turns a collectivité has where another has one, from its next jobs on. Raises Refused."""
+    check_weight(weight)
+    async with deps.acting(by) as connection:
+        await _take(connection, by, authority)
+        before = await get_weight(connection, authority)
+        await move_weight(connection, authority, weight)
+        what = ("authority:weight", authority, authority)
+        await insert_change(connection, by, what, {"weight": before}, {"weight": weight})
 
 
 async def move_to_group(deps: Deps, by: Actor, authority: AuthorityId, group: GroupId | None, on: date) -> None:

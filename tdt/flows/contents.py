@@ -1,10 +1,8 @@
 """Bodies: move the spooled ones into Postgres, sweep what nothing refers to, keep partitions ahead of time."""
 
 import asyncio
-import os
-from contextlib import suppress
-from pathlib import Path
 
+from tdt.crash import Step, reach
 from tdt.db import content as db
 from tdt.db.migrate import make_partitions
 from tdt.deps import Deps
@@ -20,7 +18,10 @@ async def archive(deps: Deps, content: ContentId) -> None:
     if found.archived_at is None:
         async with deps.transaction("system") as connection:
             await db.move_to_archive(connection, deps.spool, found, deps.now())
+            reach(Step.ARCHIVE_COPIED)
+    reach(Step.ARCHIVE_SWITCHED)
     deps.spool.remove(found.spool_name)
+    reach(Step.ARCHIVE_REMOVED)
     async with deps.transaction("system") as connection:
         await db.move_spool_name(connection, content)
 
@@ -32,7 +33,7 @@ async def sweep(deps: Deps, dry_run: bool) -> list[str]:
     file a crash left behind. A file that a row needs is never touched, whatever its age.
     """
     before = deps.now().timestamp() - deps.config.spool.orphan_hours * 3600
-    old = await asyncio.to_thread(_older_than, deps.spool.directory, before)
+    old = await asyncio.to_thread(deps.spool.list_older_than, before)
     if not old:
         return []
     async with deps.transaction("system") as connection:
@@ -42,17 +43,6 @@ async def sweep(deps: Deps, dry_run: bool) -> list[str]:
         for name in orphans:
             deps.spool.remove(name)
     return orphans
-
-
-def _older_than(directory: Path, instant: float) -> list[str]:
-    found = []
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            # archived, or swept by another worker, since the folder was read
-            with suppress(FileNotFoundError):
-                if entry.is_file() and entry.stat().st_mtime < instant:
-                    found.append(entry.name)
-    return sorted(found)
 
 
 async def prepare_partitions(deps: Deps) -> int:

@@ -123,12 +123,11 @@ async def lift(deps: Deps, by: Actor, suspension: int) -> None:
         if found is None or (found[1].ends_on is not None and found[1].ends_on < today):
             raise Refused(NO_SUSPENSION)
         authority, current = found
-        await _check_authority(connection, by, authority)
-        yesterday = date.fromordinal(today.toordinal() - 1)
-        if current.starts_on > yesterday:
-            await db.delete_suspension(connection, suspension)
-        else:
-            await db.move_suspension(connection, suspension, yesterday)
+        if authority is not None:
+            await _check_authority(connection, by, authority)
+        elif by.who is not None:
+            raise Forbidden(FORBIDDEN)
+        await db.end_suspension(connection, current, today)
         before, after = {"ends_on": _plain(current.ends_on), "lifted": False}, {"ends_on": str(today), "lifted": True}
         await insert_change(connection, by, ("suspension:lift", suspension, authority), before, after)
         await db.wake_held(connection, authority, current.module)

@@ -3,19 +3,19 @@
 Never an automatic resend: only people know whether the DGFiP has a flow.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from tdt.db import helios_alerts as db
-from tdt.db.notices import NewNotice, insert_notices
 from tdt.db.pool import Connection
+from tdt.db.windows import list_kind_closings
 from tdt.deps import Deps
 from tdt.domain.calendar import paris_date, paris_hour, paris_midnight
 from tdt.domain.helios.alert_text import LateRoute, write_day, write_flows, write_route
-from tdt.domain.helios.alerts import Kind, late_since
-from tdt.domain.notice_text import Text
+from tdt.domain.helios.alerts import Kind, late_since_open
 from tdt.domain.plain import instant
+from tdt.domain.routes import RouteKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Told:
 
 async def count(deps: Deps) -> tuple[list[db.Waiting], list[Silence]]:
     """What waits at 1, 2 and 3, and how the routes are: for the metrics."""
-    late = _late(deps)
     async with deps.transaction("system") as connection:
+        late = await _late(deps, connection)
         waiting = await db.count_waiting(connection, late)
         routes = await db.list_routes(connection, late[Kind.SILENCE])
     return waiting, [Silence(one.name, one.last, _is_silent(deps, one, late[Kind.SILENCE])) for one in routes]
@@ -49,10 +49,10 @@ async def tell(deps: Deps) -> Told:
 
     Any number of workers may do it at any time: one at a time does, and unique keys of `helios_alert` keep each single.
     """
-    late = _late(deps)
     async with deps.transaction("system") as connection:
         if not await db.lock_alerts(connection):
             return Told({}, ())
+        late = await _late(deps, connection)
         flows = await _tell_flows(deps, connection, late)
         routes = await _tell_routes(deps, connection, late[Kind.SILENCE])
     return Told(flows, routes)
@@ -74,7 +74,7 @@ async def tell_day(deps: Deps) -> int:
         if deps.mailer.configured:
             key = ("helios.unacknowledged", f"helios:{day.isoformat()}")
             text = write_day(day, flows, deps.config.server.public_url)
-            if not await insert_notices(connection, [*_notices(deps, key, text)]):
+            if not await deps.tell_operators(connection, key, text):
                 return 0
         return len(flows)
 
@@ -91,9 +91,8 @@ async def _tell_flows(
             told[kind] = [one.id for one in flows]
             # what is told together has one subject: the first of them, which is told once
             key = (f"helios.{kind}", f"helios:{flows[0].id}:{instant(flows[0].since)}")
-            await _mail(
-                deps, connection, key, write_flows(kind, flows, deps.config.helios.alert_limits, _platform(deps))
-            )
+            text = write_flows(kind, flows, deps.config.helios.alert_limits, _platform(deps))
+            await deps.tell_operators(connection, key, text)
     return told
 
 
@@ -107,28 +106,20 @@ async def _tell_routes(deps: Deps, connection: Connection, before: datetime | No
             told.append(route.name)
             key = (f"helios.{Kind.SILENCE}", f"helios:route:{route.id}:{instant(since)}")
             late = LateRoute(route.name, route.last, route.waiting)
-            await _mail(deps, connection, key, write_route(late, deps.config.helios.alert_limits, _platform(deps)))
+            text = write_route(late, deps.config.helios.alert_limits, _platform(deps))
+            await deps.tell_operators(connection, key, text)
     return told
 
 
-def _late(deps: Deps) -> dict[Kind, datetime | None]:
-    return {kind: late_since(kind, deps.now(), deps.config.helios.alert_limits) for kind in Kind}
+async def _late(deps: Deps, connection: Connection) -> dict[Kind, datetime | None]:
+    closings = await list_kind_closings(connection, RouteKind.HELIOS)
+    return late_since_open(deps.now(), deps.config.helios.alert_limits, closings)
 
 
 def _is_silent(deps: Deps, route: db.Route, before: datetime | None) -> bool:
     if before is None or route.waiting < deps.config.helios.silence_alert_flows:
         return False
     return route.last is None or route.last <= before
-
-
-async def _mail(deps: Deps, connection: Connection, key: tuple[str, str], text: Text) -> None:
-    if deps.mailer.configured:
-        await insert_notices(connection, [*_notices(deps, key, text)])
-
-
-def _notices(deps: Deps, key: tuple[str, str], text: Text) -> Iterator[NewNotice]:
-    for address in dict.fromkeys(one.strip().lower() for one in deps.config.mail.operators):
-        yield NewNotice(None, *key, 0, address, text.title, text.body)
 
 
 def _platform(deps: Deps) -> str:

@@ -2,6 +2,7 @@
 
 import structlog
 
+from tdt.crash import Step, reach
 from tdt.db import helios as db
 from tdt.db.audit import insert_audit
 from tdt.db.jobs import insert_job
@@ -40,12 +41,14 @@ async def submit(deps: Deps, who: Principal, filename: str, body: Body, must_sig
             await insert_audit(connection, by, "api:helios:submit", transaction, who.identity.evidence)
             if status is HeliosStatus.POSTE:
                 await insert_job(connection, JobKind.HELIOS_ANALYSE, authority.id, transaction)
-            return transaction
+            reach(Step.DEPOSIT_PES)
     except Conflict as conflict:
         # two equal uploads at the same instant: the index let one through
         if conflict.details.get("constraint") == "helios_transaction_sha1":
             raise already_posted(await _find_first(deps, authority, body)) from conflict
         raise
+    reach(Step.DEPOSIT_PES_COMMITTED)
+    return transaction
 
 
 async def _find_first(deps: Deps, authority: Authority, body: Body) -> Holder | None:

@@ -5,9 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import datetime
 
 from tdt.certificates.calendar import list_account_endings, list_file_endings
+from tdt.crash import Step, reach
 from tdt.db import notices as db
+from tdt.db.breakers import Place
 from tdt.db.pool import Connection
 from tdt.deps import Deps, Mail
+from tdt.domain.breaker import Remote
 from tdt.domain.expiry import Ending, convention_endings, due_threshold, recipients
 from tdt.domain.ids import AuthorityId, NoticeId
 from tdt.domain.notice_text import write_notice
@@ -77,10 +80,12 @@ async def send(deps: Deps, notice_id: NoticeId) -> None:
 
     A crash after the server's answer and before our commit sends it once more, under the same Message-ID.
     """
-    async with deps.transaction("system") as connection:
+    async with deps.guarded(Place(Remote.MAIL)) as asking, deps.transaction("system") as connection:
         notice = await db.lock_notice(connection, notice_id)
         if notice is None or notice.sent_at is not None:
+            asking.not_needed()
             return
         key = f"tdt.notice.{notice.id}.{notice.created_at:%Y%m%d%H%M%S}"
         await deps.mailer.send(Mail(key, notice.recipient, notice.title, notice.body), deps.now())
+        reach(Step.NOTICE_TAKEN)
         await db.move_to_sent(connection, notice.id, deps.now())

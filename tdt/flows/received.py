@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from tdt.db import received as db
 from tdt.db.audit import insert_change
-from tdt.db.authorities import get_authority
+from tdt.db.closing import lock_closing
 from tdt.db.content import move_to_authority
 from tdt.db.helios import get_transaction
 from tdt.db.helios_retours import delete_retour
@@ -14,13 +14,14 @@ from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.domain.audit import Actor
 from tdt.domain.authority_sheet import NOT_FOUND
+from tdt.domain.closing import check_receiving
 from tdt.domain.errors import Refused
 from tdt.domain.helios.model import ReturnKind
 from tdt.domain.ids import AuthorityId, HeliosId, ReceivedId
 from tdt.domain.jobs import JobKind
 from tdt.domain.routes import RouteKind
 
-UNKNOWN = "Cette réception n'existe pas : « tdt admin received list --all » donne celles qui existent."
+UNKNOWN = "Cette réception n'existe pas : « tdt box list --all » donne celles qui existent."
 NOT_IN_BOX = (
     "Cette réception est à l'état « {} » : seules changent ainsi celles qui sont set_aside, dismissed ou ignored."
 )
@@ -79,9 +80,8 @@ async def assign(deps: Deps, by: Actor, received: ReceivedId, authority: Authori
     A PES_Retour that another one has, by a SIRET given by mistake, is taken back from it.
     """
     async with deps.acting(by) as connection:
+        await _check_receiving(connection, authority)
         line = await _take(connection, received, is_for_another=authority)
-        if await get_authority(connection, authority) is None:
-            raise Refused(NOT_FOUND)
         if act and line.route_kind != RouteKind.ACTES:
             raise Refused(NOT_A_MAIL)
         if act and (act, authority) not in await db.list_owners_of_acts(connection, [act]):
@@ -95,10 +95,12 @@ async def assign(deps: Deps, by: Actor, received: ReceivedId, authority: Authori
 async def assign_to_flow(deps: Deps, by: Actor, received: ReceivedId, flow: HeliosId) -> None:
     """Give an acquittement to the flow that it answers, and have it read again. Raises Refused."""
     async with deps.acting(by) as connection:
+        found = await get_transaction(connection, flow)
+        if found is not None:
+            await _check_receiving(connection, found.authority_id)
         line = await _take(connection, received)
         if line.kind not in ACQUITS:
             raise Refused(NOT_AN_ACQUIT.format(line.kind))
-        found = await get_transaction(connection, flow)
         if found is None:
             raise Refused(NO_FLOW.format(flow))
         if found.transmitted_name is None:
@@ -126,6 +128,14 @@ async def count_waiting(deps: Deps) -> dict[tuple[str, str], int]:
     """How many receptions wait for an operator, by kind of route and reason."""
     async with deps.transaction("system") as connection:
         return await db.count_waiting(connection)
+
+
+async def _check_receiving(connection: Connection, authority: AuthorityId) -> None:
+    """There, and kept from a purge until the end; locked before the reception, in the order of the purge."""
+    current = await lock_closing(connection, authority)
+    if current is None:
+        raise Refused(NOT_FOUND)
+    check_receiving(current)
 
 
 async def _take(connection: Connection, received: ReceivedId, is_for_another: AuthorityId | None = None) -> db.BoxLine:

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 from cryptography import x509
 
-from tdt.certificates.files import read_certificates, replace_file
+from tdt.certificates.files import MALFORMED, read_certificates, replace_file
 from tdt.certificates.revocation import Revocations, name_of_answer, name_of_list, read_cache, read_crls
 from tdt.certificates.sources import AnswerSource, ListSource, Sources, check_answer, check_list, find_sources
 from tdt.config import Config
@@ -86,7 +86,7 @@ def _certificates(pems: Sequence[str]) -> list[x509.Certificate]:
     for pem in pems:
         try:
             found.append(x509.load_pem_x509_certificate(pem.encode()))
-        except ValueError:
+        except MALFORMED:
             continue
     return found
 

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from tdt.db.jobs import CHANNEL
-from tdt.db.pool import AWAY, Pool, session
+from tdt.db.pool import UNREACHABLE, Pool, session
 from tdt.tasks import end
 
 log = structlog.get_logger()
@@ -35,7 +35,7 @@ async def _keep_listening(pool: Pool, noticed: asyncio.Event) -> None:
     while True:
         try:
             await _listen_once(pool, noticed)
-        except AWAY as error:
+        except UNREACHABLE as error:
             log.warning("queue.listen_lost", error=type(error).__name__)
         await asyncio.sleep(RECONNECT_SECONDS)
 

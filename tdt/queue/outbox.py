@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import structlog
 
+from tdt.crash import Step, reach
 from tdt.db import jobs as db
 from tdt.db.pool import Pool, transaction
 from tdt.domain.errors import Temporary
@@ -75,5 +76,8 @@ class Relay:
             jobs = await db.list_unpublished(connection, BATCH)
             if jobs:
                 await self._tell(jobs)
+                reach(Step.RELAY_CONFIRMED)
                 await db.move_to_published(connection, jobs)
+        if jobs:
+            reach(Step.RELAY_RECORDED)
         return len(jobs)

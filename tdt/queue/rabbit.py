@@ -22,7 +22,7 @@ from tdt.domain.ids import JobId
 from tdt.queue.notices import job_notices
 from tdt.queue.outbox import Relay
 from tdt.queue.wakeups import Ring
-from tdt.tasks import end
+from tdt.tasks import end, run_until
 
 log = structlog.get_logger()
 
@@ -37,9 +37,9 @@ HEARTBEAT_SECONDS = 15
 QUEUE_ARGUMENTS: FieldTable = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000}
 """Being delivered again is normal here (a worker was stopped); RabbitMQ 4 drops a message after 20 times by default."""
 
-BROKER_AWAY = (AMQPError, PAMQPException, OSError, RuntimeError)
+BROKER_AWAY = (AMQPError, PAMQPException, OSError, RuntimeError, StopAsyncIteration)
 """What the library raises when the broker is stopped, refuses, or is cut from us: a closed connection or channel may
-also be a bare RuntimeError."""
+also be a bare RuntimeError, one that ends while it is being opened a StopAsyncIteration."""
 
 for _library in ("aio_pika", "aiormq"):
     # their messages carry the address of the broker; what matters of them is logged here
@@ -98,15 +98,8 @@ class RabbitWakeups:
                 await _publish(publishing, self._queue.name, jobs)
 
             noticed.set()
-            relay = asyncio.create_task(Relay(self._pool, tell, self._wait_seconds).run(noticed))
-            losing = asyncio.create_task(lost.wait())
-            try:
-                await asyncio.wait([relay, losing], return_when=asyncio.FIRST_COMPLETED)
-                if relay.done():
-                    relay.result()
-                raise BrokerAway("connection lost")
-            finally:
-                await end(relay, losing)
+            await run_until(lost, Relay(self._pool, tell, self._wait_seconds).run(noticed))
+            raise BrokerAway("connection lost")
 
 
 async def _until_end(rings: asyncio.Queue[Ring | None], task: asyncio.Task[None]) -> AsyncIterator[Ring]:
@@ -114,6 +107,17 @@ async def _until_end(rings: asyncio.Queue[Ring | None], task: asyncio.Task[None]
         yield ring
     if not task.cancelled():
         task.result()  # a fault of ours: it must end the worker, not silence it
+
+
+async def probe(url: str, seconds: float) -> str:
+    """Why the broker cannot be used, in a few words without its address; empty when it can."""
+    try:
+        async with asyncio.timeout(seconds), _connect(url):
+            return ""
+    except TimeoutError:
+        return f"pas de réponse en {seconds:g} s"
+    except BrokerAway as error:
+        return str(error)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from tdt import config
 from tdt.domain.antivirus import Engine, read_engine
 from tdt.domain.errors import Temporary
 from tdt.remote.errors import Remote, translated
+from tdt.remote.streams import send
 
 SERVICE = "Antivirus (clamd)"
 UNAVAILABLE, LIMIT = "ANTIVIRUS_INDISPONIBLE", "ANTIVIRUS_LIMITE"
@@ -60,10 +61,9 @@ class Antivirus:
         """False when clamd has said its answer before the end: it then takes nothing more."""
         if answer.done():
             return False
-        writer.write(data)
         try:
             async with asyncio.timeout(self._settings.timeout):
-                await writer.drain()
+                await send(writer, data)
         except ConnectionError:
             # why it hung up may still be told
             return False

@@ -1,6 +1,6 @@
 """What the transmission to the DGFiP needs of a transport, be it FTP (gateway, simulator), FTPS or SFTP (Passtrans)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,6 +11,8 @@ from tdt.domain.routes import Transport
 
 UNKNOWN_SIZE = -1
 """Size of a listed file that the server does not tell."""
+NAME_REFUSED = "RENOMMAGE_REFUSE"
+"""Code of a Permanent: a file was taken under its temporary name and will not be given its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +44,17 @@ class DgfipTarget:
         return self.transport == Transport.PASSTRANS_SFTP if self.rename is None else self.rename
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
-    """A file that waits in the receive directory; `size` may be UNKNOWN_SIZE."""
-
-    name: str
-    size: int
-
-
 class DgfipClient(Protocol):
     """One logged-in connection. After an error, leave it and open another one."""
 
     async def send(self, name: str, metadata: Metadata, sha1_hex: str, size: int, chunks: AsyncIterator[bytes]) -> str:
         """Deliver a file; gives the words of the server. Temporary = not delivered, Uncertain = perhaps."""
 
-    async def list_received(self) -> list[RemoteFile]:
-        """The files of the receive directory, sorted by name, without directories."""
+    async def list_received(self) -> set[str]:
+        """The names in the receive directory, by one question whatever their number; there may be directories in it."""
+
+    async def sizes_of(self, names: Sequence[str]) -> dict[str, int]:
+        """The size of each of these received files, or UNKNOWN_SIZE; without what is no file or has gone."""
 
     def fetch(self, name: str) -> AsyncIterator[bytes]:
         """The bytes of a received file, in blocks. Temporary at the end if the file came short."""
@@ -95,6 +92,18 @@ def check_size(service: str, size: int, seen: int | None) -> None:
     if seen not in (None, UNKNOWN_SIZE, size):
         message = f"{service} : le fichier déposé n'a pas la taille du fichier envoyé"
         raise Uncertain(message, code=OTHER_SIZE, details={"expected": size, "seen": seen})
+
+
+def name_refused(service: str, reply: str) -> Permanent:
+    """A file was taken under its temporary name and will not be given its own: uploaded again it would be the same."""
+    message = f"{service} : le serveur refuse de donner son nom au fichier déposé"
+    return Permanent(message, code=NAME_REFUSED, details={"reply": reply})
+
+
+def named_all_the_same(service: str, reply: str) -> Uncertain:
+    """The renaming was refused, and what is there says that it was done."""
+    message = f"{service} : renommage refusé, mais le fichier est là sous son nom"
+    return Uncertain(message, details={"reply": reply})
 
 
 def open_dgfip(target: DgfipTarget) -> AbstractAsyncContextManager[DgfipClient]:

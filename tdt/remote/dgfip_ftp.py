@@ -4,25 +4,29 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import aioftp
 from aioftp.common import SSLSessionBoundContext
 
+from tdt.domain.breaker import NUMBER_OF_ALL
 from tdt.domain.errors import Temporary, Uncertain
 from tdt.domain.helios.model import Metadata
 from tdt.domain.routes import Transport
 from tdt.remote.dgfip import (
     UNKNOWN_SIZE,
     DgfipTarget,
-    RemoteFile,
     check_size,
     is_plain_name,
+    name_refused,
+    named_all_the_same,
     remote_path,
     temporary_path,
 )
 from tdt.remote.errors import Progress, Remote, translated
+from tdt.remote.streams import send
 from tdt.remote.tls import client_context
 
 SERVICE = "DGFiP (FTP)"
@@ -31,6 +35,9 @@ SERVICE = "DGFiP (FTP)"
 TIMEOUT_SECONDS = 90.0
 LEAVE_SECONDS = 5.0
 BLOCK_BYTES = 262_144
+REPLY_LINES = 1_000
+"""Of the replies to one command."""
+LISTING_BYTES = 1 << 24
 
 
 def _refusal(error: Exception) -> str | None:
@@ -54,9 +61,26 @@ class _Client(aioftp.Client):
     The library would begin it before the command; ProFTPD, vsftpd and others do not answer then.
     """
 
+    _lines = 0
+
     async def _open_connection(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             return await asyncio.open_connection(host, port)
+
+    async def command(self, *arguments: Any, **named: Any) -> Any:
+        """The library reads replies without end, and raises ValueError on a line that fills its buffer."""
+        self._lines = 0
+        return await super().command(*arguments, **named)
+
+    async def parse_line(self) -> Any:
+        """One line of a reply."""
+        self._lines += 1
+        if self._lines > REPLY_LINES:
+            raise aioftp.AIOFTPException("a reply without end")
+        try:
+            return await super().parse_line()
+        except ValueError as error:
+            raise aioftp.AIOFTPException("a reply with a line without end") from error
 
 
 @asynccontextmanager
@@ -125,10 +149,8 @@ class FtpClient:
         with translated(_REMOTE) as progress:
             await self._announce(metadata)
             if self._target.renames:
-                reply = await self._store_aside(part, size, chunks)
-                progress.sent = True
-                _, lines = await self._control.command(f"RNTO {path}", "250")
-                reply = f"{reply}, 250 {_words(lines)}"
+                stored = await self._store_aside(part, size, chunks)
+                reply = f"{stored}, {await self._rename(part, path, size, progress)}"
             else:
                 reply = await self._store(path, size, chunks, progress)
         if self._target.check_size:
@@ -136,17 +158,48 @@ class FtpClient:
         return reply
 
     async def _store_aside(self, part: str, size: int, chunks: AsyncIterator[bytes]) -> str:
-        """Upload under a temporary name, all but renamed: whatever goes wrong, nothing is delivered."""
+        """Upload under a temporary name: whatever goes wrong, nothing is delivered.
+
+        What a cut left there is written over, or removed for the next try where the server replaces nothing.
+        """
         try:
             reply = await self._store(part, size, chunks, Progress())
+            if self._target.check_size:
+                check_size(SERVICE, size, await self._seen(part))
+            return reply
+        except (aioftp.StatusCodeError, Temporary, Uncertain) as error:
+            await self._remove_part(part)
+            if isinstance(error, Uncertain):
+                raise Temporary(error.message, code=error.code, details=error.details) from error
+            raise
+
+    async def _rename(self, part: str, path: str, size: int, progress: Progress) -> str:
+        """A refusal settles it, unless what is there says otherwise. Refused for good, it would be so each time."""
+        try:
             await self._control.command(f"RNFR {part}", "350")
-        except Uncertain as error:
-            raise Temporary(error.message, details=error.details) from error
-        return reply
+            control = self._control
+            progress.sent = True
+            _, lines = await control.command(f"RNTO {path}", "250")
+        except aioftp.StatusCodeError as error:
+            refusal = _refusal(error)
+            if refusal is None:
+                raise
+            if progress.sent and await self._seen(path) == size and await self._seen(part) is None:
+                raise named_all_the_same(SERVICE, refusal) from error
+            await self._remove_part(part)
+            if refusal.startswith("5") and not refusal.startswith(NUMBER_OF_ALL):
+                raise name_refused(SERVICE, refusal) from error
+            raise
+        return f"250 {_words(lines)}"
+
+    async def _remove_part(self, part: str) -> None:
+        with suppress(OSError, EOFError, aioftp.AIOFTPException):
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await self._control.command(f"DELE {part}", "xxx")
 
     async def _store(self, path: str, size: int, chunks: AsyncIterator[bytes], progress: Progress) -> str:
         """Upload; gives the words of a positive reply."""
-        _, writer = await self._open_data(f"STOR {path}")
+        _, writer = await self._open_data(f"STOR {path}", upload=True)
         complete = False
         try:
             complete = await _copy(chunks, size, writer, progress)
@@ -173,10 +226,9 @@ class FtpClient:
         for command in commands:
             await self._control.command(command, expected)
 
-    async def list_received(self) -> list[RemoteFile]:
+    async def list_received(self) -> set[str]:
         with translated(_REMOTE):
-            sizes = {name: await self._size_of_received(name) for name in sorted(await self._list_names())}
-        return [RemoteFile(name, size) for name, size in sizes.items() if size is not None]
+            return await self._list_names()
 
     async def _list_names(self) -> set[str]:
         directory = self._target.receive_directory
@@ -191,18 +243,21 @@ class FtpClient:
             listing = bytearray()
             while block := await _read(reader):
                 listing += block
+                if len(listing) > LISTING_BYTES:
+                    raise aioftp.AIOFTPException("a listing without end")
         await self._control.command(None, "2xx", "1xx")
         names = {line.rstrip("\r").rpartition("/")[2] for line in listing.decode("latin-1").split("\n")}
         return {name for name in names if is_plain_name(name)}
 
-    async def _size_of_received(self, name: str) -> int | None:
-        """None for what is no file or has just gone."""
-        return await self._size(remote_path(self._target.receive_directory, name))
+    async def sizes_of(self, names: Sequence[str]) -> dict[str, int]:
+        with translated(_REMOTE):
+            sizes = {name: await self._size(remote_path(self._target.receive_directory, name)) for name in names}
+        return {name: size for name, size in sizes.items() if size is not None}
 
     async def _size(self, path: str) -> int | None:
         code, lines = await self._control.command(f"SIZE {path}", "xxx")
         words = _words(lines)
-        if code == "213" and words.isdigit():
+        if code == "213" and words.isascii() and words.isdigit():
             return int(words)
         if code.startswith("50"):
             return UNKNOWN_SIZE
@@ -238,16 +293,23 @@ class FtpClient:
             size = await self._size(path)
         return None if size == UNKNOWN_SIZE else size
 
-    async def _open_data(self, command: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _open_data(
+        self, command: str, *, upload: bool = False
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
             reader, writer = await self._control.get_passive_connection("I", self._passive)
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, OverflowError) as error:  # the last: a port beyond 65,535
             raise aioftp.AIOFTPException("unreadable reply to PASV or EPSV") from error
+        if upload:
+            _reset_at_end(writer, True)
         try:
             await self._control.command(command, "1xx")
             await self._protect(writer)
         except BaseException:
-            await _close(writer)
+            if upload:
+                writer.transport.abort()  # the command may have been taken: an end would make an empty file of it
+            else:
+                await _close(writer)
             raise
         return reader, writer
 
@@ -292,8 +354,7 @@ async def _copy(chunks: AsyncIterator[bytes], size: int, writer: asyncio.StreamW
         progress.sent = True
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                writer.write(chunk)
-                await writer.drain()
+                await send(writer, chunk)
         except ConnectionError:
             return False
     if sent != size:
@@ -302,15 +363,22 @@ async def _copy(chunks: AsyncIterator[bytes], size: int, writer: asyncio.StreamW
     return True
 
 
-def _end_upload(writer: asyncio.StreamWriter, complete: bool) -> None:
-    """A closed data connection means "whole file" in FTP: an upload that stops midway must be reset instead."""
-    if complete:
-        writer.close()
-        return
+def _reset_at_end(writer: asyncio.StreamWriter, on: bool) -> None:
+    """A closed data connection means "whole file" in FTP: an upload that does not reach its end must be reset instead.
+
+    The kernel is told before the first byte, so that it holds for a process that is killed too.
+    """
     with suppress(OSError, AttributeError):
-        linger = struct.pack("ii", 1, 0)
+        linger = struct.pack("ii", 1 if on else 0, 0)
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-    writer.transport.abort()
+
+
+def _end_upload(writer: asyncio.StreamWriter, complete: bool) -> None:
+    if complete:
+        _reset_at_end(writer, False)
+        writer.close()
+    else:
+        writer.transport.abort()
 
 
 def _judge(code: str, text: str, complete: bool) -> str:

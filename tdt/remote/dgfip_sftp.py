@@ -1,7 +1,7 @@
 """The DGFiP over Passtrans SFTP: metadata in the remote name, uploads under a temporary name then renamed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from stat import S_ISDIR
@@ -9,21 +9,23 @@ from typing import TypeVar
 
 import asyncssh
 
-from tdt.domain.errors import Temporary, Uncertain
+from tdt.domain.errors import OTHER_SIZE, Permanent, Temporary, Uncertain
 from tdt.domain.helios.model import Metadata
 from tdt.domain.helios.naming import remote_name
 from tdt.remote.dgfip import (
     UNKNOWN_SIZE,
     DgfipTarget,
-    RemoteFile,
     check_size,
     is_plain_name,
+    name_refused,
+    named_all_the_same,
     remote_path,
     temporary_path,
 )
 from tdt.remote.errors import SETTINGS, Progress, Remote, settings_read, translated
 
 SERVICE = "DGFiP (SFTP)"
+NAME_TAKEN = f"{SERVICE} : un fichier d'une autre taille porte déjà ce nom, et le serveur ne le remplace pas"
 
 TIMEOUT_SECONDS = 90.0
 LEAVE_SECONDS = 5.0
@@ -42,6 +44,8 @@ _CIPHERS = (
 )
 
 _LOST = (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection)
+_FOR_GOOD = (asyncssh.SFTPPermissionDenied, asyncssh.SFTPOpUnsupported)
+"""Refusals that come again however often one asks. The protocol's third, a plain "failure", may be of the moment."""
 
 T = TypeVar("T")
 
@@ -126,12 +130,12 @@ class SftpClient:
             try:
                 await self._upload(part, size, chunks)
                 progress.sent = True
-                await self._rename(part, final)
-            except (asyncssh.SFTPError, Temporary, Uncertain) as error:
+                await self._rename(part, final, size)
+            except (asyncssh.SFTPError, Temporary, Uncertain, Permanent) as error:
                 if not isinstance(error, _LOST):
                     with suppress(asyncssh.Error, OSError):
                         await asyncio.wait_for(self._sftp.remove(part), LEAVE_SECONDS)
-                if isinstance(error, Uncertain):  # whatever is there was not under its name
+                if isinstance(error, Uncertain) and not progress.sent:  # whatever is there was not under its name
                     raise Temporary(error.message, code=error.code, details=error.details) from error
                 raise
         return f"déposé sous {visible}"
@@ -151,17 +155,48 @@ class SftpClient:
         if self._target.check_size:
             check_size(SERVICE, size, (await _within(self._sftp.stat(path))).size)
 
-    async def _rename(self, part: str, final: str) -> None:
+    async def _rename(self, part: str, final: str, size: int) -> None:
+        """A refusal settles it, unless what is there says otherwise. Refused for good, it would be so each time."""
+        replaces = True
         try:
-            await _within(self._sftp.posix_rename(part, final))
-        except asyncssh.SFTPOpUnsupported:
-            await _within(self._sftp.rename(part, final))
+            try:
+                await _within(self._sftp.posix_rename(part, final))
+            except asyncssh.SFTPOpUnsupported:
+                replaces = False  # a plain one does not
+                await _within(self._sftp.rename(part, final))
+        except _LOST:
+            raise
+        except asyncssh.SFTPError as error:
+            reply, seen = str(_refusal(error)), await self._size_of(final)
+            if seen == size and await self._size_of(part) is None:
+                raise named_all_the_same(SERVICE, reply) from error
+            if not replaces and seen not in (None, size):
+                details = {"expected": size, "seen": seen, "reply": reply}
+                raise Permanent(NAME_TAKEN, code=OTHER_SIZE, details=details) from error
+            if isinstance(error, _FOR_GOOD) or (not replaces and seen is not None):
+                raise name_refused(SERVICE, reply) from error
+            raise
 
-    async def list_received(self) -> list[RemoteFile]:
+    async def list_received(self) -> set[str]:
         with translated(_REMOTE):
             entries = await _within(self._sftp.readdir(self._target.receive_directory or "."))
-        files = (_as_file(entry) for entry in entries)
-        return sorted((file for file in files if file is not None), key=lambda file: file.name)
+        return {str(entry.filename) for entry in entries if is_plain_name(str(entry.filename))}
+
+    async def sizes_of(self, names: Sequence[str]) -> dict[str, int]:
+        with translated(_REMOTE):
+            # asked together: all of them cost one way there and back
+            sizes = await asyncio.gather(*(self._size_of_received(name) for name in names))
+        return {name: size for name, size in zip(names, sizes, strict=True) if size is not None}
+
+    async def _size_of_received(self, name: str) -> int | None:
+        """None for what is no file or has gone."""
+        try:
+            seen = await _within(self._sftp.stat(remote_path(self._target.receive_directory, name)))
+        except asyncssh.SFTPNoSuchFile:
+            return None
+        if seen.type == asyncssh.FILEXFER_TYPE_DIRECTORY or S_ISDIR(seen.permissions or 0):
+            return None
+        return UNKNOWN_SIZE if seen.size is None else seen.size
 
     async def fetch(self, name: str) -> AsyncIterator[bytes]:
         path = remote_path(self._target.receive_directory, name)
@@ -192,18 +227,13 @@ class SftpClient:
     async def find_sent(self, name: str) -> int | None:
         path = remote_path(self._target.send_directory, name)
         with translated(_REMOTE):
-            try:
-                return (await _within(self._sftp.stat(path))).size
-            except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPPermissionDenied):
-                return None
+            return await self._size_of(path)
 
-
-def _as_file(entry: asyncssh.SFTPName) -> RemoteFile | None:
-    name = str(entry.filename)
-    directory = entry.attrs.type == asyncssh.FILEXFER_TYPE_DIRECTORY or S_ISDIR(entry.attrs.permissions or 0)
-    if directory or not is_plain_name(name):
-        return None
-    return RemoteFile(name, UNKNOWN_SIZE if entry.attrs.size is None else entry.attrs.size)
+    async def _size_of(self, path: str) -> int | None:
+        try:
+            return (await _within(self._sftp.stat(path))).size
+        except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPPermissionDenied):
+            return None
 
 
 async def _marking(chunks: AsyncIterator[bytes], progress: Progress) -> AsyncIterator[bytes]:

@@ -63,7 +63,8 @@ def _classify(remote: Remote, progress: Progress, error: Exception) -> TdtError:
         return Temporary(f"{remote.service} : demande refusée", details=details | {"reply": refusal})
     if progress.sent:
         return Uncertain(f"{remote.service} : liaison perdue après le début de l'envoi, sans réponse", details=details)
-    return Temporary(f"{remote.service} : liaison impossible ou interrompue", code=remote.code, details=details)
+    message = f"{remote.service} : liaison impossible ou interrompue"
+    return Temporary(message, code=remote.code, details=details | {"of_remote": True})
 
 
 def describe(error: Exception) -> str:

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+# a number of IMAP has 32 or 64 bits: a longer one is no number, and Python refuses to read thousands of digits
 _BEGIN = re.compile(rb"(?:\* )?\d+ FETCH \(", re.IGNORECASE)
-_UID = re.compile(rb"\bUID (\d+)", re.IGNORECASE)
-_SIZE = re.compile(rb"\bRFC822\.SIZE (\d+)", re.IGNORECASE)
+_UID = re.compile(rb"\bUID (\d{1,20})(?!\d)", re.IGNORECASE)
+_SIZE = re.compile(rb"\bRFC822\.SIZE (\d{1,20})(?!\d)", re.IGNORECASE)
 _QUOTED = re.compile(rb'BODY\[\](?:<\d+>)? "((?:[^"\\]|\\.)*)"', re.IGNORECASE | re.DOTALL)
 _EMPTY = re.compile(rb"BODY\[\](?:<\d+>)? NIL", re.IGNORECASE)
 

@@ -204,7 +204,7 @@ class Mailbox:
         _accept(await self._race(self._client.noop()), "relève")
         # those marked as deleted too: killed before it expunged them, a process leaves them so
         lines = _accept(await self._race(self._client.uid_search("ALL", charset=None)), "relève")
-        return {int(word) for line in lines[:-1] for word in line.split() if word.isdigit()}
+        return {int(word) for line in lines[:-1] for word in line.split() if word.isdigit() and len(word) <= 20}
 
     async def _to_done_folder(self, command: str, uid: str) -> None:
         folder = _folder(self._target.done_folder)

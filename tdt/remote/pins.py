@@ -41,7 +41,7 @@ def check_peer(transport: asyncio.BaseTransport | None, pins: frozenset[bytes]) 
     if digest not in pins:
         expected = ", ".join(sorted(map(_written, pins)))
         message = MISMATCH.format(_written(digest) or "aucun", expected)
-        raise Temporary(message, code=UNEXPECTED, details={"unreached": True})
+        raise Temporary(message, code=UNEXPECTED, details={"unreached": True, "of_remote": True})
 
 
 def _written(digest: bytes) -> str:

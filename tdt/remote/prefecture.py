@@ -101,7 +101,7 @@ async def _post(target: PrefectureTarget, url: str, context: ssl.SSLContext, arc
         except (OSError, aiohttp.ClientError) as error:
             if progress.sent:
                 raise
-            details = {"error": describe(error), "unreached": True}
+            details = {"error": describe(error), "unreached": True, "of_remote": True}
             raise Temporary(f"{SERVICE} : serveur injoignable", details=details) from (None if in_query else error)
     if status in target.accepted_status:
         return f"HTTP {status}"

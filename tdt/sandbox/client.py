@@ -39,21 +39,28 @@ class Client:
 
     def get(self, path: str, **query: object) -> bytes:
         """The body of the answer, whatever its status."""
-        return self._ask("GET", f"{path}?{urlencode(query)}" if query else path, None, {})
+        return self._ask("GET", f"{path}?{urlencode(query)}" if query else path, None, {})[1]
 
     def post(self, path: str, fields: Sequence[tuple[str, str]], uploads: Sequence[Upload] = ()) -> bytes:
         """A form with files, as curl sends it; the body of the answer."""
+        return self.deposit(path, fields, uploads)[1]
+
+    def deposit(
+        self, path: str, fields: Sequence[tuple[str, str]], uploads: Sequence[Upload] = ()
+    ) -> tuple[int, bytes]:
+        """The same, with the status of the answer: a 503 asks to come back later."""
         boundary = secrets.token_hex(16)
         body = _multipart(boundary, fields, uploads)
         return self._ask("POST", path, body, {"Content-Type": f"multipart/form-data; boundary={boundary}"})
 
-    def _ask(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
+    def _ask(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
         context = ssl.create_default_context(cafile=str(self.ca))
         context.load_cert_chain(self.cert, self.key)
         connection = http.client.HTTPSConnection("localhost", self.port, timeout=SECONDS, context=context)
         try:
             connection.request(method, target, body, {**headers, **self._authorization()})
-            return connection.getresponse().read()
+            answer = connection.getresponse()
+            return answer.status, answer.read()
         finally:
             connection.close()
 

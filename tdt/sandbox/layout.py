@@ -87,6 +87,9 @@ def write_config(layout: Layout, settings: Settings, dsns: Dsns) -> None:
             "daily_classification_hour": -1,
         },
         "helios": {"poll_seconds": 0.5, "stable_seconds": 0.3, "uncertain_seconds": 5.0, "retry_seconds": 1.0},
+        "signing": {"certificate": str(pki.signing.cert), "key": str(pki.signing.key)}
+        if pki.signing.cert.exists()
+        else {},
         "log": {"level": "info", "format": "json"},
         f"credentials.{CREDENTIALS_PREFECTURE}": {
             "certificate": str(pki.ministry_client.cert),
@@ -115,8 +118,13 @@ def _toml(name: str, table: Mapping[str, object]) -> str:
     return f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
 
 
-def write_simulators(layout: Layout, settings: Settings, registry: list[dict[str, object]]) -> None:
-    """DIR/simulators.json: the State as the sandbox plays it; `registry` holds the collectivités that it knows."""
+def write_simulators(
+    layout: Layout, settings: Settings, registry: list[dict[str, object]], *, gateway: bool = True
+) -> None:
+    """DIR/simulators.json: the State as the sandbox plays it; `registry` holds the collectivités that it knows.
+
+    `gateway`: the DGFiP removes a file once it was read, else when it is asked to.
+    """
     ports, pki = settings.ports, layout.pki
     prefecture = {
         "host": "127.0.0.1",
@@ -139,7 +147,7 @@ def write_simulators(layout: Layout, settings: Settings, registry: list[dict[str
         "sftp_host_key": str(pki.sftp_host_key),
         "login": DGFIP_LOGIN,
         "password": settings.password("dgfip"),
-        "gateway": True,
+        "gateway": gateway,
         "schemas": None,
     }
     document = {

@@ -26,7 +26,7 @@ from tdt.sandbox.pki import REFUSED, make_pki
 from tdt.sandbox.probes import answers_http, listens
 from tdt.sandbox.provision import COLLECTIVITIES, SHOWN, NotOurs, provision
 from tdt.sandbox.settings import Ports, Settings, is_free, load_settings, save_settings
-from tdt.sandbox.supervisor import Busy, Command, StartFailed, Supervisor, lock_directory, tied
+from tdt.sandbox.supervisor import Busy, Command, StartFailed, Supervisor, lock_directory, own_directory, tied
 
 log = structlog.get_logger()
 
@@ -131,13 +131,16 @@ def _announce(sandbox: Sandbox, json_output: bool) -> None:
 async def open_sandbox(directory: Path, port: int = 0) -> AsyncIterator[Sandbox]:
     """The whole sandbox, ready; everything is stopped at the end, in order."""
     layout = _make_directory(directory)
-    lock = await lock_directory(layout.directory)
-    supervisor = Supervisor([lock])
-    try:
-        yield await _start(supervisor, layout, port)
-    finally:
-        await asyncio.shield(supervisor.stop())
-        os.close(lock)
+    with contextlib.ExitStack() as owned:
+        owned.callback(os.close, own_directory(layout.directory))
+        lock = await lock_directory(layout.directory)
+        supervisor = Supervisor([lock])
+        try:
+            yield await _start(supervisor, layout, port)
+        finally:
+            owned.close()  # who comes now waits for the end of this tree
+            await asyncio.shield(supervisor.stop())
+            os.close(lock)
 
 
 def _make_directory(directory: Path) -> Layout:
@@ -163,7 +166,7 @@ async def _start(supervisor: Supervisor, layout: Layout, port: int) -> Sandbox:
     # they wait for each other where they must; stopped in the reverse order
     await asyncio.gather(*(supervisor.start(command) for command in commands))
     sandbox = Sandbox(layout, settings, dsns, authorities)
-    await asyncio.gather(*(_receive_classification(sandbox.client(name)) for name in ("certonly", "other")))
+    await asyncio.gather(*(receive_classification(sandbox.client(name)) for name in ("certonly", "other")))
     return sandbox
 
 
@@ -223,7 +226,7 @@ async def _serves(ports: Ports) -> bool:
     return await answers_http(ports.web_health, "/ready") and await listens(ports.web)
 
 
-async def _receive_classification(client: Client) -> None:
+async def receive_classification(client: Client) -> None:
     """The first 7-1/7-2 exchange of a collectivité; nothing when it has a classification already."""
     fetch = f"{ACTES}/actes_classification_fetch.php"
     if not (await _ask(client, fetch)).startswith(b"KO"):

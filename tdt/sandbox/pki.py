@@ -70,6 +70,11 @@ class Pki:
     def server(self) -> Pair:
         return Pair(self.directory / "server.pem", self.directory / "server.key")
 
+    @property
+    def signing(self) -> Pair:
+        """With what the platform signs; a directory of an earlier version has none."""
+        return Pair(self.directory / "signing.pem", self.directory / "signing.key")
+
     def client(self, name: str) -> Pair:
         return Pair(self.directory / "clients" / f"{name}.pem", self.directory / "clients" / f"{name}.key")
 
@@ -139,6 +144,8 @@ def _make_field(pki: Pki, now: datetime) -> None:
         _name("Serveur du bac à sable"), ExtendedKeyUsageOID.SERVER_AUTH, _ec_key(), ("localhost", "127.0.0.1", "::1")
     )
     _write_pair(pki.server, server, software, now, chain=[software.certificate])
+    signing = _Wish(_name("Signature du bac à sable"), ExtendedKeyUsageOID.EMAIL_PROTECTION, _ec_key())
+    _write_pair(pki.signing, signing, software, now, chain=[software.certificate])
     issued: dict[str, x509.Certificate] = {}
     with ThreadPoolExecutor() as threads:  # OpenSSL works outside the interpreter lock
         keys = dict(

@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
+from tdt.db.pool import UNREACHABLE
 from tdt.sandbox.supervisor import tied
 
 OWNER = "tdt_owner"
@@ -251,11 +252,11 @@ async def is_ready(cluster: Cluster) -> bool:
     """Whether the server lets somebody in, or is only full or slow."""
     try:
         connection = await asyncpg.connect(cluster.dsn("postgres", "postgres"), timeout=CONNECT_SECONDS)
+        await connection.close()
     except asyncpg.TooManyConnectionsError:
         return True
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (*UNREACHABLE, asyncpg.PostgresError):
         return False
-    await connection.close()
     return True
 
 

@@ -1,6 +1,6 @@
 """Who lives in a sandbox: two collectivités in a group, their accounts and rights, the routes to the simulators."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -96,7 +96,7 @@ class Person:
     name: str
     role: Role
     family_name: str
-    given_name: str = ""
+    given_name: str
     collectivity: str | None = None
     in_group: bool = False
     permissions: Mapping[Module, Permission] | None = None
@@ -105,42 +105,53 @@ class Person:
 
 
 ACCOUNTS = (
-    Person("system", Role.USER, "Logiciel métier", "", "A", permissions=EVERYTHING, login="system"),
+    Person("system", Role.USER, "métier", "Logiciel", "A", permissions=EVERYTHING, login="system"),
     Person(
         SECOND_LOGIN,
         Role.USER,
-        "Second logiciel",
-        "",
+        "logiciel",
+        "Second",
         "A",
         permissions=EVERYTHING,
         login=SECOND_LOGIN,
         certificate="system",
     ),
-    Person("certonly", Role.USER, "Logiciel seul", "", "A", permissions=EVERYTHING),
+    Person("certonly", Role.USER, "seul", "Logiciel", "A", permissions=EVERYTHING),
     Person("agent", Role.USER, "Agent", "Camille", "A", permissions=EVERYTHING),
     Person("adm", Role.ADM, "Administrateur", "Dominique", "A", permissions=EVERYTHING),
     Person("arch", Role.ARCH, "Archiviste", "Claude", "A", permissions=READING),
-    Person("other", Role.USER, "Logiciel de Valsonge", "", "B", permissions=EVERYTHING),
+    Person("other", Role.USER, "de Valsonge", "Logiciel", "B", permissions=EVERYTHING),
     Person("gadm", Role.GADM, "Administrateur de groupe", "Maxime", in_group=True),
     Person("sadm", Role.SADM, "Super administrateur", "Sacha"),
     # accounts that exist, so that only their certificate can be what is refused
-    Person("expired", Role.USER, "Certificat expiré", "", "A", permissions=EVERYTHING),
-    Person("revoked", Role.USER, "Certificat révoqué", "", "A", permissions=EVERYTHING),
-    Person("unknown-ca", Role.USER, "Autorité inconnue", "", "A", permissions=EVERYTHING),
+    Person("expired", Role.USER, "expiré", "Certificat", "A", permissions=EVERYTHING),
+    Person("revoked", Role.USER, "révoqué", "Certificat", "A", permissions=EVERYTHING),
+    Person("unknown-ca", Role.USER, "inconnue", "Autorité", "A", permissions=EVERYTHING),
 )
 HIDDEN = frozenset({SECOND_LOGIN, "expired", "revoked", "unknown-ca"})
 SHOWN = tuple(person for person in ACCOUNTS if person.name not in HIDDEN)
 SERVICE = ("system", "certonly", "agent")
 
 
-async def provision(owner_dsn: str, pki: Pki, settings: Settings) -> dict[str, AuthorityId]:
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Who is recorded in a new sandbox."""
+
+    collectivities: Sequence[Collectivity] = COLLECTIVITIES
+    people: Sequence[Person] = ACCOUNTS
+
+
+async def provision(
+    owner_dsn: str, pki: Pki, settings: Settings, population: Population | None = None
+) -> dict[str, AuthorityId]:
     """The ids of the collectivités by their key; everything is recorded once, the addresses of the routes each time."""
+    who = population or Population()
     pool = await open_pool(owner_dsn, 1)
     try:
         async with transaction(pool, "system") as connection:
-            found = await _find(connection, pki)
+            found = await _find(connection, pki, who)
             if found is None:
-                found = await _insert(connection, pki, settings)
+                found = await _insert(connection, pki, settings, who)
             for new in _routes(settings.ports):
                 await connection.execute("update route set settings = $2 where name = $1", new.name, dict(new.settings))
             return found
@@ -148,25 +159,25 @@ async def provision(owner_dsn: str, pki: Pki, settings: Settings) -> dict[str, A
         pool.terminate()
 
 
-async def _find(connection: Connection, pki: Pki) -> dict[str, AuthorityId] | None:
+async def _find(connection: Connection, pki: Pki, who: Population) -> dict[str, AuthorityId] | None:
     rows = await connection.fetch("select id, siren from authority")
     if not rows:
         return None
     if not await accounts.find_accounts(connection, certificate_hash(_der(pki, "certonly"))):
         raise NotOurs("this database holds other data than this sandbox's: give it an empty one")
     ids = {row["siren"]: AuthorityId(row["id"]) for row in rows}
-    return {collectivity.key: ids[collectivity.new.siren] for collectivity in COLLECTIVITIES}
+    return {collectivity.key: ids[collectivity.new.siren] for collectivity in who.collectivities}
 
 
-async def _insert(connection: Connection, pki: Pki, settings: Settings) -> dict[str, AuthorityId]:
+async def _insert(connection: Connection, pki: Pki, settings: Settings, who: Population) -> dict[str, AuthorityId]:
     group = await authorities.insert_group(connection, GROUP)
     ways = {new.kind: await routes.insert_route(connection, new) for new in _routes(settings.ports)}
     ids: dict[str, AuthorityId] = {}
-    for collectivity in COLLECTIVITIES:
+    for collectivity in who.collectivities:
         ids[collectivity.key] = await _insert_collectivity(connection, collectivity, group, ways)
     people = {
         person.name: await _insert_account(connection, person, ids, _new_account(person, pki, settings, group))
-        for person in ACCOUNTS
+        for person in who.people
     }
     service = await services.insert_service(connection, ids["A"], "Secrétariat général")
     for name in SERVICE:

@@ -12,7 +12,7 @@ from tdt.web.actes import INDEX
 from tdt.web.admin_answers import actor
 from tdt.web.call import Call, php_int, refused
 from tdt.web.s2low import replied, symfony_json
-from tdt.web.uploads import NO_PLAN, STALL_SECONDS, accept_body
+from tdt.web.uploads import NO_PLAN, accept_body
 
 SHOW = "/modules/actes/actes_transac_show.php?id={}"
 MISSING = "Pas d'identifiant de transaction spécifié ou type invalide."
@@ -72,7 +72,7 @@ async def _read_json(call: Call) -> dict[str, object]:
     await accept_body(call.request)
     body = b""
     try:
-        async with asyncio.timeout(STALL_SECONDS):
+        async with asyncio.timeout(call.deps.config.server.stall_seconds):
             while chunk := await call.request.content.readany():
                 body = (body + chunk)[: BODY_BYTES + 1]
         value = json.loads(body) if len(body) <= BODY_BYTES else None

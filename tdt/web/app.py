@@ -1,5 +1,6 @@
 """The application: the door that every request passes (certificate, account, right, body), then its handler."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -42,6 +43,8 @@ class Door:
     trust: Trust
     authenticator: Authenticator
     metrics: Metrics
+    known: asyncio.Event
+    """Set once this process has seen what became of its database: it may have been restored."""
 
     async def enter(self, route: Route, request: web.Request) -> web.StreamResponse:
         """Check who calls and what it may do, in S2LOW's order, then hand over."""
@@ -58,6 +61,7 @@ class Door:
         if route.first is not None:
             route.first(read_query(request))
         identity = self._identify(der)
+        await self._know_base()
         if route.basic and read_basic(request.headers.get("Authorization", "")) is None:
             return unauthorized()
         principal = None
@@ -75,6 +79,16 @@ class Door:
                 # nothing refers to these files; after a commit whose answer was lost something may
                 discard(self.deps, request.get(FORM) or Form())
             raise
+
+    async def _know_base(self) -> None:
+        """Wait as for the database: no number is given out before those of one that was restored have moved on."""
+        if self.known.is_set():
+            return
+        try:
+            async with asyncio.timeout(self.deps.config.database.wait_seconds):
+                await self.known.wait()
+        except TimeoutError:
+            raise Temporary("La base de données ne répond pas.") from None
 
     def _doubt(self, der: bytes) -> str:
         try:
@@ -137,11 +151,11 @@ def discard(deps: Deps, form: Form) -> None:
             deps.spool.remove(upload.body.spool_name)
 
 
-def build_app(deps: Deps, trust: Trust, metrics: Metrics) -> web.Application:
-    """The public application."""
+def build_app(deps: Deps, trust: Trust, metrics: Metrics, known: asyncio.Event) -> web.Application:
+    """The public application; `known`: see Door."""
     app = web.Application(middlewares=[answer_errors], client_max_size=LARGEST_BODY)
     app[DEPS], app[METRICS], app[IN_FLIGHT] = deps, metrics, InFlight()
-    door = Door(deps, trust, Authenticator(deps, Credentials(deps)), metrics)
+    door = Door(deps, trust, Authenticator(deps, Credentials(deps)), metrics, known)
     for route in ROUTES:
         app.router.add_route("*", route.path, _handler(door, route), expect_handler=_expect)
     app.router.add_route("*", "/{path:.*}", _merge_slashes(door), expect_handler=_expect)

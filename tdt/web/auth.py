@@ -9,6 +9,7 @@ from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from tdt.certificates.files import MALFORMED
 from tdt.config import Server
 from tdt.db.accounts import Account, find_account_for_login, find_accounts
 from tdt.db.logins import Failures
@@ -177,5 +178,5 @@ def _forwarded_by_nginx(request: web.Request) -> bytes | None:
     pem = unquote_to_bytes(request.headers.get("X-Client-Cert", ""))
     try:
         return x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
-    except ValueError as error:
+    except MALFORMED as error:
         raise Unidentified("Impossible de lire le certificat") from error

@@ -1,5 +1,6 @@
 """One request as a handler sees it: who calls, what the query and the form say, and what is behind."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from tdt.web.forms import Fields, Form, parse_urlencoded
 from tdt.web.s2low import Shape, attachment
 from tdt.web.uploads import FORM, BodySource, FormPlan, read_form
 
+PIECE = 65_536
+"""Of a file being sent: what a slow client must have read in time."""
 DIGITS = 19
 """A bigint has at most so many; one less is always one."""
 
@@ -118,7 +121,9 @@ class Call:
 
     async def read(self, plan: FormPlan) -> Form:
         """Read the body as the endpoint wants it."""
-        return await read_form(self.request, plan, BodySource(self.deps.config.limits, self.deps.spool))
+        return await read_form(
+            self.request, plan, BodySource(self.deps.config.limits, self.deps.spool, self.deps.config.server)
+        )
 
     async def read_bytes(self, content: ContentId) -> bytes:
         """A small body, whole."""
@@ -143,11 +148,23 @@ class Call:
         # with its length a client can tell a file cut short from a whole one
         response.content_length = size
         await response.prepare(self.request)
-        await response.write(first)
+        await self._write(response, first)
         async for chunk in chunks:
-            await response.write(chunk)
+            await self._write(response, chunk)
         await response.write_eof()
         return response
+
+    async def _write(self, response: web.StreamResponse, data: bytes) -> None:
+        """Send bytes to a client that may read slowly, but not for ever."""
+        server = self.deps.config.server
+        seconds = max(server.stall_seconds, PIECE / server.slowest_bytes) if server.slowest_bytes else None
+        view = memoryview(data)
+        for start in range(0, len(view), PIECE):
+            try:
+                async with asyncio.timeout(seconds):
+                    await response.write(view[start : start + PIECE])
+            except TimeoutError as error:
+                raise ConnectionResetError("the client does not read") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ async def _wants_api(request: web.Request, shape: Shape) -> bool:
 
 async def _read_quietly(request: web.Request) -> Form:
     deps = request.app[DEPS]
-    return await read_form(request, NO_PLAN, BodySource(deps.config.limits, deps.spool))
+    return await read_form(request, NO_PLAN, BodySource(deps.config.limits, deps.spool, deps.config.server))
 
 
 def _fail(request: web.Request, message: str, status: int) -> web.Response:

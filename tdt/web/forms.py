@@ -13,6 +13,9 @@ Item = TypeVar("Item")
 BRACKETS = re.compile(r"([^\[\]]+)\[([^\]]*)\]")
 PARAMETER = re.compile(r""";\s*([^\s=;]+)\s*=\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^;\s]*)""")
 HEX_PAIR = re.compile(rb"%([0-9A-Fa-f]{2})")
+MOST_DIGITS = 18
+MOST_FIELDS = 1_000
+"""PHP's max_input_vars: it drops what comes after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Values(Generic[Item]):
 
     def __init__(self) -> None:
         self._items: dict[str, Item | dict[str, Item]] = {}
+        self._next: dict[str, int] = {}
 
     def add(self, name: str, value: Item) -> None:
         """Store one value under the name of the wire, brackets included."""
@@ -43,7 +47,13 @@ class Values(Generic[Item]):
         entries = self._items.get(bracketed[1])
         if not isinstance(entries, dict):
             entries = self._items[bracketed[1]] = {}
-        entries[bracketed[2] or _next_index(entries)] = value
+            self._next.pop(bracketed[1], None)
+        # counted, not looked for: with thousands of `a[]` the search would take hours
+        following = self._next.get(bracketed[1], 0)
+        index = bracketed[2] or str(following)
+        entries[index] = value
+        if _is_number(index):
+            self._next[bracketed[1]] = max(following, int(index) + 1)
 
     def scalar(self, name: str) -> Item | None:
         """The value of a plain name; None when absent or an array."""
@@ -90,9 +100,9 @@ class Form:
 
 
 def parse_urlencoded(data: bytes) -> Fields:
-    """The fields of a query string or of an urlencoded body; every value by the charset rule of forms."""
+    """The fields of a query string or of an urlencoded body, a thousand at most; values by the charset rule."""
     fields = Fields()
-    for pair in data.split(b"&"):
+    for pair in data.split(b"&", MOST_FIELDS)[:MOST_FIELDS]:
         if pair:
             name, _, value = pair.partition(b"=")
             fields.add(_unquote(name), _unquote(value))
@@ -124,5 +134,6 @@ def _unquote(data: bytes) -> str:
     return decode_form(plain)
 
 
-def _next_index(entries: Mapping[str, object]) -> str:
-    return str(max((int(key) for key in entries if key.isascii() and key.isdigit()), default=-1) + 1)
+def _is_number(key: str) -> bool:
+    """A key of more digits than PHP's integers is a name like another."""
+    return len(key) <= MOST_DIGITS and key.isascii() and key.isdigit()

@@ -4,8 +4,11 @@ import ssl
 from collections.abc import Callable
 
 
-def telling_object(tell: Callable[[str], None]) -> type[ssl.SSLObject]:
-    """The class of TLS objects for a context: `tell` gets the reason of each handshake that fails.
+def telling_object(
+    tell: Callable[[str], None], count: Callable[[str], None] = lambda _version: None
+) -> type[ssl.SSLObject]:
+    """The class of TLS objects for a context: `tell` gets the reason of each handshake that fails, `count` the
+    version of TLS of each that succeeds.
 
     The event loop drops the connection as soon as a handshake raises, and with it the alert that OpenSSL has just
     written: the client would only see a closed connection. Asking once for more data makes the loop flush it first;
@@ -26,6 +29,7 @@ def telling_object(tell: Callable[[str], None]) -> type[ssl.SSLObject]:
                 self._failure = error
                 tell(reason(error))
                 raise ssl.SSLWantReadError from error
+            count(self.version() or "unknown")
 
     return Telling
 

@@ -3,6 +3,8 @@
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from tdt.web.connections import Places
+
 log = structlog.get_logger()
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -28,9 +30,23 @@ class Metrics:
         self._handshakes = Counter(
             "tdt_tls_handshakes_refused_total", "TLS handshakes that failed", ["reason"], registry=self._registry
         )
+        self._established = Counter(
+            "tdt_tls_handshakes_total", "TLS handshakes that succeeded", ["version"], registry=self._registry
+        )
+        self._open = Gauge("tdt_connections_open", "Clients connected", registry=self._registry)
+        self._handshaking = Gauge("tdt_tls_handshakes_open", "TLS handshakes under way", registry=self._registry)
+        self._evicted = Gauge(
+            "tdt_connections_evicted", "Connections closed to make room, since the start", registry=self._registry
+        )
         self._reloaded = Gauge(
             "tdt_trust_reload_failed", "1 while the files of [server] cannot be read", registry=self._registry
         )
+
+    def watch_connections(self, places: Places) -> None:
+        """Tell who is connected, whenever asked."""
+        self._open.set_function(lambda: len(places))
+        self._handshaking.set_function(lambda: places.handshaking)
+        self._evicted.set_function(lambda: places.evicted)
 
     def observe(self, path: str, status: int, seconds: float) -> None:
         """Count an answer."""
@@ -44,6 +60,10 @@ class Metrics:
     def count_login(self, code: str) -> None:
         """Count a request refused for want of an account, or of a right password."""
         self._logins.labels(code).inc()
+
+    def count_handshake(self, version: str) -> None:
+        """Count a TLS handshake that succeeded."""
+        self._established.labels(version).inc()
 
     def tell_handshake(self, reason: str) -> None:
         """Count a TLS handshake that failed, and say why."""

@@ -11,10 +11,11 @@ import msgspec
 import structlog
 import uvloop
 
+from tdt import crash
 from tdt import log as logs
 from tdt.config import Config
 from tdt.notify import notify
-from tdt.web.server import UNIX, check, feed_watchdog, serve, serve_until
+from tdt.web.server import check, feed_watchdog, serve, serve_until
 
 log = structlog.get_logger()
 
@@ -31,17 +32,8 @@ def run(config: Config) -> None:
 def member(config: Config, index: int) -> Config:
     """The configuration of one of several processes: the same port for all, each its own health address."""
     return msgspec.structs.replace(
-        config, server=msgspec.structs.replace(config.server, health=_health(config.server.health, index))
+        config, server=msgspec.structs.replace(config.server, health=config.server.health_of(index))
     )
-
-
-def _health(address: str, index: int) -> str:
-    if index == 0:
-        return address
-    if address.startswith(UNIX):
-        return f"{address}.{index}"
-    host, _, port = address.rpartition(":")
-    return f"{host}:{int(port) + index}"
 
 
 async def _watch_all(config: Config) -> None:
@@ -108,6 +100,7 @@ def _serve_member(config: Config, line: Connection) -> None:
     os.environ.pop("NOTIFY_SOCKET", None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure(config.log.level, config.log.format)
+    crash.arm(config.tests.crash_points)
     uvloop.run(_serve_with(config, line))
 
 

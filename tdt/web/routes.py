@@ -4,6 +4,7 @@ from tdt.domain.authorities import Module
 from tdt.web import (
     account,
     api_actes,
+    api_balances,
     api_helios_verdict,
     api_notifications,
     api_onboarding,
@@ -83,6 +84,8 @@ ROUTES = (
         Shape.JSON,
         force_api=True,
     ),
+    Route("/api/v1/balances", api_balances.balance_list, Access.ACCOUNT, Shape.JSON, admins=True, force_api=True),
+    Route("/api/v1/balances/{balance}", api_balances.balance, Access.ACCOUNT, Shape.JSON, admins=True, force_api=True),
     Route(
         "/api/v1/me/notifications",
         api_notifications.my_notifications,

@@ -3,9 +3,10 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -13,9 +14,13 @@ from aiohttp import web
 from tdt.allocator import keep_freed_memory, spare_collections
 from tdt.config import Config, ConfigError, Server
 from tdt.deps import Deps, open_deps
+from tdt.domain.errors import Temporary
+from tdt.flows import restores
 from tdt.log import protocol_logger
 from tdt.notify import notify, watchdog_seconds
+from tdt.tasks import insist, run_until
 from tdt.web.app import build_app
+from tdt.web.connections import Site
 from tdt.web.errors import IN_FLIGHT
 from tdt.web.health import build_health_app
 from tdt.web.metrics import Metrics
@@ -24,10 +29,8 @@ from tdt.web.trust import Trust
 log = structlog.get_logger()
 
 UNIX = "unix:"
-BACKLOG = 1024
 LINGER_SECONDS = 120.0
 """How long a refused body is still read, so that a client that sends before it reads gets its answer."""
-KEEPALIVE_SECONDS = 75.0
 CLOSE_SECONDS = 2.0
 """For aiohttp to write the last answers, once the requests in flight have ended."""
 RELOAD_SECONDS = 5.0
@@ -49,14 +52,18 @@ async def serve_until(config: Config, stop: asyncio.Event, ready: Callable[[], N
     check(config.server)
     keep_freed_memory()
     async with open_deps(config) as deps, AsyncExitStack() as stack:
-        await start(deps, stack)
-        spare_collections()
-        log.info("server_ready", listen=config.server.listen, health=config.server.health)
-        ready()
-        await stop.wait()
+        await run_until(stop, _run(deps, stack, ready))
         notify("STOPPING=1")
         log.info("server_stopping")
     log.info("server_stopped")
+
+
+async def _run(deps: Deps, stack: AsyncExitStack, ready: Callable[[], None]) -> None:
+    watching = await start(deps, stack)
+    spare_collections()
+    log.info("server_ready", listen=deps.config.server.listen, health=deps.config.server.health)
+    ready()
+    await watching
 
 
 def check(server: Server) -> None:
@@ -67,46 +74,58 @@ def check(server: Server) -> None:
         raise ConfigError(['server.client_certificate = "tls" needs server.listen = "address:port"'])
 
 
-async def start(deps: Deps, stack: AsyncExitStack) -> None:
-    """Open both listeners and the background care; the stack closes them in the reverse order."""
+async def start(deps: Deps, stack: AsyncExitStack) -> asyncio.Task[None]:
+    """Open both listeners and the background care; the stack closes them in the reverse order.
+
+    Gives the task that watches the database, which lasts as long as the server should.
+    """
     server = deps.config.server
     metrics = Metrics()
-    trust = await asyncio.to_thread(Trust, server, deps.now, metrics.tell_handshake, deps.config.revocation_cache)
-    for care in (_reload(trust, metrics), feed_watchdog()):
-        task = asyncio.create_task(care)
-        stack.push_async_callback(_cancel, task)
+    cache, told = deps.config.revocation_cache, (metrics.tell_handshake, metrics.count_handshake)
+    trust = await asyncio.to_thread(Trust, server, deps.now, told[0], cache, told[1])
     health = web.AppRunner(build_health_app(deps, metrics.render), access_log=None)
     await open_listener(health, server.health, stack)
-    app = build_app(deps, trust, metrics)
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        logger=protocol_logger(),
-        keepalive_timeout=KEEPALIVE_SECONDS,
-        shutdown_timeout=CLOSE_SECONDS,
-        lingering_time=LINGER_SECONDS,
-        max_field_size=HEADER_BYTES,
-        max_line_size=HEADER_BYTES,
-        auto_decompress=False,
-    )
-    site = await open_listener(runner, server.listen, stack, trust if server.client_certificate == "tls" else None)
-    stack.push_async_callback(app[IN_FLIGHT].drain, server.shutdown_seconds)
-    stack.push_async_callback(site.stop)
-
-
-async def open_listener(
-    runner: web.AppRunner, address: str, stack: AsyncExitStack, trust: Trust | None = None
-) -> web.BaseSite:
-    """Serve an application on `host:port` or `unix:/path` until the stack closes."""
+    known = asyncio.Event()
+    with suppress(Temporary):  # away: requests are told so, until it is back
+        await _look(deps, known)
+    cares = [asyncio.create_task(care) for care in (_reload(trust, metrics), feed_watchdog(), _watch(deps, known))]
+    for care in cares:
+        stack.push_async_callback(_cancel, care)
+    app = build_app(deps, trust, metrics, known)
+    runner = web.AppRunner(app, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    context = trust.context if trust is not None else None
-    if address.startswith(UNIX):
-        site = web.SockSite(runner, _unix_socket(Path(address.removeprefix(UNIX))), backlog=BACKLOG)
-    else:
-        site = web.SockSite(runner, _tcp_socket(address), ssl_context=context, backlog=BACKLOG)
+    context = trust.context if server.client_certificate == "tls" else None
+    site = Site(runner, _open_socket(server.listen), context, server, protocol_options(server))
     await site.start()
-    return site
+    metrics.watch_connections(site.places)
+    stack.push_async_callback(app[IN_FLIGHT].drain, server.shutdown_seconds)
+    stack.push_async_callback(site.stop)
+    return cares[-1]
+
+
+def protocol_options(server: Server) -> Mapping[str, Any]:
+    """How aiohttp speaks with the public."""
+    return {
+        "access_log": None,
+        "logger": protocol_logger(),
+        "keepalive_timeout": server.idle_seconds,
+        "lingering_time": LINGER_SECONDS,
+        "max_field_size": HEADER_BYTES,
+        "max_line_size": HEADER_BYTES,
+        "auto_decompress": False,
+    }
+
+
+async def open_listener(runner: web.AppRunner, address: str, stack: AsyncExitStack) -> None:
+    """Serve an application of ours on `host:port` or `unix:/path` until the stack closes."""
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.SockSite(runner, _open_socket(address)).start()
+
+
+def _open_socket(address: str) -> socket.socket:
+    return _unix_socket(Path(address.removeprefix(UNIX))) if address.startswith(UNIX) else _tcp_socket(address)
 
 
 def _tcp_socket(address: str) -> socket.socket:
@@ -138,6 +157,19 @@ def _unix_socket(path: Path) -> socket.socket:
         raise
     listener.setblocking(False)
     return listener
+
+
+async def _look(deps: Deps, known: asyncio.Event) -> None:
+    """Before the first request: the schema is ours, a base that was restored is noticed."""
+    await deps.check_schema()
+    await restores.notice(deps)
+    known.set()
+
+
+async def _watch(deps: Deps, known: asyncio.Event) -> None:
+    if not known.is_set():
+        await insist("server_database_away", lambda: _look(deps, known))
+    await restores.watch(deps)
 
 
 async def _reload(trust: Trust, metrics: Metrics) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography import x509
 
 from tdt.certificates.chain import VERDICT_HOLDS
-from tdt.certificates.files import Stamp, read_certificates, stamp
+from tdt.certificates.files import MALFORMED, Stamp, read_certificates, stamp
 from tdt.certificates.revocation import Finding, Revocations, read_cache, read_crls
 from tdt.certificates.rgs import Assessor, load_issuers
 from tdt.config import Server
@@ -54,9 +54,10 @@ class Trust:
         now: Callable[[], datetime],
         tell: Callable[[str], None] = lambda _: None,
         cache: Path | None = None,
+        count: Callable[[str], None] = lambda _: None,
     ):
         self._server, self._cache = server, cache
-        self._objects = telling_object(tell)
+        self._objects = telling_object(tell, count)
         self._now = now
         self._files = (
             server.certificate,
@@ -163,13 +164,16 @@ class Trust:
 
 
 def _read_leaf(der: bytes) -> _Leaf:
-    certificate = x509.load_der_x509_certificate(der)
-    return _Leaf(
-        certificate=certificate,
-        hash=certificate_hash(der),
-        sha256=hashlib.sha256(der).hexdigest(),
-        subject_dn=certificate.subject.rfc4514_string(),
-        issuer_dn=certificate.issuer.rfc4514_string(),
-        not_before=certificate.not_valid_before_utc,
-        not_after=certificate.not_valid_after_utc,
-    )
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        return _Leaf(
+            certificate=certificate,
+            hash=certificate_hash(der),
+            sha256=hashlib.sha256(der).hexdigest(),
+            subject_dn=certificate.subject.rfc4514_string(),
+            issuer_dn=certificate.issuer.rfc4514_string(),
+            not_before=certificate.not_valid_before_utc,
+            not_after=certificate.not_valid_after_utc,
+        )
+    except MALFORMED as error:
+        raise ValueError(str(error)) from error

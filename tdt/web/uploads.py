@@ -10,17 +10,18 @@ from weakref import WeakKeyDictionary
 import multipart
 from aiohttp import web
 
-from tdt.config import Limits
+from tdt.config import Limits, Server
 from tdt.documents.spool import Spool, SpoolWriter
 from tdt.domain.errors import Refused
 from tdt.domain.text import decode_form
 from tdt.web.backlog import Backlog, count_under_way
-from tdt.web.forms import Form, Upload, Values, parse_disposition, parse_urlencoded
+from tdt.web.forms import MOST_FIELDS, Form, Upload, Values, parse_disposition, parse_urlencoded
+from tdt.web.patience import receive
 
-STALL_SECONDS = 60.0
-"""A client that sends nothing for so long in the middle of a body has gone."""
 TEXT_FIELDS_AT_MOST = 16
 """All text of one form together stays below this many times the limit of one field."""
+DRAIN_SECONDS = 600.0
+"""For a body that is read and not kept."""
 AT_ONCE = 2
 """Chunks taken in one turn of the event loop, whatever the number of uploads: the others are left with the kernel, so
 that a small request waits for two of them, not for all."""
@@ -187,10 +188,11 @@ class FormReader:
 
 @dataclass(frozen=True, slots=True)
 class BodySource:
-    """Where the bodies of a server go and how large they may be."""
+    """Where the bodies of a server go, how large they may be, how slow their clients."""
 
     limits: Limits
     spool: Spool
+    server: Server
 
 
 async def read_form(request: web.Request, plan: FormPlan, source: BodySource) -> Form:
@@ -199,7 +201,7 @@ async def read_form(request: web.Request, plan: FormPlan, source: BodySource) ->
         return await _read(request, plan, source)
     except FormFault as error:
         if plan.careless:
-            await _drain(request)
+            await _drain_after(error, request, source.server)
             return Form()
         raise Refused(plan.messages[error.fault], details={"fault": str(error.fault)}) from error
 
@@ -209,23 +211,23 @@ async def _read(request: web.Request, plan: FormPlan, source: BodySource) -> For
         return Form()
     await accept_body(request)
     if request.content_type == "application/x-www-form-urlencoded":
-        request[FORM] = Form(fields=parse_urlencoded(await _read_text(request, plan, source.limits)))
+        request[FORM] = Form(fields=parse_urlencoded(await _read_text(request, plan, source)))
         return request[FORM]
     boundary = BOUNDARY.search(request.headers.get("Content-Type", ""))
     if request.content_type != "multipart/form-data" or boundary is None:
-        await _drain(request)
+        await _drain(request, source.server)
         return Form()
     reader = FormReader(boundary[1] or boundary[2], plan, source.limits, source.spool)
     # known to the error middleware from now on: a refusal needs the fields already read
     request[FORM] = reader.partial()
     try:
-        await _pump(request, reader)
+        await _pump(request, reader, source.server)
         return await reader.finish()
-    except FormFault:
+    except FormFault as error:
         await reader.discard()
         if not plan.careless:
             raise
-        await _drain(request)
+        await _drain_after(error, request, source.server)
         return reader.partial()
     except BaseException:
         await reader.discard()
@@ -240,15 +242,11 @@ async def accept_body(request: web.Request) -> None:
         request.writer.output_size = 0
 
 
-async def _pump(request: web.Request, reader: FormReader) -> None:
+async def _pump(request: web.Request, reader: FormReader, server: Server) -> None:
     turns = _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
     try:
-        async with asyncio.timeout(STALL_SECONDS) as stall:
-            while not request.content.at_eof():
-                chunk, _ = await request.content.readchunk()  # readany() would join several: one more copy of all
-                if chunk:
-                    await _take_chunk(reader, chunk, turns)
-                stall.reschedule(asyncio.get_running_loop().time() + STALL_SECONDS)
+        async for chunk in receive(request, server):
+            await _take_chunk(reader, chunk, turns)
     except (web.RequestPayloadError, TimeoutError) as error:
         raise FormFault(Fault.TRUNCATED) from error
 
@@ -265,23 +263,33 @@ async def _take_chunk(reader: FormReader, chunk: bytes, turns: asyncio.Semaphore
         await asyncio.sleep(0)  # keep the turn until the event loop has seen to everybody
 
 
-async def _read_text(request: web.Request, plan: FormPlan, limits: Limits) -> bytes:
+async def _read_text(request: web.Request, plan: FormPlan, source: BodySource) -> bytes:
     kept = bytearray()
-    limit = TEXT_FIELDS_AT_MOST * limits.text_field_bytes
-    while chunk := await request.content.readany():
-        kept += chunk[: limit - len(kept)]
-        if len(kept) == limit:
-            if not plan.careless:
+    limit = TEXT_FIELDS_AT_MOST * source.limits.text_field_bytes
+    try:
+        async for chunk in receive(request, source.server):
+            if len(kept) + len(chunk) > limit and not plan.careless:
                 raise FormFault(Fault.TOO_MUCH_TEXT)
-            await _drain(request)
+            kept += chunk[: limit - len(kept)]
+    except (web.RequestPayloadError, TimeoutError) as error:
+        raise FormFault(Fault.TRUNCATED) from error
+    if kept.count(b"&") >= MOST_FIELDS and not plan.careless:
+        raise FormFault(Fault.TOO_MUCH_TEXT)
     return bytes(kept)
 
 
-async def _drain(request: web.Request) -> None:
+async def _drain_after(error: FormFault, request: web.Request, server: Server) -> None:
+    if error.fault is not Fault.TRUNCATED:
+        # from a client that has already been silent for too long nothing more is awaited
+        await _drain(request, server)
+
+
+async def _drain(request: web.Request, server: Server) -> None:
+    """Let a client end a body that is of no use, so that it reads the answer; for a while."""
     try:
-        async with asyncio.timeout(STALL_SECONDS) as stall:
-            while await request.content.readany():
-                stall.reschedule(asyncio.get_running_loop().time() + STALL_SECONDS)
+        async with asyncio.timeout(DRAIN_SECONDS):
+            async for _ in receive(request, server):
+                pass
     except (web.RequestPayloadError, TimeoutError):
         return
 

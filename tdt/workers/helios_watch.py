@@ -1,14 +1,13 @@
 """Watch HELIOS: what waits shown in the metrics, what waits too long told to the operator."""
 
-import asyncio
 from datetime import date
 
 import structlog
 
 from tdt.deps import Deps
 from tdt.domain.calendar import paris_date
-from tdt.domain.errors import TdtError
 from tdt.flows import helios_alerts
+from tdt.tasks import every
 from tdt.workers.metrics import WorkerMetrics
 
 log = structlog.get_logger()
@@ -21,12 +20,12 @@ NAMED = 20
 async def watch_helios(deps: Deps, metrics: WorkerMetrics) -> None:
     """Every minute. A line of the log for what is newly late; without a mail server it is all that is told."""
     told: date | None = None
-    while True:
-        try:
-            told = await look(deps, metrics, told)
-        except TdtError as error:
-            log.warning("helios.watch_failed", code=error.code, reason=error.message)
-        await asyncio.sleep(WATCH_SECONDS)
+
+    async def look_again() -> None:
+        nonlocal told
+        told = await look(deps, metrics, told)
+
+    await every(WATCH_SECONDS, "helios.watch_failed", look_again)
 
 
 async def look(deps: Deps, metrics: WorkerMetrics, told: date | None) -> date | None:

@@ -5,12 +5,16 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from tdt.db.balances import Counts
 from tdt.db.helios_alerts import Waiting
 from tdt.domain.expiry import THRESHOLDS, Ending, Kind
 from tdt.domain.jobs import JobKind
 from tdt.domain.routes import RouteKind
 from tdt.flows.helios_alerts import Silence
+from tdt.workers.breakers import BreakerGauges
 from tdt.workers.helios_gauges import HeliosGauges
+from tdt.workers.lateness import LatenessGauges
+from tdt.workers.work_gauges import WorkGauges
 
 SECONDS = (0.005, 0.025, 0.1, 0.5, 1, 5, 30, 120, 600)
 
@@ -61,6 +65,16 @@ class WorkerMetrics:
             "tdt_siret_proposals_waiting", "SIRETs of flows that wait for an operator", registry=self._registry
         )
         self._helios = HeliosGauges(self._registry)
+        self.breakers = BreakerGauges(self._registry)
+        self.lateness = LatenessGauges(self._registry)
+        self.work = WorkGauges(self._registry)
+
+        self._balances = Gauge(
+            "tdt_balances",
+            "Balances: without signature, routes that do not balance, collectivités late",
+            ["state"],
+            registry=self._registry,
+        )
 
         self._revocation = Counter(
             "tdt_revocation_fetches_total", "Lists and OCSP answers fetched", ["outcome"], registry=self._registry
@@ -70,6 +84,12 @@ class WorkerMetrics:
         """Count what a pass over the lists and OCSP answers came to."""
         self._revocation.labels("renewed").inc(renewed)
         self._revocation.labels("failed").inc(failed)
+
+    def show_balances(self, counts: Counts) -> None:
+        """Replace how the daily balances stand."""
+        self._balances.labels("unsigned").set(counts.unsigned)
+        self._balances.labels("unbalanced").set(counts.unbalanced)
+        self._balances.labels("late").set(counts.late)
 
     def show_unanswered(self, count: int) -> None:
         """Replace how many transactions the ministry leaves without answer."""

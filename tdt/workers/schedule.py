@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date
-from typing import Any
 
 import structlog
 
@@ -33,8 +33,9 @@ from tdt.flows import (
     received,
     revocation,
     sirets,
+    watchdog,
 )
-from tdt.tasks import end
+from tdt.tasks import end, every, run_until
 from tdt.workers.metrics import WorkerMetrics
 
 log = structlog.get_logger()
@@ -96,22 +97,11 @@ async def _listen(deps: Deps, route: Route) -> None:
             async with hold_route(deps.sessions, route.id) as lost:
                 if lost is not None:
                     helios = route.kind is RouteKind.HELIOS
-                    await _until(lost, _look(deps, route, memory) if helios else _collect(deps, route, late))
+                    # once the lock is lost, another worker may already be listening
+                    await run_until(lost, _look(deps, route, memory) if helios else _collect(deps, route, late))
         except TdtError as error:
-            log.warning("route.listen_failed", route=route.name, code=error.code, reason=error.message)
+            await _tell_deaf(deps, route, error)
         await asyncio.sleep(TAKEOVER_SECONDS)
-
-
-async def _until(lost: asyncio.Event, collecting: Coroutine[Any, Any, None]) -> None:
-    """Listen as long as the lock is ours: when it is lost, another worker may already be listening."""
-    task = asyncio.create_task(collecting)
-    waiting = asyncio.create_task(lost.wait())
-    try:
-        await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            task.result()
-    finally:
-        await end(task, waiting)
 
 
 async def _collect(deps: Deps, route: Route, late: set[str]) -> None:
@@ -127,9 +117,16 @@ async def _look(deps: Deps, route: Route, memory: helios_receive.Memory) -> None
         try:
             await helios_receive.collect(deps, route, memory)
         except TdtError as error:
-            log.warning("route.listen_failed", route=route.name, code=error.code, reason=error.message)
+            await _tell_deaf(deps, route, error)
             wait = min(wait, settings.retry_seconds)
         await asyncio.sleep(wait)
+
+
+async def _tell_deaf(deps: Deps, route: Route, error: TdtError) -> None:
+    """In the log, and where the watchdog sees why nobody hears the route."""
+    log.warning("route.listen_failed", route=route.name, code=error.code, reason=error.message)
+    with suppress(TdtError):
+        await watchdog.note_deaf(deps, route.id, f"{error.code} : {error.message}")
 
 
 async def keep_house(deps: Deps) -> None:
@@ -137,85 +134,68 @@ async def keep_house(deps: Deps) -> None:
 
     Several workers may do it at once, harmlessly.
     """
-    while True:
-        try:
-            made = await contents.prepare_partitions(deps)
-            swept = await contents.sweep(deps, dry_run=False)
-            forgotten = await logins.forget(deps)
-            refused = await closing.refuse_drafts(deps)
-            unanswered = await actes_closing.close_unanswered(deps)
-            unsent = await actes_batches.sweep(deps)
-            read = await classification.read_as_data(deps)
-            await helios_receive.reread(deps)
-            await helios_receive.take_left(deps)
-            if made or swept or forgotten or refused or unanswered or unsent or read:
-                counts = {"partitions": made, "orphans": len(swept), "logins": forgotten, "drafts_refused": refused}
-                more = {"classifications_read": read, "unanswered_closed": unanswered, "unsent_files": unsent}
-                log.info("housekeeping.done", **counts, **more)
-        except TdtError as error:
-            log.warning("housekeeping.failed", code=error.code, reason=error.message)
-        await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+    async def look() -> None:
+        made = await contents.prepare_partitions(deps)
+        swept = await contents.sweep(deps, dry_run=False)
+        forgotten = await logins.forget(deps)
+        refused = await closing.refuse_drafts(deps)
+        unanswered = await actes_closing.close_unanswered(deps)
+        unsent = await actes_batches.sweep(deps)
+        read = await classification.read_as_data(deps)
+        await helios_receive.reread(deps)
+        await helios_receive.take_left(deps)
+        if made or swept or forgotten or refused or unanswered or unsent or read:
+            counts = {"partitions": made, "orphans": len(swept), "logins": forgotten, "drafts_refused": refused}
+            more = {"classifications_read": read, "unanswered_closed": unanswered, "unsent_files": unsent}
+            log.info("housekeeping.done", **counts, **more)
+
+    await every(HOUSEKEEPING_SECONDS, "housekeeping.failed", look)
 
 
 async def ask_for_classifications(deps: Deps) -> None:
     """Every minute, but not at once: plan the daily requests that are due."""
-    while True:
-        await asyncio.sleep(CLASSIFICATION_SECONDS)
-        try:
-            planned = await classification.plan_daily(deps)
-            if planned:
-                log.info("classification.planned", authorities=planned)
-        except TdtError as error:
-            log.warning("classification.plan_failed", code=error.code, reason=error.message)
+
+    async def look() -> None:
+        if planned := await classification.plan_daily(deps):
+            log.info("classification.planned", authorities=planned)
+
+    await every(CLASSIFICATION_SECONDS, "classification.plan_failed", look, wait_first=True)
 
 
 async def watch_unanswered(deps: Deps, metrics: WorkerMetrics) -> None:
-    """Every five minutes: show in the metrics what the ministry leaves without answer; tell the log when it grows."""
-    told = 0
-    while True:
-        try:
-            found = await actes_closing.count_unanswered(deps)
-            metrics.show_unanswered(found.count)
-            if found.count > told:
-                log.warning("actes.unanswered", count=found.count, since=found.since)
-            told = found.count
-        except TdtError as error:
-            log.warning("actes.count_failed", code=error.code, reason=error.message)
-        await asyncio.sleep(UNANSWERED_SECONDS)
+    """Every five minutes: show in the metrics what the ministry leaves without answer; the watchdog tells each."""
+
+    async def look() -> None:
+        metrics.show_unanswered((await actes_closing.count_unanswered(deps)).count)
+
+    await every(UNANSWERED_SECONDS, "actes.count_failed", look)
 
 
 async def watch_held(deps: Deps, metrics: WorkerMetrics) -> None:
     """Every half minute: show in the metrics how many flows wait for a convention, and what waits for an operator."""
-    while True:
-        try:
-            metrics.show_held(await conventions.count_held(deps))
-            metrics.show_waiting(await received.count_waiting(deps))
-            metrics.show_proposals(await sirets.count_waiting(deps))
-        except TdtError as error:
-            log.warning("held.count_failed", code=error.code, reason=error.message)
-        await asyncio.sleep(HELD_SECONDS)
+
+    async def look() -> None:
+        metrics.show_held(await conventions.count_held(deps))
+        metrics.show_waiting(await received.count_waiting(deps))
+        metrics.show_proposals(await sirets.count_waiting(deps))
+
+    await every(HELD_SECONDS, "held.count_failed", look)
 
 
 async def purge_closed(deps: Deps) -> None:
     """Every hour: purge the closed collectivités whose day has come. Apart from the rest: it may take long."""
-    while True:
-        try:
-            await purge.purge_due(deps)
-        except TdtError as error:
-            log.warning("purge.failed", code=error.code, reason=error.message)
-        await asyncio.sleep(HOUSEKEEPING_SECONDS)
+    await every(HOUSEKEEPING_SECONDS, "purge.failed", lambda: purge.purge_due(deps))
 
 
 async def watch_digests(deps: Deps) -> None:
     """Every minute: the digests of the day, once their hour has struck."""
-    while True:
-        try:
-            planned = await actes_documents.plan_digests(deps)
-            if planned:
-                log.info("digests.planned", digests=planned)
-        except TdtError as error:
-            log.warning("digests.plan_failed", code=error.code, reason=error.message)
-        await asyncio.sleep(DIGEST_SECONDS)
+
+    async def look() -> None:
+        if planned := await actes_documents.plan_digests(deps):
+            log.info("digests.planned", digests=planned)
+
+    await every(DIGEST_SECONDS, "digests.plan_failed", look)
 
 
 async def watch_revocation(deps: Deps, metrics: WorkerMetrics) -> None:
@@ -234,12 +214,12 @@ async def watch_revocation(deps: Deps, metrics: WorkerMetrics) -> None:
 async def watch_certificates(deps: Deps, metrics: WorkerMetrics) -> None:
     """Every hour: show in the metrics when each certificate ends, and have what is due announced."""
     told: date | None = None
-    while True:
-        try:
-            told = await look_at_certificates(deps, metrics, told)
-        except TdtError as error:
-            log.warning("notices.plan_failed", code=error.code, reason=error.message)
-        await asyncio.sleep(HOUSEKEEPING_SECONDS)
+
+    async def look() -> None:
+        nonlocal told
+        told = await look_at_certificates(deps, metrics, told)
+
+    await every(HOUSEKEEPING_SECONDS, "notices.plan_failed", look)
 
 
 async def look_at_certificates(deps: Deps, metrics: WorkerMetrics, told: date | None) -> date | None:

@@ -4,12 +4,22 @@ import hashlib
 from datetime import UTC, datetime
 
 from asn1crypto import cms, tsp, x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from pyhanko.sign.general import find_cms_attribute_iter
 from pyhanko.sign.validation.errors import SignatureValidationError
 from pyhanko.sign.validation.generic_cms import extract_self_reported_ts, validate_sig_integrity
 
 MOST_CERTIFICATES = 20
-MISREAD = (SignatureValidationError, ValueError, TypeError, KeyError, LookupError, NotImplementedError, AttributeError)
+MISREAD = (
+    SignatureValidationError,
+    UnsupportedAlgorithm,
+    ValueError,
+    TypeError,
+    KeyError,
+    LookupError,
+    NotImplementedError,
+    AttributeError,
+)
 """What the libraries raise on a message that is not one."""
 DETAIL = 200
 
@@ -49,9 +59,12 @@ def check(signer: cms.SignerInfo, certificate: x509.Certificate, kind: str, dige
 
 
 def claimed_time(signer: cms.SignerInfo) -> datetime | None:
-    """When the signer says that it signed."""
-    told = extract_self_reported_ts(signer)
-    return told.astimezone(UTC) if told is not None else None
+    """When the signer says that it signed; None when it does not, or says no instant."""
+    try:
+        told = extract_self_reported_ts(signer)
+        return told.astimezone(UTC) if told is not None else None
+    except (*MISREAD, OverflowError):
+        return None
 
 
 def stamped_time(signer: cms.SignerInfo) -> datetime | None:

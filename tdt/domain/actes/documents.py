@@ -1,6 +1,7 @@
 """The words for documents that cannot be sent as they are, for whoever posted them."""
 
 from tdt.domain.actes.status import INVALID_ENVELOPE
+from tdt.domain.errors import Refused
 from tdt.domain.tries import Killed
 
 FAULTS = {
@@ -14,6 +15,13 @@ FAULTS = {
 }
 """By the fault that the inspection tells."""
 
+ALTERED = "ACTE_ALTERE"
+"""Code of what was refused, or set aside, because its stored bytes changed."""
+ALTERED_FILE = "Le fichier {} a été altéré depuis son dépôt sur la plateforme : rien n'est transmis."
+ALTERED_ARCHIVE = (
+    "L'archive de l'acte a été altérée depuis sa préparation par la plateforme : elle n'est pas transmise."
+)
+
 
 def unreadable_pdf(file: str, fault: str) -> str:
     """The refusal of a PDF for this fault."""
@@ -26,3 +34,13 @@ def too_much(file: str, killed: Killed) -> str:
         f"{INVALID_ENVELOPE}Le fichier {file} n'a pas pu être contrôlé après {killed.tries} essais : {killed.reason}. "
         "Enregistrez-le plus simplement (nouvelle impression en PDF, images allégées), puis déposez-le à nouveau."
     )
+
+
+def altered_file(file: str) -> Refused:
+    """A file that is not the one that was deposited any more."""
+    return Refused(INVALID_ENVELOPE + ALTERED_FILE.format(file), code=ALTERED)
+
+
+def altered_archive() -> Refused:
+    """An archive that is not the one that was built any more; no byte of it has left with this try."""
+    return Refused(ALTERED_ARCHIVE, code=ALTERED, details={"unreached": True})

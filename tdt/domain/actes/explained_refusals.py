@@ -17,6 +17,13 @@ OURS: Sequence[tuple[str, str, str, str, str]] = (
         "nettoyer le poste d'où vient le fichier, déposer un fichier sain, sous un autre numéro",
     ),
     (
+        "ACTE_ALTERE",
+        r"(?:Le fichier .*|L'archive de l'acte) a été altérée? depuis",
+        "Les octets gardés par la plate-forme ne sont plus ceux qu'elle a reçus ou préparés : rien n'a été transmis.",
+        EXPLOITANT,
+        f"examiner le stockage, le restaurer et remettre l'acte en file ; sinon la collectivité peut {AGAIN}",
+    ),
+    (
         "CLASSIFICATION_INUTILISABLE",
         r"La classification reçue ne peut pas servir : ",
         "La classification envoyée par la préfecture est illisible ou incomplète : celle en vigueur est gardée.",

@@ -15,6 +15,7 @@ _CODE = r"-(?P<code>[1-7]-[1-5])"
 _SERIAL = r"_(?P<serial>[0-9]{1,18})"
 
 _UNIQUE_ID = re.compile(_ACT, re.ASCII)
+"""Nothing in it is tried twice: it reads a few dozen characters, whatever follows."""
 _MESSAGE = re.compile(_ACT_OR_EMPTY + _CODE + _SERIAL + r"\.xml", re.ASCII)
 _DOCUMENT = re.compile(
     r"(?:(?P<code_pj>[A-Z0-9_]{5})-)?" + _ACT + _CODE + _SERIAL + r"\.(?P<extension>pdf|xml|jpg|jpeg|png)", re.ASCII
@@ -119,6 +120,12 @@ def read_unique_id(text: str) -> UniqueId | None:
     """The parts of an IDActe, None if it is not one."""
     match = _UNIQUE_ID.fullmatch(text)
     return UniqueId(**match.groupdict()) if match else None
+
+
+def find_unique_id(text: str, place: int) -> str:
+    """The IDActe that begins at this place of a text, whatever follows it; empty without one."""
+    match = _UNIQUE_ID.match(text, place)
+    return match[0] if match else ""
 
 
 def read_message_name(name: str) -> MessageName | None:

@@ -1,12 +1,14 @@
 """When a flow, or a route, has waited too long: what an operator is told, once for each event."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from tdt.domain.calendar import after_working_hours, before_working_hours
 from tdt.domain.helios.model import HeliosStatus as S
+from tdt.domain.maintenance import before_closings
+from tdt.domain.transmission import Window
 
 
 class Kind(StrEnum):
@@ -64,3 +66,17 @@ def late_since(kind: Kind, now: datetime, limits: AlertLimits) -> datetime | Non
         case Kind.SILENCE if limits.silence_hours:
             return before_working_hours(now, limits.silence_hours)
     return None
+
+
+def late_since_open(now: datetime, limits: AlertLimits, closings: Sequence[Window]) -> dict[Kind, datetime | None]:
+    """The same of each, the time in which the DGFiP had announced that it is closed not counted.
+
+    Our own checks go on meanwhile: theirs is counted.
+    """
+    late = {kind: late_since(kind, now, limits) for kind in Kind}
+    return {
+        kind: before_closings(closings, before, now, working=kind in (Kind.ACQUIT, Kind.SILENCE))
+        if before is not None and kind is not Kind.POSTED
+        else before
+        for kind, before in late.items()
+    }

@@ -15,6 +15,7 @@ class BoxCode(StrEnum):
     NO_NOMFIC = "ACQUIT_SANS_NOMFIC"
     SEVERAL_OWNERS = "ACQUIT_PLUSIEURS_COLLECTIVITES"
     OTHER_ACQUIT = "ACQUIT_AUTRE"
+    SAME_ACQUIT = "ACQUIT_IDENTIQUE"
     NO_SIRET = "RETOUR_SANS_SIRET"
     SIRET_UNKNOWN = "RETOUR_SIRET_INCONNU"
     SIRET_BLOCKED = "RETOUR_SIRET_BLOQUE"
@@ -53,6 +54,15 @@ def other_acquit(flow: HeliosId, status: int) -> Reason:
     """Another acquit for a flow that has its own; it stays in the history of the flow."""
     return Reason(
         BoxCode.OTHER_ACQUIT, f"Autre acquittement pour la transaction {flow}, qui est à l'état {int(status)}."
+    )
+
+
+def same_acquit(answered: HeliosId, waiting: HeliosId) -> Reason:
+    """The bytes of an acquit that one flow has, while another of the same names waits for its own."""
+    return Reason(
+        BoxCode.SAME_ACQUIT,
+        f"Mêmes octets que l'acquittement de la transaction {answered}, alors que la transaction {waiting}, de même "
+        "NomFic et CodCol, attend le sien.",
     )
 
 

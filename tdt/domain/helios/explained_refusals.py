@@ -77,7 +77,7 @@ OURS: Sequence[tuple[str, str, str, str, str]] = (
         r"Le fichier a été modifé depuis son postage|le fichier a été altéré depuis son postage",
         "Le fichier gardé par la plate-forme n'est plus celui qui a été déposé : rien n'a été transmis.",
         EXPLOITANT,
-        "examiner le stockage, le restaurer ; la collectivité dépose ensuite le flux à nouveau",
+        "examiner le stockage, le restaurer et remettre le flux en file ; sinon la collectivité le dépose à nouveau",
     ),
     (
         "PES_SIGNATAIRE",

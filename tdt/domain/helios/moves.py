@@ -6,7 +6,6 @@ Nothing of this ever happens by itself: what the DGFiP has twice comes back as d
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 
 from tdt.domain.helios.model import HeliosStatus as S
 from tdt.domain.helios.status import STATUS_LABELS, may_move
@@ -105,16 +104,6 @@ def received_obstacle(past: Past) -> str:
     if not any(one.is_uncertain for one in past.attempts):
         return "aucun de ses envois n'est incertain"
     return ""
-
-
-def on_uncertain(
-    setting: Literal["resend", "hold"], attempts: Sequence[Attempt], released_at: datetime | None
-) -> Literal["resend", "hold"]:
-    """The crash rule of this flow: what an operator has decided about tries made before counts for them."""
-    uncertain = [one for one in attempts if one.is_uncertain]
-    if released_at is not None and all(one.started_at <= released_at for one in uncertain):
-        return "resend"
-    return setting
 
 
 def _state(status: S) -> str:

@@ -1,12 +1,12 @@
 """Which files of a reception directory may be taken now: those that nobody writes any more."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-Listing = Mapping[str, int]
-"""Sizes by name; a negative one is not told by the server."""
+Sizes = Mapping[str, int]
+"""By name; a negative one is not told by the server."""
 
 DOUBT = timedelta(hours=1)
 """An empty file, or one named as if it were being written, is taken once it has not changed for so long."""
@@ -29,12 +29,12 @@ class Memory:
     told: set[str] = field(default_factory=set)
     """The doubtful ones that the log knows."""
 
-    def forget_gone(self, names: Listing) -> None:
+    def forget_gone(self, names: Set[str]) -> None:
         """What is not there any more, and comes back, is another file."""
         for kept in (self.doubtful, self.taken):
-            for name in kept.keys() - names.keys():
+            for name in kept.keys() - names:
                 del kept[name]
-        self.late &= names.keys()
+        self.late &= names
 
 
 def is_unfinished(name: str) -> bool:
@@ -42,17 +42,16 @@ def is_unfinished(name: str) -> bool:
     return name.startswith(".") or _UNFINISHED.search(name) is not None
 
 
-def has_grown(before: Listing, after: Listing) -> bool:
-    """Whether files have come between two lists: the sender is still at work."""
-    return bool(after.keys() - before.keys())
+def in_turn(names: Iterable[str], memory: Memory) -> list[str]:
+    """The order in which they are looked at: what failed before comes after the rest, what is known already last."""
+    return sorted(names, key=lambda name: (name in memory.taken, name in memory.late, name))
 
 
-def choose(before: Listing, after: Listing, memory: Memory, now: datetime) -> list[str]:
-    """What to fetch: of the same size in both lists, not known, not in doubt; what failed before comes last."""
-    memory.forget_gone(after)
+def choose(before: Sizes, after: Sizes, memory: Memory, now: datetime) -> list[str]:
+    """What to fetch, in turn: of the same size at both looks, not known, not in doubt."""
     stable = [name for name, size in after.items() if before.get(name) == size]
     ready = [name for name in stable if _is_new(name, after[name], memory, now) and _is_sure(name, after, memory, now)]
-    return sorted(ready, key=lambda name: (name in memory.late, name))
+    return in_turn(ready, memory)
 
 
 def _is_new(name: str, size: int, memory: Memory, now: datetime) -> bool:
@@ -62,8 +61,8 @@ def _is_new(name: str, size: int, memory: Memory, now: datetime) -> bool:
     return known != size or now - at >= AGAIN
 
 
-def _is_sure(name: str, listing: Listing, memory: Memory, now: datetime) -> bool:
-    size = listing[name]
+def _is_sure(name: str, sizes: Sizes, memory: Memory, now: datetime) -> bool:
+    size = sizes[name]
     if size != 0 and not is_unfinished(name):
         memory.doubtful.pop(name, None)
         return True

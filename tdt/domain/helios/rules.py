@@ -17,6 +17,9 @@ MAX_COD_BUD = 2
 MAX_ID_POST = 7
 MAX_ID_COLL = 14
 
+ALTERED = "PES_ALTERE"
+"""Code of what was refused because its stored bytes changed."""
+
 # What goes into P_MSG becomes an FTP command or a remote name: nothing in it may end or split one.
 _LABEL = re.compile(r"[0-9A-Za-z._-]+", re.ASCII)
 
@@ -88,7 +91,7 @@ def check_reading(header: PesHeader | PesUnreadable, facts: AnalysisFacts) -> Pe
     _check_content(header, number)
     if not facts.sha1_unchanged:
         # The only texts without the number, here and for signatures, as in S2LOW ("modifé" included).
-        raise Refused("Le fichier a été modifé depuis son postage sur la plateforme", code="PES_ALTERE")
+        raise Refused("Le fichier a été modifé depuis son postage sur la plateforme", code=ALTERED)
     return header
 
 
@@ -127,7 +130,7 @@ def check_unaltered(sha1_unchanged: bool, transaction_id: HeliosId) -> None:
     """The digest once more, just before the file leaves. Raises Refused."""
     if not sha1_unchanged:
         text = "le fichier a été altéré depuis son postage ou sa signature sur la plateforme"
-        raise _refused(transaction_id, text, "PES_ALTERE")
+        raise _refused(transaction_id, text, ALTERED)
 
 
 def _check_content(header: PesHeader, number: HeliosId) -> None:

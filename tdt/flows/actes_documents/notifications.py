@@ -4,11 +4,14 @@ from datetime import datetime
 
 import structlog
 
+from tdt.crash import Step, reach
 from tdt.db import acte_notifications as db
+from tdt.db.breakers import Place
 from tdt.db.notices import NewNotice, insert_notices, list_administrators
 from tdt.db.pool import Connection
 from tdt.deps import Deps, Mail
 from tdt.domain.actes.notification_text import write_digest, write_event, write_refused_address
+from tdt.domain.breaker import Asking, Remote
 from tdt.domain.calendar import paris_date, paris_hour
 from tdt.domain.errors import Permanent, Temporary
 from tdt.domain.ids import ActeMailId
@@ -29,8 +32,11 @@ async def send(deps: Deps, mail_id: ActeMailId) -> None:
     mail = await _start(deps, mail_id)
     if mail is None:
         return
+    reach(Step.MAIL_ANNOUNCED)
     try:
-        await _hand_over(deps, mail_id, await _compose(deps, mail))
+        message = await _compose(deps, mail)
+        async with deps.guarded(Place(Remote.MAIL)) as asking:
+            await _hand_over(deps, mail_id, message, asking)
     except Temporary:
         # surely not taken: the next try is a first one
         async with deps.transaction("system") as connection:
@@ -54,17 +60,21 @@ async def _start(deps: Deps, mail_id: ActeMailId) -> db.ActeMail | None:
         return mail
 
 
-async def _hand_over(deps: Deps, mail_id: ActeMailId, message: Mail) -> None:
+async def _hand_over(deps: Deps, mail_id: ActeMailId, message: Mail, asking: Asking) -> None:
     """Transaction 2: send under the lock of the row, and note what became of it."""
     async with deps.transaction("system") as connection:
         mail = await db.lock_mail(connection, mail_id)
         if mail is None or mail.is_over:
+            asking.not_needed()
             return
         try:
             await deps.mailer.send(message, deps.now())
         except Permanent as refusal:
+            if "reply" not in refusal.details:
+                asking.not_needed()  # no server was asked about an address that is none
             await _set_aside(deps, connection, mail, refusal)
         else:
+            reach(Step.MAIL_TAKEN)
             await db.move_to_sent(connection, mail_id, deps.now())
 
 

@@ -16,7 +16,12 @@ from tdt.flows.actes_receive.classification import watch_classification
 from tdt.flows.actes_receive.correlation import SHARED, settle, waiting
 from tdt.flows.actes_receive.letters import digest
 
-BEFORE_SENDING = (ActeStatus.POSTE, ActeStatus.EN_ATTENTE_DE_TRANSMISSION, ActeStatus.EN_ATTENTE_D_ETRE_POSTEE)
+BEFORE_SENDING = (
+    ActeStatus.POSTE,
+    ActeStatus.EN_ATTENTE_DE_TRANSMISSION,
+    ActeStatus.EN_ATTENTE_D_ETRE_POSTEE,
+    ActeStatus.EN_ATTENTE_D_ETRE_SIGNEE,
+)
 """An answer to an act that was never sent is not ours, or is a forgery: anybody can write to a mailbox."""
 
 DUPLICATE_ACTE = "001"

@@ -6,19 +6,27 @@ from contextlib import ExitStack
 
 import structlog
 
+from tdt.crash import Step, reach
 from tdt.db import receptions as db
+from tdt.db.breakers import ANSWERED, Place, note
+from tdt.db.turn_hints import list_of_acts
+from tdt.db.watchdog import insert_heard
 from tdt.deps import Deps, Mailbox
 from tdt.documents.spool import SpoolWriter
+from tdt.domain.actes.peek import PEEKED, peek
+from tdt.domain.breaker import Remote
 from tdt.domain.content import Body
 from tdt.domain.errors import TdtError
 from tdt.domain.jobs import JobKind
 from tdt.domain.routes import Route
+from tdt.domain.turns import Look, turns_of
 from tdt.tasks import end
 
 log = structlog.get_logger()
 
-BATCH = 50
-"""Mails fetched, stored and acknowledged together; fewer when they are large."""
+FIRST, BATCH = 10, 200
+"""Mails fetched, stored and acknowledged together: few at first, for a worker that is stopped soon must have gained
+something however many wait, then twice as many each time; fewer when they are large."""
 
 BATCH_BYTES = 4 << 20
 """Held in memory at most; a larger mail goes piece by piece to the spool."""
@@ -56,16 +64,25 @@ async def _follow(deps: Deps, route: Route, folder: str, late: set[str]) -> None
     async with deps.remotes.open_mailbox(route, folder) as mailbox:
         while True:
             await _empty(deps, route, mailbox, late)
+            async with deps.transaction("system") as connection:
+                await insert_heard(connection, route.id, deps.now())
+                await note(
+                    connection, Place(Remote.RECEPTION, route.id), ANSWERED, deps.now(), deps.config.breaker.rules
+                )
             await mailbox.wait(deps.config.actes.poll_seconds)
 
 
 async def _empty(deps: Deps, route: Route, mailbox: Mailbox, late: set[str]) -> None:
     keys = await mailbox.list_new()
+    if keys:
+        reach(Step.RECEIVE_MAIL_LISTED)
     fresh, again = [key for key in keys if key not in late], [key for key in keys if key in late]
-    for start in range(0, len(fresh), BATCH):
-        sizes = await mailbox.sizes(fresh[start : start + BATCH])
+    start, many = 0, FIRST
+    while start < len(fresh):
+        sizes = await mailbox.sizes(fresh[start : start + many])
         for batch in _batches(sizes):
             await _take(deps, route, mailbox, batch, late)
+        start, many = start + many, min(2 * many, BATCH)
     for key in again:
         await _take(deps, route, mailbox, await mailbox.sizes([key]), late)
 
@@ -84,28 +101,48 @@ def _batches(sizes: Mapping[str, int]) -> Iterator[Mapping[str, int]]:
 async def _take(deps: Deps, route: Route, mailbox: Mailbox, batch: Mapping[str, int], late: set[str]) -> None:
     late.update(batch)
     writers: dict[str, SpoolWriter] = {}
+    starts: dict[str, bytes] = {}
     with ExitStack() as stack:
         if len(batch) == 1 and max(batch.values()) > BATCH_BYTES:
             (key,) = batch
             writer = writers[key] = deps.spool.writer()
             stack.enter_context(writer.discarded_on_failure())
             async for chunk in mailbox.stream(key):
+                starts.setdefault(key, chunk[:PEEKED])
                 await asyncio.to_thread(writer.write, chunk)
         else:
-            for key, raw in (await mailbox.fetch_all(list(batch))).items():
+            mails = await mailbox.fetch_all(list(batch))
+            for key, raw in mails.items():
                 writer = writers[key] = deps.spool.writer()
                 stack.enter_context(writer.discarded_on_failure())
-                await asyncio.to_thread(writer.write, raw)
+                starts[key] = raw[:PEEKED]
+            # in one thread: hundreds of small mails would otherwise take longer to hand over than to write
+            await asyncio.to_thread(_write, [(writers[key], raw) for key, raw in mails.items()])
         bodies = {key: await writer.finish() for key, writer in writers.items()}
-        stored = await _store(deps, route, bodies)
+        reach(Step.RECEIVE_MAIL_FETCHED)
+        looks = await asyncio.to_thread(_look, deps, starts)
+        stored = await _store(deps, route, bodies, looks)
+    reach(Step.RECEIVE_MAIL_STORED)
     for key in bodies.keys() - stored:
         writers[key].discard()
     if bodies:
         await mailbox.acknowledge(*bodies)
+        reach(Step.RECEIVE_MAIL_ACKNOWLEDGED)
     late.difference_update(batch)
 
 
-async def _store(deps: Deps, route: Route, bodies: Mapping[str, Body]) -> Sequence[str]:
+def _write(mails: Sequence[tuple[SpoolWriter, bytes]]) -> None:
+    for writer, raw in mails:
+        writer.write(raw)
+
+
+def _look(deps: Deps, starts: Mapping[str, bytes]) -> Mapping[str, Look]:
+    """Whom they seem to answer: in whose turn they are read."""
+    rules = deps.config.actes.mail_rules
+    return {key: peek(start, rules) for key, start in starts.items()}
+
+
+async def _store(deps: Deps, route: Route, bodies: Mapping[str, Body], looks: Mapping[str, Look]) -> Sequence[str]:
     """Store what is not stored yet; gives the keys of what was.
 
     Stored before a crash and not acknowledged, a mail comes again with its key and its bytes. Other bytes under the
@@ -119,5 +156,8 @@ async def _store(deps: Deps, route: Route, bodies: Mapping[str, Body]) -> Sequen
             contents = await deps.keep(connection, None, [bodies[key] for key in fresh])
             named = [other[key] if key in known else key for key in fresh]
             received = await db.insert_receptions(connection, route.id, named, contents)
-            await db.insert_jobs(connection, JobKind.ACTES_INGEST, received)
+            seen = [looks.get(key, Look()) for key in fresh]
+            turns = turns_of(seen, await list_of_acts(connection, seen))
+            await db.insert_jobs(connection, JobKind.ACTES_INGEST, received, turns)
+            reach(Step.RECEIVE_MAIL)
     return fresh

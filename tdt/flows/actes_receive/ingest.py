@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 
+from tdt.crash import Step, reach
 from tdt.db import routes as routes_db
 from tdt.db.content import move_to_authority
 from tdt.db.pool import Connection
@@ -55,6 +56,8 @@ async def _ingest(deps: Deps, received: Received, size: int) -> None:
                 if handling.authority_id is not None:
                     await move_to_authority(connection, received.content_id, handling.authority_id)
                 await propose(connection, received, handling, find_clues(mail, said))
+                reach(Step.INGEST_MAIL)
+    reach(Step.INGEST_MAIL_COMMITTED)
     for writer in (writer for one in unused.values() for writer in one.writers):
         writer.discard()
     if handling is not None:

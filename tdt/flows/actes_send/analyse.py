@@ -1,5 +1,6 @@
 """Check a posted transaction (its files, then what its collectivité may send); then have its archive built."""
 
+from tdt.crash import Step, reach
 from tdt.db import actes as db
 from tdt.db.acte_reports import insert_report
 from tdt.db.jobs import insert_job
@@ -31,6 +32,7 @@ async def analyse(deps: Deps, acte_id: ActeId) -> None:
         found[one.id] = await run_checks(deps, Posted(one, message, tuple(documents)))
         if found[one.id].refusal:
             break
+    reach(Step.ANALYSIS_ACTE_CHECKED)
     await _record(deps, acte, found)
 
 
@@ -47,6 +49,7 @@ async def _record(deps: Deps, acte: db.Acte, found: dict[ActeId, Findings]) -> N
         refused = next((number for number, findings in found.items() if findings.refusal), None)
         if refused is None:
             await insert_job(connection, JobKind.ACTES_PACKAGE, acte.authority_id, acte.envelope_id)
+            reach(Step.ANALYSIS_ACTE)
             return
         reason = found[refused].refusal
         for one in actes:

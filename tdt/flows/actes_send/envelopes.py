@@ -1,4 +1,4 @@
-"""What the steps of a sending share: who sends, and how all that an envelope holds is refused."""
+"""What the steps of a sending share: who sends, and how all that an envelope holds is refused and told."""
 
 from tdt.db import actes as db
 from tdt.db.accounts import Contact, get_contact
@@ -7,6 +7,7 @@ from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.domain.actes import envelope
 from tdt.domain.actes.model import ActeStatus, Emitter
+from tdt.domain.altered_text import write_altered
 from tdt.domain.errors import Permanent
 
 
@@ -14,6 +15,12 @@ async def refuse(connection: Connection, actes: list[db.Acte], message: str) -> 
     """Turn these transactions to -1."""
     for acte in actes:
         await db.move_status(connection, acte, db.Move(acte.status, ActeStatus.ERREUR, message))
+
+
+async def tell_altered(deps: Deps, connection: Connection, actes: list[db.Acte], message: str) -> None:
+    """Tell the operators of what was refused because its bytes changed: they lie with us."""
+    text = write_altered([f"actes:{one.id}" for one in actes], message, "tdt admin actes put-again")
+    await deps.tell_operators(connection, ("acte.altered", f"acte_envelope:{actes[0].envelope_id}"), text)
 
 
 async def emitter_of(deps: Deps, connection: Connection, sent: db.Envelope) -> Emitter:

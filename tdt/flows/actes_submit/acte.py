@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tdt.crash import Step, reach
 from tdt.db import actes as db
 from tdt.db.batches import BatchFile, move_to_used
 from tdt.db.classifications import read_held
@@ -65,12 +66,15 @@ async def submit(deps: Deps, who: Principal, submission: Submission, bodies: Sub
             )
             sender = Sender(authority, who.user.id, known.route, day, who.identity.evidence)
             accepted = _Accepted(checked, submission, bodies, unique_id)
-            return await _record(deps, connection, sender, accepted, _first_status(who, submission))
+            acte = await _record(deps, connection, sender, accepted, _first_status(who, submission))
+            reach(Step.DEPOSIT_ACTE)
     except Conflict as conflict:
         # two posts of the same number at the same instant: the index let one through
         if conflict.details.get("constraint") == "acte_transaction_number":
             raise number_taken() from conflict
         raise
+    reach(Step.DEPOSIT_ACTE_COMMITTED)
+    return acte
 
 
 def _first_status(who: Principal, submission: Submission) -> ActeStatus:

@@ -9,6 +9,7 @@ from tdt.db import acte_views as db
 from tdt.db.accounts import get_owner
 from tdt.db.acte_reports import list_reports
 from tdt.db.actes import ENVELOPE, Acte, get_transaction
+from tdt.db.conventions import get_dossier
 from tdt.db.pool import Connection
 from tdt.db.shown_work import list_shown_attempts, list_shown_jobs
 from tdt.db.windows import Leaving, forecast_departure
@@ -18,11 +19,13 @@ from tdt.domain.actes.model import ActeStatus, MessageCode
 from tdt.domain.audit import Actor
 from tdt.domain.authorities import Module, Right, may
 from tdt.domain.calendar import paris_date
+from tdt.domain.conventions import find_stop
 from tdt.domain.errors import Forbidden, Refused
 from tdt.domain.ids import ActeId
 from tdt.domain.jobs import JobKind
+from tdt.domain.limits import ACTES, Late, late_at
 from tdt.domain.routes import RouteKind
-from tdt.flows.actes_view.told import Life, tell
+from tdt.flows.actes_view.told import Life, entered, tell
 
 UNKNOWN = "Numéro de transaction invalide."
 MINE = (JobKind.ACTES_ANALYSE, JobKind.ACTES_ACKNOWLEDGE)
@@ -47,6 +50,12 @@ async def view(deps: Deps, by: Actor, acte_id: ActeId) -> dict[str, object]:
         leaving = Leaving(RouteKind.ACTES, acte.envelope_id)
         async with deps.transaction("system") as connection:
             life = replace(life, departure=await forecast_departure(connection, leaving, deps.now()))
+            dossier = await get_dossier(connection, acte.authority_id, Module.ACTES)
+        natures = {str(acte.nature_code)} if acte.nature_code is not None else set()
+        stop = find_stop(dossier, natures, paris_date(deps.now()), {int(acte.id)})
+        life = replace(life, held=stop.clause if stop is not None else "")
+    kind = Late.ACTE_HELD if life.held and acte.status in ON_THE_WAY else ACTES.get(acte.status)
+    life = replace(life, alert_at=late_at(kind, entered(life), deps.config.ages))
     return tell(life, operator=by.who is None)
 
 

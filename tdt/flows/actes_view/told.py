@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from tdt.db.acte_reports import Report
 from tdt.db.acte_views import Depositor, Relative, ShownEnvelope, ShownFile, Step
@@ -53,6 +54,10 @@ class Life:
     relatives: Sequence[Relative]
     deadlines: Sequence[Deadline]
     departure: Forecast | None = None
+    held: str = ""
+    """Why it is held: a suspension, or an operator."""
+    alert_at: datetime | None = None
+    """When an operator is told that its status lasts."""
 
 
 def tell(life: Life, operator: bool) -> dict[str, object]:
@@ -65,6 +70,7 @@ def tell(life: Life, operator: bool) -> dict[str, object]:
         "problem": _problem(life),
         "expected": _expected(life),
         "departure": life.departure.plain() if life.departure is not None else None,
+        "held": life.held or None,
         "deposited": {
             "at": instant(acte.submitted_at),
             "authority_id": acte.authority_id,
@@ -116,13 +122,26 @@ def label(kind: int, answer: int | None) -> str:
     return ANSWERS.get((kind, answer or 0)) or TYPES.get(kind, "")
 
 
+def entered(life: Life) -> datetime:
+    """When it came to its status: notes made in it since do not count."""
+    since = life.acte.submitted_at
+    for step in reversed(life.steps):
+        if step.status != life.acte.status:
+            break
+        since = step.at
+    return since
+
+
+def _since(life: Life) -> dict[str, object]:
+    return {"since": instant(entered(life))}
+
+
 def _status(life: Life) -> dict[str, object]:
     status, steps = life.acte.status, life.steps
-    since = next((step for step in reversed(steps) if step.status == status), None)
     return {
         "code": int(status),
         "label": STATUS_LABELS[status],
-        "since": instant(since.at if since else None),
+        "since": instant(entered(life)),
         "message": steps[-1].message if steps else "",
     }
 
@@ -137,17 +156,18 @@ def _problem(life: Life) -> dict[str, object] | None:
 
 def _expected(life: Life) -> dict[str, object] | None:
     if any(job.state == "dead" for job in life.jobs):
-        return {"who": EXPLOITANT, "what": "reprendre ce traitement, mis de côté"}
+        return {"who": EXPLOITANT, "what": "reprendre ce traitement, mis de côté", **_since(life), "alert_at": None}
     acte = life.acte
     if acte.type == MessageCode.COURRIER_SIMPLE and acte.status is ActeStatus.TRANSMIS:
         return None  # the ministry answers nothing to a 2-2
     awaited = expected(acte.status)
     if awaited is not None:
-        return {"who": awaited.who, "what": awaited.what}
+        return {"who": awaited.who, "what": awaited.what, **_since(life), "alert_at": instant(life.alert_at)}
     own = [one for one in life.deadlines if one.letter == acte.id]
     on_the_way = any(one.related_id == acte.id and one.status is not ActeStatus.ERREUR for one in life.relatives)
     if own and not on_the_way:
-        return {"who": COLLECTIVITE, "what": f"répondre à la préfecture avant le {own[0].on:%d/%m/%Y} inclus"}
+        what = f"répondre à la préfecture avant le {own[0].on:%d/%m/%Y} inclus"
+        return {"who": COLLECTIVITE, "what": what, **_since(life), "alert_at": None}
     return None
 
 

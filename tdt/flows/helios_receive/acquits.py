@@ -1,5 +1,6 @@
 """An acquittement: find the one flow that it answers, and move it on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tdt.db import helios as db
@@ -34,8 +35,7 @@ async def acknowledge(connection: Connection, acquit: Acquit) -> Handling:
     # first: an acquit without CodCol that comes twice must not go to another flow of the same NomFic
     twin = await find_answered(connection, [flow.id for flow in flows], received.content_id, received.id)
     if twin is not None:
-        owner = next(flow.authority_id for flow in flows if flow.id == twin)
-        return Handling("ignored", answer.kind, "Acquittement déjà reçu.", owner, helios_id=twin)
+        return _say_same(acquit, next(flow for flow in flows if flow.id == twin), flows)
     if received.assigned_helios_id is not None and flows:
         return await _answer(connection, acquit, flows[0])
     match = acquit_matches(answer, [_candidate(flow) for flow in flows])
@@ -43,6 +43,18 @@ async def acknowledge(connection: Connection, acquit: Acquit) -> Handling:
         reason = box.several_owners(answer) if flows else box.no_flow(answer)
         return Handling("set_aside", answer.kind, reason.detail, code=reason.code)
     return await _answer(connection, acquit, next(flow for flow in flows if flow.id == match.id))
+
+
+def _say_same(acquit: Acquit, answered: db.HeliosTransaction, flows: Sequence[db.HeliosTransaction]) -> Handling:
+    """The acquit of this flow once more; unless a flow of the same couple, which a waiver allows, waits for its own."""
+    kind, owner = acquit.answer.kind, answered.authority_id
+    for flow in flows:
+        if flow.status is HeliosStatus.TRANSMIS and flow.xml_cod_col == answered.xml_cod_col:
+            reason = box.same_acquit(answered.id, flow.id)
+            if flow.authority_id != owner:
+                return Handling("set_aside", kind, reason.detail, code=reason.code)
+            return Handling("set_aside", kind, reason.detail, owner, reason.code, flow.id)
+    return Handling("ignored", kind, "Acquittement déjà reçu.", owner, helios_id=answered.id)
 
 
 async def _list_flows(connection: Connection, acquit: Acquit) -> list[db.HeliosTransaction]:

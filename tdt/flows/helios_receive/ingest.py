@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from tdt.crash import Step, reach
 from tdt.db import routes as routes_db
 from tdt.db.content import move_to_authority
 from tdt.db.helios_receptions import move_said
@@ -51,6 +52,8 @@ async def ingest(deps: Deps, received_id: ReceivedId) -> None:
             await move_to_authority(connection, received.content_id, handling.authority_id)
         await move_said(connection, received_id, reading.said)
         await propose(connection, received, handling, reading.said)
+        reach(Step.INGEST_FILE)
+    reach(Step.INGEST_FILE_COMMITTED)
     if handling.state == "set_aside":
         log.warning("received.set_aside", received=received.id, kind=handling.kind, code=handling.code)
 

@@ -1,19 +1,23 @@
 """Keep a file of the DGFiP that has come to the local disk; take care of what a killed run left there."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Set
 from contextlib import suppress
 from datetime import timedelta
 
 import structlog
 
+from tdt.crash import Step, reach
 from tdt.db import routes as routes_db
-from tdt.db.jobs import insert_job
+from tdt.db.receptions import insert_jobs
+from tdt.db.turn_hints import list_of_flows
 from tdt.deps import Deps
 from tdt.documents.inbox import Fetched, Inbox
 from tdt.documents.spool import read_file
+from tdt.domain.helios.peek import PEEKED, peek
 from tdt.domain.ids import RouteId
 from tdt.domain.jobs import JobKind
+from tdt.domain.turns import turns_of
 
 log = structlog.get_logger()
 
@@ -30,10 +34,12 @@ def inbox_of(deps: Deps, route: RouteId) -> Inbox:
 
 async def store(deps: Deps, route: RouteId, fetched: Fetched) -> int:
     """Keep a file with the job that will read it, in one transaction; 0 when the same name and bytes are known."""
-    writer = deps.spool.writer()
+    writer, start = deps.spool.writer(), b""
     with writer.discarded_on_failure():
         async for chunk in read_file(fetched.path):
+            start = start or chunk[:PEEKED]
             await asyncio.to_thread(writer.write, chunk)
+        look = await asyncio.to_thread(peek, start)
         body = await writer.finish()
         key = f"{fetched.name}/{body.sha256.hex()}"
         async with deps.transaction("system") as connection:
@@ -41,14 +47,16 @@ async def store(deps: Deps, route: RouteId, fetched: Fetched) -> int:
             if not known:
                 content = (await deps.keep(connection, None, [body]))[0]
                 received = await routes_db.insert_received(connection, route, key, fetched.name, content)
-                await insert_job(connection, JobKind.HELIOS_INGEST, None, received)
+                turns = turns_of([look], await list_of_flows(connection, [look]))
+                await insert_jobs(connection, JobKind.HELIOS_INGEST, [received], turns)
+                reach(Step.RECEIVE_FILE)
     if known:
         writer.discard()  # the same name and bytes again: it is already stored
     fetched.path.unlink(missing_ok=True)
     return 0 if known else 1
 
 
-async def resume(deps: Deps, route: RouteId, inbox: Inbox, remote: Mapping[str, int]) -> None:
+async def resume(deps: Deps, route: RouteId, inbox: Inbox, remote: Set[str]) -> None:
     """What a killed run was fetching: stored when whole, fetched again when partial, kept if it is gone there."""
     for left in inbox.list_left():
         with suppress(FileNotFoundError):  # stored by `take_left` since it was listed

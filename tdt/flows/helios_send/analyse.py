@@ -1,5 +1,6 @@
 """Check a posted flow, then let it leave: status 2, or -1 with the words of its refusal."""
 
+from tdt.crash import Step, reach
 from tdt.db import helios as db
 from tdt.db import routes as routes_db
 from tdt.db.audit import insert_audit
@@ -9,6 +10,7 @@ from tdt.db.helios_reports import insert_report
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
 from tdt.deps import Deps
+from tdt.domain.altered_text import write_altered
 from tdt.domain.errors import Refused
 from tdt.domain.helios import rules
 from tdt.domain.helios import status as texts
@@ -33,6 +35,7 @@ async def analyse(deps: Deps, transaction_id: HeliosId) -> None:
         return
     reading = await read(deps, found)
     reports, refusal = await run_checks(deps, found, reading)
+    reach(Step.ANALYSIS_PES_CHECKED)
     async with deps.transaction("system") as connection:
         # checks take their time: the flow may have been turned to an error, or analysed by another, meanwhile
         locked = await db.lock_transaction(connection, transaction_id)
@@ -43,11 +46,15 @@ async def analyse(deps: Deps, transaction_id: HeliosId) -> None:
         try:
             await _conclude(deps, connection, found, reading, refusal)
         except Refused as refused:
-            await refuse(connection, found, refused.message)
+            if any(report.data.get("code") == rules.ALTERED for report in reports):
+                await refuse_altered(deps, connection, found, refused.message)
+            else:
+                await refuse(connection, found, refused.message)
             if refused.details:
                 # of nobody: only the operator reads whose the first copy is
                 data = {"code": refused.code, **refused.details}
                 await insert_audit(connection, (None, None), db.REFUSED_TAG, found.id, data)
+        reach(Step.ANALYSIS_PES)
 
 
 async def _conclude(
@@ -92,3 +99,10 @@ async def _accept(connection: Connection, found: db.HeliosTransaction, header: P
 async def refuse(connection: Connection, found: db.HeliosTransaction, message: str) -> None:
     """Turn a flow to an error, its reason in the workflow."""
     await db.move_status(connection, found, db.Move(found.status, HeliosStatus.ERREUR, texts.error_text(message)))
+
+
+async def refuse_altered(deps: Deps, connection: Connection, found: db.HeliosTransaction, message: str) -> None:
+    """The same of one whose bytes changed, told to the operators: they lie with us."""
+    await refuse(connection, found, message)
+    text = write_altered([f"helios:{found.id}"], message, "tdt admin helios repost")
+    await deps.tell_operators(connection, ("helios.altered", f"helios:{found.id}"), text)

@@ -9,6 +9,7 @@ from tdt.db import routes as routes_db
 from tdt.db.authorities import get_authority
 from tdt.db.content import get_content
 from tdt.db.helios_sending import Sent, get_sent, move_route, move_sent
+from tdt.db.lineage import check_lineage
 from tdt.db.pool import Connection
 from tdt.deps import Deps
 from tdt.documents.zipped import zip_one
@@ -131,6 +132,7 @@ def p_appli(config: Helios, route: Route) -> str:
 async def _name(deps: Deps, connection: Connection, found: db.HeliosTransaction) -> str:
     if found.transmitted_name is not None:
         return found.transmitted_name
+    await check_lineage(connection)  # a base that was restored has given names out that it does not know
     day = paris_date(deps.now())
     name = naming.transmitted_name(found.siren, day, await db.next_daily_number(connection, day))
     await db.move_transmitted_name(connection, found.id, name)

@@ -11,6 +11,7 @@ from tdt.domain.helios.encoding import ByteObserver
 from tdt.domain.helios.model import PesHeader
 from tdt.domain.helios.pes import PesReader
 from tdt.domain.helios.stream import PesUnreadable
+from tdt.domain.ids import AuthorityId, ContentId
 from tdt.flows.helios_send.findings import Reading
 
 
@@ -64,9 +65,9 @@ def _close(reader: PesReader) -> PesHeader | PesUnreadable:
         return error
 
 
-async def read_sha1(deps: Deps, found: HeliosTransaction) -> bytes:
-    """The SHA-1 alone."""
+async def read_sha1(deps: Deps, authority: AuthorityId, content: ContentId) -> bytes:
+    """The SHA-1 of a body, as it lies there now."""
     digest = hashlib.sha1(usedforsecurity=False)
-    async for chunk in deps.stream(found.authority_id, found.content_id):
+    async for chunk in deps.stream(authority, content):
         await asyncio.to_thread(digest.update, chunk)
     return digest.digest()

@@ -1,33 +1,40 @@
 """Hand a checked flow to the DGFiP: number it once, apply the crash rule, record what happened."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from tdt.crash import Step, reach
+from tdt.db import breakers
 from tdt.db import helios as db
 from tdt.db import routes as routes_db
-from tdt.db.authorities import get_authority
+from tdt.db.breakers import Place
+from tdt.db.content import unaltered
 from tdt.db.conventions import get_dossier
 from tdt.db.helios_moves import find_release
-from tdt.db.helios_sending import count_being_sent, get_attempted, get_size_to_send, wake_next
+from tdt.db.helios_sending import get_attempted, get_size_to_send, wake_next
 from tdt.db.pool import Connection
 from tdt.db.windows import Leaving as ToLeave
-from tdt.db.windows import find_postponement, lock_sending
+from tdt.db.windows import find_postponement
 from tdt.deps import Deps
 from tdt.domain import retry
 from tdt.domain.authorities import Module
+from tdt.domain.breaker import Remote, Sign, Wait, read_sign, wait_for_probe
 from tdt.domain.calendar import paris_date
-from tdt.domain.conventions import Verdict, hold, judge
-from tdt.domain.errors import OTHER_SIZE, Held, Permanent, Refused, Temporary, Uncertain
-from tdt.domain.helios import moves, rules
+from tdt.domain.conventions import Verdict, find_stop, hold, judge
+from tdt.domain.errors import OTHER_SIZE, Permanent, Refused, TdtError, Temporary, Uncertain
+from tdt.domain.helios import rules
 from tdt.domain.helios import status as texts
-from tdt.domain.helios.model import HeliosStatus, PesHeader
+from tdt.domain.helios.model import HeliosStatus
 from tdt.domain.ids import AttemptId, HeliosId
 from tdt.domain.routes import NOT_OURS, Outcome, Route, RouteKind
-from tdt.domain.transmission import CROWD, CROWDED, Forecast, postpone
-from tdt.flows.helios_send.analyse import refuse
+from tdt.flows.helios_send.analyse import refuse_altered
 from tdt.flows.helios_send.leaving import Leaving, ToZip, choose_route, make_zip, prepare
 from tdt.flows.helios_send.reading import read_sha1
+from tdt.flows.helios_send.sendable import is_sendable, is_unaltered
+from tdt.flows.helios_send.waiting import Waits, find_crowd, hold_back
 
+CHANGED = "Le fichier gardé par la plateforme a changé pendant son envoi, qui a été interrompu."
 SEEN_THERE = "déjà présent chez le destinataire, même nom et même taille"
 
 
@@ -36,11 +43,11 @@ async def transmit(deps: Deps, transaction_id: HeliosId) -> None:
 
     Raises Temporary (try later) or Uncertain (wait for the window, then the identical bytes under the same name).
     """
-    if not await _is_sendable(deps, transaction_id):
+    if not await is_sendable(deps, transaction_id):
         return
     started = await _start(deps, transaction_id, checked=False)
     if isinstance(started, _ToCheck):
-        if not await _is_unaltered(deps, started.transaction):
+        if not await is_unaltered(deps, started.transaction):
             return
         started = await _start(deps, transaction_id, checked=True)
     while isinstance(started, ToZip):
@@ -53,23 +60,34 @@ async def transmit(deps: Deps, transaction_id: HeliosId) -> None:
         return
     if isinstance(started, Verdict) and await _is_proved(deps, transaction_id):
         return
-    raise await _hold(deps, transaction_id, started)
+    raise await hold_back(deps, transaction_id, started)
 
 
 async def _send_and_record(deps: Deps, started: "_Started") -> None:
+    reach(Step.SEND_PES_RECORDED)
     try:
         detail = await _send(deps, started)
     except (Temporary, Permanent) as error:
-        await _end(deps, started, Outcome.FAILED, error.message)
+        await _end(deps, started, Outcome.FAILED, error)
         raise
+    except Refused as error:
+        await _end(deps, started, Outcome.FAILED, error)
+        if started.gone:
+            # the DGFiP has it, or may: what is wrong is here, and for an operator
+            raise Permanent(error.message, code=error.code) from error
+        async with deps.transaction("system") as connection:
+            await refuse_altered(deps, connection, started.transaction, error.message)
+        return
     except Uncertain as error:
-        await _end(deps, started, Outcome.UNCERTAIN, error.message)
+        await _end(deps, started, Outcome.UNCERTAIN, error)
         if error.code == OTHER_SIZE and started.resend:
             # sent twice, and twice it holds something else: a third time would say the same
             raise Permanent(error.message, code=OTHER_SIZE, details=error.details) from error
         error.details["retry_at"] = deps.now() + timedelta(seconds=deps.config.helios.uncertain_seconds)
         raise
+    reach(Step.SEND_PES_ANSWERED)
     await _record_sent(deps, started, detail)
+    reach(Step.SEND_PES_OUTCOME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +96,16 @@ class _Started:
     transaction: db.HeliosTransaction
     leaving: Leaving
     resend: bool
+    """A try before this one is uncertain."""
+    probe: bool
+    """It leaves alone, to see whether the DGFiP is back."""
+    gone: bool
+    """It left once, or may have."""
+
+    @property
+    def place(self) -> Place:
+        """The breaker of its way."""
+        return Place(Remote.HELIOS, self.leaving.route.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,66 +118,7 @@ class _ToCheck:
     transaction: db.HeliosTransaction
 
 
-@dataclass(frozen=True, slots=True)
-class _Crowd:
-    """As many sendings as the route takes are being made."""
-
-    most: int
-    waits: timedelta
-
-
-async def _is_sendable(deps: Deps, transaction_id: HeliosId) -> bool:
-    """The labels of what was never sent are looked at first. A fault turns the flow to -1."""
-    async with deps.transaction("system") as connection:
-        found = await db.get_transaction(connection, transaction_id)
-        if found is None or found.status is not HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
-            return False
-        authority = await get_authority(connection, found.authority_id)
-        attempts = await routes_db.list_attempts(connection, db.OBJECT, transaction_id)
-    if any(one.is_uncertain for one in attempts):
-        return True  # it may have arrived: it is settled or sent again as it was, never refused
-    try:
-        rules.check_sendable(_header(found), authority.p_dest if authority is not None else "", found.id)
-    except Refused as refusal:
-        async with deps.transaction("system") as connection:
-            await refuse(connection, found, refusal.message)
-        return False
-    return True
-
-
-async def _is_unaltered(deps: Deps, found: db.HeliosTransaction) -> bool:
-    """Are its bytes those that were deposited, or signed? If not, the flow turns to -1."""
-    try:
-        rules.check_unaltered(await read_sha1(deps, found) == found.sha1, found.id)
-    except Refused as refusal:
-        async with deps.transaction("system") as connection:
-            await refuse(connection, found, refusal.message)
-        return False
-    return True
-
-
-def _header(found: db.HeliosTransaction) -> PesHeader:
-    """The header as the analysis stored it."""
-    values = (found.xml_cod_col, found.xml_cod_bud, found.xml_id_post, found.xml_id_coll)
-    return PesHeader(
-        root=found.root or "",
-        namespace="",
-        typ_fic=None,
-        nomfic=found.xml_nomfic,
-        cod_col=found.xml_cod_col,
-        cod_bud=found.xml_cod_bud,
-        id_post=found.xml_id_post,
-        id_coll=found.xml_id_coll,
-        domains=(),
-        signed=False,
-        has_header=any(values),
-    )
-
-
-_Waits = Verdict | Forecast | _Crowd
-
-
-async def _start(deps: Deps, transaction_id: HeliosId, *, checked: bool) -> _Started | _ToCheck | ToZip | _Waits | None:
+async def _start(deps: Deps, transaction_id: HeliosId, *, checked: bool) -> _Started | _ToCheck | ToZip | Waits | None:
     """Transaction 1: apply the crash rule, the convention, the windows, fix the name, say that we are about to send.
 
     None when there is nothing to send, or what it waits for.
@@ -162,17 +131,20 @@ async def _start(deps: Deps, transaction_id: HeliosId, *, checked: bool) -> _Sta
         attempts = await routes_db.list_attempts(connection, db.OBJECT, transaction_id)
         window = timedelta(seconds=deps.config.helios.uncertain_seconds)
         released = await find_release(connection, transaction_id)
-        on_uncertain = moves.on_uncertain(deps.config.helios.on_uncertain, attempts, released)
+        on_uncertain = retry.on_uncertain(deps.config.helios.on_uncertain, attempts, released)
         retry.check_may_send(attempts, deps.now(), window, on_uncertain)
         dossier = await get_dossier(connection, found.authority_id, Module.HELIOS)
-        verdict = judge(dossier, set(found.domains), paris_date(deps.now()), deps.config.conventions.policy)
+        today, policy = paris_date(deps.now()), deps.config.conventions.policy
+        verdict = judge(dossier, set(found.domains), today, policy, {found.id})
         if verdict.held:
             return verdict
         route = await choose_route(deps, connection, found, attempts)
         size = await get_size_to_send(connection, found.id)
-        waits = await find_postponement(
+        waits: Waits | None = await find_postponement(
             connection, route.id, ToLeave(RouteKind.HELIOS, found.id), size, deps.now()
-        ) or await _find_crowd(connection, route, found)
+        ) or await find_crowd(connection, route, found)
+        way, rules = Place(Remote.HELIOS, route.id), deps.config.breaker.rules
+        waits = waits or await breakers.find_wait(connection, way, deps.now(), rules)
         if waits is not None:
             return waits
         if not checked and found.transmitted_name is None:
@@ -180,6 +152,9 @@ async def _start(deps: Deps, transaction_id: HeliosId, *, checked: bool) -> _Sta
         leaving = await prepare(deps, connection, found, route, attempts)
         if isinstance(leaving, ToZip):
             return leaving
+        answer = await breakers.ask(connection, way, deps.now(), rules)
+        if isinstance(answer, Wait):
+            return answer
         about = routes_db.Sending(
             found.authority_id,
             route.id,
@@ -191,18 +166,8 @@ async def _start(deps: Deps, transaction_id: HeliosId, *, checked: bool) -> _Sta
             verdict.clause,
         )
         attempt = await routes_db.insert_attempt(connection, about)
-        return _Started(attempt, found, leaving, any(one.is_uncertain for one in attempts))
-
-
-async def _find_crowd(connection: Connection, route: Route, found: db.HeliosTransaction) -> _Crowd | None:
-    """Whether the route carries as many sendings as it takes (its setting `senders`; as many as come without it)."""
-    most = route.settings.get("senders")
-    if not isinstance(most, int) or most < 1:
-        return None
-    await lock_sending(connection, route.id)
-    being_sent, waiting = await count_being_sent(connection, route.id, found.id)
-    # each sending that ends calls the next one; looking again is for the one that a killed worker did not call
-    return _Crowd(most, max(timedelta(seconds=30), timedelta(seconds=waiting))) if being_sent >= most else None
+        gone = any(one.outcome is not Outcome.FAILED for one in attempts)
+        return _Started(attempt, found, leaving, any(one.is_uncertain for one in attempts), answer.probe, gone)
 
 
 async def _is_proved(deps: Deps, transaction_id: HeliosId) -> bool:
@@ -226,36 +191,25 @@ async def _is_proved(deps: Deps, transaction_id: HeliosId) -> bool:
     return True
 
 
-async def _hold(deps: Deps, transaction_id: HeliosId, waits: _Waits) -> Held:
-    """What the worker is told; the client reads why in the workflow."""
-    match waits:
-        case Verdict():
-            await _tell_held(deps, transaction_id, waits.clause)
-            return hold(waits, deps.now())
-        case Forecast():
-            await _tell_held(deps, transaction_id, waits.reason)
-            return postpone(waits, deps.now())
-        case _Crowd():
-            return Held(CROWD.format(waits.most), code=CROWDED, details={"retry_at": deps.now() + waits.waits})
-
-
-async def _tell_held(deps: Deps, transaction_id: HeliosId, why: str) -> None:
-    """The reason, in the workflow of a flow that still waits."""
-    async with deps.transaction("system") as connection:
-        found = await db.lock_transaction(connection, transaction_id)
-        if found is not None and found.status is HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
-            await db.insert_note(connection, found, why)
-
-
 async def _send(deps: Deps, started: _Started) -> str:
-    found, leaving = started.transaction, started.leaving
+    leaving = started.leaving
     async with deps.remotes.open_dgfip(leaving.route) as client:
         # evidence first: an uncertain sending whose file stands there whole is not sent again
         if started.resend and await client.find_sent(leaving.visible) == leaving.size:
             return SEEN_THERE
         await _check_ours(deps, started)
-        chunks = deps.stream(found.authority_id, leaving.content)
-        return await client.send(leaving.name, leaving.metadata, leaving.sha1, leaving.size, chunks)
+        await _check_bytes(deps, started)
+        reach(Step.SEND_PES_CONNECTED)
+        return await client.send(leaving.name, leaving.metadata, leaving.sha1, leaving.size, _chunks(deps, started))
+
+
+async def _chunks(deps: Deps, started: _Started) -> AsyncIterator[bytes]:
+    """The bytes of a flow; those that changed since they were looked at never leave whole."""
+    leaving = started.leaving
+    stored = deps.stream(started.transaction.authority_id, leaving.content)
+    async for chunk in unaltered(stored, leaving.size, leaving.sha256, Uncertain(CHANGED)):
+        yield chunk
+    reach(Step.SEND_PES_BYTES_OUT)
 
 
 async def _check_ours(deps: Deps, started: _Started) -> None:
@@ -263,15 +217,40 @@ async def _check_ours(deps: Deps, started: _Started) -> None:
     async with deps.transaction("system") as connection:
         found = await db.lock_transaction(connection, started.transaction.id)
         attempts = await routes_db.list_attempts(connection, db.OBJECT, started.transaction.id)
+        dossier = await get_dossier(connection, started.transaction.authority_id, Module.HELIOS)
+    stop = find_stop(dossier, set(started.transaction.domains), paris_date(deps.now()), {started.transaction.id})
+    if stop is not None:
+        raise hold(stop, deps.now())
     waiting = found is not None and found.status is HeliosStatus.EN_ATTENTE_DE_TRANSMISSION
     if not waiting or any(one.id > started.attempt for one in attempts):
         raise Temporary(NOT_OURS)
 
 
-async def _end(deps: Deps, started: _Started, outcome: Outcome, detail: str) -> None:
+async def _check_bytes(deps: Deps, started: _Started) -> None:
+    """What got its name in this try was looked at just before; what is tried again may have changed since.
+
+    Not before the other end answers: an outage would have it read again and again. Raises Refused.
+    """
+    if started.transaction.transmitted_name is None:
+        return
+    sha1 = await read_sha1(deps, started.transaction.authority_id, started.leaving.content)
+    rules.check_unaltered(sha1.hex() == started.leaving.sha1, started.transaction.id)
+
+
+async def _end(deps: Deps, started: _Started, outcome: Outcome, error: TdtError) -> None:
+    end = breakers.End(read_sign(error), started.probe, error.message)
     async with deps.transaction("system") as connection:
-        await routes_db.move_attempt(connection, started.attempt, outcome, detail)
+        await routes_db.move_attempt(connection, started.attempt, outcome, _said(error))
+        # the breaker before the jobs, as in _record_sent: two ends never wait for each other
+        breaker = await breakers.note(connection, started.place, end, deps.now(), deps.config.breaker.rules)
         await _call_next(connection, started.leaving.route)
+    wait_for_probe(breaker, error)
+
+
+def _said(error: TdtError) -> str:
+    """What the attempt keeps: with the words of the other end, which alone tell why it refused."""
+    reply = error.details.get("reply")
+    return f"{error.message} ({str(reply)[:200]})" if reply else error.message
 
 
 async def _call_next(connection: Connection, route: Route) -> None:
@@ -284,6 +263,8 @@ async def _record_sent(deps: Deps, started: _Started, detail: str) -> None:
     async with deps.transaction("system") as connection:
         await routes_db.move_attempt(connection, started.attempt, Outcome.ACCEPTED, detail)
         await _move_to_transmitted(connection, started.transaction.id, started.leaving.route)
+        end = breakers.End(Sign.ANSWERED, started.probe)
+        await breakers.note(connection, started.place, end, deps.now(), deps.config.breaker.rules)
         await _call_next(connection, started.leaving.route)
 
 

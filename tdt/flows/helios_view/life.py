@@ -4,7 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from tdt.config import Config
 from tdt.db import helios_views as db
+from tdt.db.conventions import get_dossier
 from tdt.db.helios import OBJECT, HeliosTransaction, get_transaction
 from tdt.db.helios_archives import get_archive_url
 from tdt.db.helios_moves import KINDS
@@ -15,14 +17,19 @@ from tdt.db.shown_work import ShownAttempt, ShownJob, list_shown_attempts, list_
 from tdt.db.windows import Leaving, forecast_departure
 from tdt.deps import Deps
 from tdt.domain.audit import Actor
+from tdt.domain.authorities import Module
+from tdt.domain.calendar import paris_date
+from tdt.domain.conventions import find_stop
 from tdt.domain.errors import Refused
 from tdt.domain.explanation import EXPLOITANT, Expected
-from tdt.domain.helios.alerts import AlertLimits, alert_at
+from tdt.domain.helios.alerts import alert_at
 from tdt.domain.helios.explain import expected, explain
 from tdt.domain.helios.model import HeliosStatus
 from tdt.domain.helios.status import STATUS_LABELS
 from tdt.domain.ids import HeliosId
 from tdt.domain.jobs import JobKind
+from tdt.domain.limits import HELIOS as STATES
+from tdt.domain.limits import late_at
 from tdt.domain.plain import instant
 from tdt.domain.routes import RouteKind
 from tdt.domain.transmission import Forecast
@@ -53,6 +60,8 @@ class _Life:
     alerts: Sequence[db.Alert]
     """These two are never told to a collectivité."""
     departure: Forecast | None = None
+    held: str = ""
+    """Why it is held: a suspension, or an operator."""
 
     @property
     def entered(self) -> db.Step | None:
@@ -80,7 +89,10 @@ async def view(deps: Deps, by: Actor, flow_id: HeliosId) -> dict[str, object]:
         # what waits before it on the route is others', too: seen by the system, told as an instant
         async with deps.transaction("system") as connection:
             life = replace(life, departure=await forecast_departure(connection, Leaving(HELIOS, flow.id), deps.now()))
-    return _tell(life, deps.config.helios.alert_limits, operator=by.who is None)
+            dossier = await get_dossier(connection, flow.authority_id, Module.HELIOS)
+        stop = find_stop(dossier, set(flow.domains), paris_date(deps.now()), {int(flow.id)})
+        life = replace(life, held=stop.clause if stop is not None else "")
+    return _tell(life, deps.config, operator=by.who is None)
 
 
 async def _gather(connection: Connection, flow: HeliosTransaction, operator: bool) -> _Life:
@@ -109,7 +121,7 @@ async def list_named(deps: Deps, by: Actor, name: str) -> list[HeliosId]:
         return await db.list_ids_named(connection, name, _SIREN.findall(name), sha1)
 
 
-def _tell(life: _Life, limits: AlertLimits, operator: bool) -> dict[str, object]:
+def _tell(life: _Life, config: Config, operator: bool) -> dict[str, object]:
     """Plain data, in the order in which people read it. Instants are in UTC."""
     flow, around = life.flow, life.around
     last = life.steps[-1] if life.steps else None
@@ -132,8 +144,9 @@ def _tell(life: _Life, limits: AlertLimits, operator: bool) -> dict[str, object]
             "message": last.message if last else "",
         },
         "problem": _problem(life),
-        "expected": _expected(life, limits),
+        "expected": _expected(life, config),
         "departure": life.departure.plain() if life.departure is not None else None,
+        "held": life.held or None,
         "deposited": {
             "at": instant(flow.submitted_at),
             "authority_id": flow.authority_id,
@@ -219,7 +232,7 @@ def _problem(life: _Life) -> dict[str, object] | None:
     return {"code": told.code, "message": message, "cause": told.cause, "who": told.who, "remedy": told.remedy}
 
 
-def _expected(life: _Life, limits: AlertLimits) -> dict[str, object] | None:
+def _expected(life: _Life, config: Config) -> dict[str, object] | None:
     """Who must do what, since when, and when the operator is told that it lasts."""
     awaited = expected(life.flow.status)
     # what the schema says holds nothing back
@@ -228,7 +241,8 @@ def _expected(life: _Life, limits: AlertLimits) -> dict[str, object] | None:
     if awaited is None:
         return None
     since = life.entered.at if life.entered else life.flow.submitted_at
-    late = alert_at(life.flow.status, since, limits)
+    late = alert_at(life.flow.status, since, config.helios.alert_limits)
+    late = late or late_at(STATES.get(life.flow.status), since, config.ages)
     return {"who": awaited.who, "what": awaited.what, "since": instant(since), "alert_at": instant(late)}
 
 

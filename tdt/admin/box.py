@@ -1,4 +1,4 @@
-"""`tdt admin received`: the operator's box, where what the State sent and nobody could be given waits."""
+"""`tdt box`: the operator's box, where what the State sent and nobody could be given waits."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -8,6 +8,7 @@ import click
 from tdt.admin.door import CONFIG, JSON, Row, operator, run, show, show_one
 from tdt.db.received import BoxLine, list_received
 from tdt.deps import Deps
+from tdt.domain.box import Known, propose_owner
 from tdt.domain.ids import AuthorityId, HeliosId, ReceivedId
 from tdt.flows import received as flow
 from tdt.flows import received_reading as reading
@@ -16,12 +17,12 @@ RECEIVED = click.argument("received", type=int)
 STATES = ("new", "handled", "ignored", "set_aside", "dismissed")
 
 
-@click.group("received")
-def received() -> None:
+@click.group("box")
+def box() -> None:
     """Boîte de l'exploitant : courriels et fichiers de l'État sans destinataire sûr, ou douteux."""
 
 
-@received.command("list")
+@box.command("list")
 @click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Ces états (par défaut : set_aside).")
 @click.option("--all", "everything", is_flag=True, help="Tous les états.")
 @click.option("--before", type=int, default=None, help="Seulement ceux d'un numéro plus petit.")
@@ -57,7 +58,48 @@ def _row(one: BoxLine) -> Row:
     }
 
 
-@received.command("show")
+@box.command("propose")
+@click.argument("received", type=int, required=False)
+@CONFIG
+@JSON
+def propose(received: int | None, path: Path, as_json: bool) -> None:
+    """À qui est sans doute ce qui attend, pourquoi, et la commande qui le lui donne ; rien n'est changé."""
+
+    async def work(deps: Deps) -> list[Row]:
+        if received is not None:
+            return [_proposal(await flow.get(deps, ReceivedId(received)))]
+        async with deps.transaction("system") as connection:
+            return [_proposal(one) for one in await list_received(connection, ("set_aside",), None, 10_000)]
+
+    show(run(path, work), as_json)
+
+
+def _proposal(one: BoxLine) -> Row:
+    proposed = propose_owner(_known(one))
+    return {
+        "id": one.id,
+        "kind": one.kind,
+        "why_here": one.detail,
+        "proposed": proposed.whose,
+        "why": proposed.why,
+        "command": proposed.command,
+    }
+
+
+def _known(one: BoxLine) -> Known:
+    return Known(
+        one.id,
+        one.kind,
+        one.authority_id,
+        one.proposed_authority_id,
+        one.proposed or one.authority or "",
+        one.proposed_siren,
+        one.proposed_act,
+        one.proposed_helios_id,
+    )
+
+
+@box.command("show")
 @RECEIVED
 @CONFIG
 @JSON
@@ -71,11 +113,12 @@ def show_received(received: int, path: Path, as_json: bool) -> None:
     show_one(run(path, work), as_json)
 
 
-@received.command("save")
+@box.command("save")
 @RECEIVED
 @click.option("--to", "target", type=click.Path(path_type=Path), required=True, help="Le fichier à créer.")
 @CONFIG
-def save(received: int, target: Path, path: Path) -> None:
+@JSON
+def save(received: int, target: Path, path: Path, as_json: bool) -> None:
     """Enregistrer les octets reçus, tels quels."""
 
     async def work(deps: Deps) -> int:
@@ -90,16 +133,19 @@ def save(received: int, target: Path, path: Path) -> None:
         size = run(path, work)
     except FileExistsError as error:
         raise click.ClickException(f"{target} existe déjà.") from error
-    click.echo(f"{size} octets enregistrés dans {target}.")
+    _tell(received, "save", f"{size} octets enregistrés dans {target}.", as_json)
 
 
-@received.command("assign")
+@box.command("assign")
 @RECEIVED
 @click.option("--authority", type=int, default=None, help="La collectivité.")
 @click.option("--act", default="", metavar="IDACTE", help="L'identifiant de l'acte dont il s'agit.")
 @click.option("--flow", "helios", type=int, default=None, metavar="NUMÉRO", help="Le flux HELIOS que cet acquit clôt.")
 @CONFIG
-def assign(received: int, authority: int | None, act: str, helios: int | None, path: Path) -> None:
+@JSON
+def assign(  # noqa: PLR0913, PLR0917 - one argument for each option
+    received: int, authority: int | None, act: str, helios: int | None, path: Path, as_json: bool
+) -> None:
     """Donner une réception à une collectivité, à l'un de ses actes ou à un flux ; elle est relue aussitôt."""
     number, by = ReceivedId(received), operator()
     if helios is not None:
@@ -112,24 +158,34 @@ def assign(received: int, authority: int | None, act: str, helios: int | None, p
         run(path, lambda deps: flow.assign(deps, by, number, owner, act))
     else:
         raise click.UsageError("--authority ou --flow est nécessaire.")
-    click.echo("La réception est attribuée ; elle va être relue.")
+    _tell(received, "assign", "La réception est attribuée ; elle va être relue.", as_json)
 
 
-@received.command("retry")
+@box.command("retry")
 @RECEIVED
 @click.option("--authentic", is_flag=True, help="Vous répondez de l'authenticité de ce courriel écarté comme douteux.")
 @CONFIG
-def retry(received: int, authentic: bool, path: Path) -> None:
+@JSON
+def retry(received: int, authentic: bool, path: Path, as_json: bool) -> None:
     """Relire une réception : la cause qui l'avait écartée a disparu."""
     run(path, lambda deps: flow.retry(deps, operator(), ReceivedId(received), authentic=authentic))
-    click.echo("La réception va être relue.")
+    _tell(received, "retry", "La réception va être relue.", as_json)
 
 
-@received.command("dismiss")
+@box.command("dismiss")
 @RECEIVED
 @click.option("--reason", required=True, help="Pourquoi il n'y a rien à faire.")
 @CONFIG
-def dismiss(received: int, reason: str, path: Path) -> None:
+@JSON
+def dismiss(received: int, reason: str, path: Path, as_json: bool) -> None:
     """Sortir une réception de la boîte : vue, rien à faire. Elle reste conservée."""
     run(path, lambda deps: flow.dismiss(deps, operator(), ReceivedId(received), reason))
-    click.echo("La réception est classée ; elle reste conservée.")
+    _tell(received, "dismiss", "La réception est classée ; elle reste conservée.", as_json)
+
+
+def _tell(received: int, done: str, message: str, as_json: bool) -> None:
+    """What was done, in a sentence or as data."""
+    if as_json:
+        show_one({"id": received, "done": done, "message": message}, as_json)
+    else:
+        click.echo(message)
