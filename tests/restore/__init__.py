@@ -1,0 +1,1 @@
+"""Restoration from the WAL archive, measured: what scripts/restore-test runs."""
