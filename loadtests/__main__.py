@@ -9,7 +9,21 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from loadtests import actes, archives, checks, handshakes, mailbox, memory, queue, signatures, tenants, upload, uploads
+from loadtests import (
+    actes,
+    archives,
+    checks,
+    fairness,
+    handshakes,
+    hostile,
+    mailbox,
+    memory,
+    queue,
+    signatures,
+    tenants,
+    upload,
+    uploads,
+)
 from loadtests.result import Outcome, print_table, write_json
 from loadtests.stand import ROOT, Stand, prepare, temporary_directory
 
@@ -25,8 +39,10 @@ SCENARIOS: dict[str, Scenario] = {
     "queue": queue.run,
     "checks": checks.run,
     "signatures": signatures.run,
+    "fairness": fairness.run,
     "mailbox": mailbox.run,
     "tenants": tenants.run,
+    "hostile": hostile.run,
 }
 
 

@@ -47,11 +47,11 @@ def _sides(
 
         def send_ours(number: int) -> Sample:
             texts = _numbers(f"T{processes}{number:02}", each)
-            return _measure(crowd, _burst(stand, stand.port, PATH), texts, ours)
+            return _measure(crowd, burst(stand, stand.port, PATH), texts, ours)
 
         def send_bare(number: int) -> Sample:
             texts = _numbers(f"P{processes}{number:02}", each)
-            sample = _measure(crowd, _burst(stand, front.port, "/acte.php"), texts, theirs)
+            sample = _measure(crowd, burst(stand, front.port, "/acte.php"), texts, theirs)
             drop_files(directory / "files")
             return sample
 
@@ -62,8 +62,9 @@ def _numbers(prefix: str, count: int) -> list[str]:
     return [f"{prefix}{number:0{NUMBER_LENGTH - len(prefix)}}" for number in range(count)]
 
 
-def _burst(stand: Stand, port: int, path: str) -> Burst:
-    account = stand.account("system")
+def burst(stand: Stand, port: int, path: str, who: str = "system", pdf: bytes = PDF) -> Burst:
+    """Deposits that differ by their number, of an account of the sandbox."""
+    account = stand.account(who)
     before = b"".join(
         [
             field("api", "1"),
@@ -76,7 +77,7 @@ def _burst(stand: Stand, port: int, path: str) -> Burst:
         ]
     )
     head, tail = field("number", "|").split(b"|")
-    after = tail + file_head("acte_pdf_file", "deliberation.pdf", "application/pdf") + PDF + FORM_END
+    after = tail + file_head("acte_pdf_file", "deliberation.pdf", "application/pdf") + pdf + FORM_END
     length = len(before) + len(head) + NUMBER_LENGTH + len(after)
     first = request_head("POST", path, length, account.login, account.password)
     door = Door(port, Path(stand.told["ca"]), account.cert, account.key)
