@@ -31,7 +31,7 @@ POINTS: dict[str, tuple[Any, str]] = {
     "while it comes": (inbox, "write_all"),
     "before it is durable": (inbox, "sync_directory"),
     "before it is stored": (collect, "store"),
-    "before the commit": (storing, "insert_job"),
+    "before the commit": (storing, "insert_jobs"),
     "after the commit": (Path, "unlink"),
     "before it is removed there": (FtpClient, "remove"),
 }

@@ -1,3 +1,12 @@
 """What every test may use."""
 
-pytest_plugins = ["tests.postgres", "tests.services", "tests.xsd", "tests.logs", "tests.told", "tests.clamd"]
+pytest_plugins = [
+    "tests.postgres",
+    "tests.services",
+    "tests.xsd",
+    "tests.logs",
+    "tests.told",
+    "tests.clamd",
+    "tests.passwords",
+    "tests.order",
+]

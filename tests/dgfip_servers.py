@@ -8,6 +8,7 @@ import asyncio
 import grp
 import os
 import pwd
+import secrets
 import shutil
 import socket
 import subprocess
@@ -19,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tdt.domain.routes import Transport
-from tdt.sandbox.settings import choose_port
 from tests.certificates import TestAuthority
 from tests.servers import LOGIN, PASSWORD
 
@@ -138,11 +138,17 @@ class Server:
 
 @contextmanager
 def dgfip_server(
-    transport: Transport, *, site: bool = True, masquerade: str = "", most_bytes: int = 0, name: str = "localhost"
+    transport: Transport,
+    *,
+    site: bool = True,
+    masquerade: str = "",
+    most_bytes: int = 0,
+    name: str = "localhost",
+    more: str = "",
 ) -> Iterator[Server]:
     """One server. `site`: it knows the SITE commands of its mode. `masquerade`: the address of its replies to PASV.
 
-    `most_bytes`: a file takes no more. `name`: of whom its certificate is.
+    `most_bytes`: a file takes no more. `name`: of whom its certificate is. `more`: what its configuration says first.
     """
     directory = Path(tempfile.mkdtemp(prefix="tdt-dgfip-"))
     process = None
@@ -154,7 +160,7 @@ def dgfip_server(
         if transport is Transport.PASSTRANS_SFTP:
             command = _ssh(server)
         else:
-            command = _ftp(server, site, masquerade, most_bytes, name)
+            command = _ftp(server, site, masquerade, most_bytes, name, more)
         with (directory / "output").open("wb") as output:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         _wait_for(server, process)
@@ -167,9 +173,12 @@ def dgfip_server(
 
 
 def _choose_ports() -> int:
-    """The first of consecutive ports that nobody uses, in front of the gate nor behind it."""
+    """The first of consecutive ports that nobody uses, in front of the gate nor behind it.
+
+    Not among those that other tests choose (choose_port): the gate is shut from one test to the next.
+    """
     while True:
-        first = choose_port(set())
+        first = 10_000 + secrets.randbelow(9_000)
         wanted = [(host, first + n) for n in range(FILE_PORTS + 1) for host in ("127.0.0.1", BEHIND)]
         with suppress(OSError):
             for place in wanted:
@@ -178,7 +187,7 @@ def _choose_ports() -> int:
             return first
 
 
-def _ftp(server: Server, site: bool, masquerade: str, most_bytes: int, name: str) -> list[str]:
+def _ftp(server: Server, site: bool, masquerade: str, most_bytes: int, name: str, more: str) -> list[str]:
     directory, user = server.directory, pwd.getpwuid(os.getuid())
     text = COMMON.format(
         address=BEHIND,
@@ -198,7 +207,7 @@ def _ftp(server: Server, site: bool, masquerade: str, most_bytes: int, name: str
         text += SITE.format(names=SITE_NAMES[server.transport], served=server.served)
     if most_bytes:
         text += f"MaxStoreFileSize {most_bytes} B user {LOGIN}\n"
-    (directory / "proftpd.conf").write_text(text)
+    (directory / "proftpd.conf").write_text(more + text)
     (directory / "password").write_text(PASSWORD)
     made = ["--passwd", f"--file={directory}/passwd", f"--name={LOGIN}", f"--home={server.served}", "--stdin"]
     whose = [f"--uid={user.pw_uid}", f"--gid={user.pw_gid}", "--shell=/bin/false"]

@@ -11,7 +11,7 @@ import msgspec
 from tdt.config import Config, Queue
 from tdt.db.authorities import NewAuthority, insert_authority
 from tdt.db.content import insert_content
-from tdt.db.jobs import delete_done, insert_heartbeat, insert_job, move_next_to_running, move_to_running
+from tdt.db.jobs import delete_done, insert_heartbeat, insert_job
 from tdt.deps import Deps, open_deps, open_wakeups
 from tdt.domain.content import Body
 from tdt.domain.ids import AuthorityId, JobId
@@ -19,6 +19,7 @@ from tdt.domain.jobs import Job, JobKind
 from tdt.queue.wakeups import Ring, Wakeups
 from tdt.workers.metrics import WorkerMetrics
 from tdt.workers.runner import Worker
+from tests.claims import claim_next
 
 BODY_BYTES = 200
 INLINE_BYTES = 16
@@ -77,10 +78,15 @@ async def no_job_left(deps: Deps) -> bool:
 
 
 class Answerer:
-    """Takes rings as a worker does, and remembers the jobs that it got and what each ring said."""
+    """Takes rings as a worker does, and remembers the jobs that it got and what each ring said.
 
-    def __init__(self, deps: Deps, name: str = "test"):
+    `all_at_once`: all there is at each ring, as a worker does too. Else one: the rings can be counted, where no job is
+    added while others are taken (it may be taken before it is told, and the ring that it used is another's).
+    """
+
+    def __init__(self, deps: Deps, name: str = "test", *, all_at_once: bool = False):
         self.deps = deps
+        self.all_at_once = all_at_once
         self.name = name
         self.done: list[JobId] = []
         self.rung: list[JobId | None] = []
@@ -94,27 +100,32 @@ class Answerer:
             task = asyncio.create_task(self._answer(rings, wakeups))
             try:
                 yield
-                assert not task.done(), task.exception()
             finally:
+                ended = task.done()
                 task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                outcomes = await asyncio.gather(task, return_exceptions=True)
+                assert not ended, outcomes  # what ended it explains what did not come
 
     async def _answer(self, rings: AsyncIterator[Ring], wakeups: Wakeups) -> None:
         async for ring in rings:
             self.rung.append(ring.job)
-            while (job := await self._claim(ring)) is not None:
+            while (job := await self._claim()) is not None:
                 async with self.deps.transaction("system") as connection:
                     assert await delete_done(connection, self.name, job.id)
                 self.done.append(job.id)
-                if ring.job is not None:
+                if ring.job is not None and not self.all_at_once:
                     break
             await wakeups.answered(ring)
 
-    async def _claim(self, ring: Ring) -> Job | None:
-        async with self.deps.transaction("system") as connection:
-            if ring.job is not None:
-                return await move_to_running(connection, self.name, ring.job, list(JobKind))
-            return await move_next_to_running(connection, self.name, list(JobKind))
+    async def _claim(self) -> Job | None:
+        """None when nothing is left: what another has under its hand for a moment is waited for."""
+        while True:
+            async with self.deps.transaction("system") as connection:
+                job = await claim_next(connection, self.name)
+                left = await connection.fetchval("select exists(select from job where state = 'ready')")
+            if job is not None or not left:
+                return job
+            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

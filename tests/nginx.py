@@ -104,7 +104,8 @@ def _write_files(directory: Path, pki: Pki, port: int) -> None:
     (directory / "crl.pem").write_bytes(b"".join(each.public_bytes(Encoding.PEM) for each in lists))
     text = EXAMPLE.read_text()
     for old, new in (
-        ("    listen 443 ssl;\n    listen [::]:443 ssl;\n", f"    listen 127.0.0.1:{port} ssl;\n"),
+        (" 443 ssl", f" 127.0.0.1:{port} ssl"),
+        ("    listen [::]:443 ssl so_keepalive=75s:15s:4;\n", ""),
         ("unix:/run/tdt/web-1/", f"unix:{directory}/run/"),
         ("    server unix:/run/tdt/web-2/http.sock max_fails=0;\n", ""),
         ("/etc/tdt/tls/", f"{directory}/"),

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,13 +94,24 @@ async def _prepare(cluster: postgres.Cluster) -> None:
 
 @pytest.fixture
 def database(postgres_server: TestServer) -> Iterator[TestDatabase]:
-    name = f"tdt_test_{next(_numbers)}"
-    asyncio.run(_execute(postgres_server.admin_dsn, COPY.format(name, TEMPLATE)))
-    cluster = postgres_server.cluster
-    yield TestDatabase(
-        name, cluster.dsn(postgres.OWNER, name), cluster.dsn(postgres.APP, name), cluster.dsn("postgres", name)
-    )
-    asyncio.run(_execute(postgres_server.admin_dsn, f"drop database {name} with (force)"))
+    """Without a row, but in the folders that put something there first."""
+    with copied(postgres_server) as made:
+        yield made
+
+
+@contextmanager
+def copied(server: TestServer, template: str = TEMPLATE) -> Iterator[TestDatabase]:
+    """A copy of a template, gone with the block."""
+    made = make_copy(server, f"tdt_test_{next(_numbers)}", template)
+    yield made
+    asyncio.run(_execute(server.admin_dsn, f"drop database {made.name} with (force)"))
+
+
+def make_copy(server: TestServer, name: str, template: str = TEMPLATE) -> TestDatabase:
+    """One that stays as long as the server."""
+    asyncio.run(_execute(server.admin_dsn, COPY.format(name, template)))
+    dsn = server.cluster.dsn
+    return TestDatabase(name, dsn(postgres.OWNER, name), dsn(postgres.APP, name), dsn("postgres", name))
 
 
 async def _execute(dsn: str, statement: str) -> None:

@@ -103,7 +103,9 @@ def read_ways(name: str = "requests.tsv") -> list[Way]:
 
 
 def module_of(path: str) -> Module | None:
-    """The module of an endpoint, by its address."""
+    """The module of an endpoint, by its address; of what is in each of them, that of the one that there is."""
+    if path == "/api/v1/balances/{balance}":
+        return Module.ACTES
     found = re.match(r"/(?:modules/|api/v1/|)(actes|helios|mail)[/-]", path)
     return Module(found[1]) if found else None
 

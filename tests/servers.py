@@ -3,7 +3,7 @@
 import os
 import threading
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,10 +37,17 @@ class Behaviour:
     vanish_at_the_end: bool = False
     truncate_download_after: int | None = None
     without_posix_rename: bool = False
+    rename_error: Callable[[str], asyncssh.SFTPError] | None = None
     without_pasv: bool = False
     masquerade: str = ""
     nlst_refusal: str = ""
+    rnfr_refusal: str = ""
     rename_refusal: str = ""
+    renames_all_the_same: bool = False
+    """Does what it then refuses, or says nothing of."""
+    vanish_at_rename: bool = False
+    replaces: bool = True
+    """Takes a file, or a new name, where another file is."""
     keeps_only: int | None = None
     """Says that it took a file whole, and keeps so many bytes of it."""
 
@@ -80,8 +87,20 @@ class _Gateway:
         played: Played = self.played
         played.commands.append(line if cmd != "PASS" else "PASS")
         behaviour = played.behaviour
-        refusals = {"STOR": behaviour.stor_refusal, "NLST": behaviour.nlst_refusal, "RNTO": behaviour.rename_refusal}
+        refusals = {
+            "STOR": behaviour.stor_refusal,
+            "NLST": behaviour.nlst_refusal,
+            "RNFR": behaviour.rnfr_refusal,
+            "RNTO": behaviour.rename_refusal,
+        }
         refusal = refusals.get(cmd, "")
+        if cmd in ("STOR", "RNTO") and not behaviour.replaces and Path(self.fs.ftp2fs(arg)).exists():
+            refusal = "553 File exists"
+        if cmd == "RNTO" and behaviour.renames_all_the_same:
+            Path(self._rnfr).rename(self.fs.ftp2fs(arg))
+        if cmd == "RNTO" and behaviour.vanish_at_rename:
+            self.close()
+            return
         if cmd == "PASV" and behaviour.without_pasv:
             refusal = "502 PASV not implemented"
         if refusal:
@@ -230,11 +249,18 @@ class _Passtrans(asyncssh.SFTPServer):
             self._vanish()
         if self._played.behaviour.without_posix_rename:
             raise asyncssh.SFTPOpUnsupported("not here")
-        super().posix_rename(oldpath, newpath)
+        self._refuse_renaming(lambda: super(_Passtrans, self).posix_rename(oldpath, newpath))
 
     async def rename(self, oldpath: bytes, newpath: bytes) -> None:
         self._played.commands.append(f"rename {oldpath.decode()} {newpath.decode()}")
-        super().rename(oldpath, newpath)
+        self._refuse_renaming(lambda: super(_Passtrans, self).rename(oldpath, newpath))
+
+    def _refuse_renaming(self, rename: Callable[[], object]) -> None:
+        behaviour = self._played.behaviour
+        if behaviour.rename_error is None or behaviour.renames_all_the_same:
+            rename()
+        if behaviour.rename_error is not None:
+            raise behaviour.rename_error("not this name")
 
 
 @asynccontextmanager

@@ -73,6 +73,13 @@ class RabbitNode:
                 self._server.wait()
             self._server = None
 
+    def kill(self) -> None:
+        """As a power cut: nothing is flushed."""
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait()
+            self._server = None
+
     def close(self) -> None:
         """Stop everything and remove the data."""
         try:

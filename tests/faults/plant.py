@@ -153,7 +153,7 @@ class Plant:
 
     # --- ACTES
 
-    async def submit_acte(self, number: str = "2026_017", who: str = "A", pdf: bytes = PDF) -> ActeId:
+    async def submit_acte(self, number: str = "2026_017", who: str = "A", pdf: bytes = PDF, **choices: bool) -> ActeId:
         """As the API does."""
         submission = Submission(
             nature_code="1",
@@ -163,6 +163,7 @@ class Plant:
             classif=("7", "5"),
             type_acte="99_DE",
             acte=PostedFile("acte.pdf", len(pdf), pdf[:4096]),
+            **choices,  # type: ignore[arg-type]
         )
         bodies = actes_submit.SubmittedBodies(await self.body(pdf))
         return await actes_submit.submit(self.deps, self.people[who], submission, bodies)

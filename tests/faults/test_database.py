@@ -230,8 +230,8 @@ INDEXED = {
     "AR": (actes_db.BY_UNIQUE_ID, ("X",), "acte_transaction_unique_id"),
     "acquit": (helios_db.SENT, ("X", "012"), "helios_transaction_nomfic"),
     "column of the DGFiP": (receptions_db.OWNERS_OF_COLUMN, ("034001", "X"), "helios_transaction_column"),
-    "claim": (jobs_db.CLAIM, ("w", ["actes.analyse"]), "job_ready"),
-    "next due": (jobs_db.NEXT_DUE, (), "job_ready"),
+    "claim": (jobs_db.CLAIM, ("w", ["actes.analyse"], [False]), "job_turn"),
+    "next due": (jobs_db.NEXT_DUE, (), "job_waiting"),
     "lost jobs": (jobs_db.LOST, ("w", [1], 8.0), "job_running"),
     "sweeping": (SPOOL_NAMES, (["x"],), "content_spool_name"),
 }
@@ -246,8 +246,9 @@ GROWN = (
     " 'F' || n, '012' from helios_transaction, generate_series(1, 3000) n",
     "insert into content (sha256, size, place, spool_name)"
     " select '', 0, 'spool', 'S' || n from generate_series(1, 3000) n",
-    "insert into job (kind, object_id, state, worker, run_at) select 'actes.analyse', n,"
-    " case n % 3 when 0 then 'ready' when 1 then 'running' else 'dead' end, 'w' || n, now()"
+    "insert into job (kind, object_id, state, worker, run_at, turn) select 'actes.analyse', n,"
+    " case n % 3 when 0 then 'ready' when 1 then 'running' else 'dead' end, 'w' || n, now(),"
+    " case when n % 2 = 0 and n % 3 < 2 then n end"
     " from generate_series(1, 9000) n",
     "analyze",
 )

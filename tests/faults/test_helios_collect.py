@@ -1,20 +1,26 @@
 """The reception directory of the DGFiP: whatever happens to a look at it, no file is lost, none stops the others."""
 
+import asyncio
+import ctypes
+import errno
 import signal
-from collections.abc import AsyncIterator, Iterator
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from tdt.deps import Deps
-from tdt.documents.inbox import Fetched
+from tdt.documents.inbox import Fetched, Inbox
 from tdt.domain.errors import Temporary
 from tdt.domain.helios.reception import DOUBT
 from tdt.domain.ids import RouteId
 from tdt.domain.routes import RouteKind
 from tdt.flows import helios_receive, helios_send
+from tdt.flows.helios_receive.collect import GROUP
 from tdt.flows.helios_receive.storing import FORGOTTEN, LOST
 from tdt.remote.dgfip_ftp import FtpClient
 from tests.collecting import POINTS, run_collect, storing
@@ -175,7 +181,7 @@ async def test_what_is_still_written_is_left_and_what_goes_is_forgotten(
     growing, going = put(works, "grandit.xml", b"<a>"), put(works, "part.xml", b"<b/>")
     put(works, "stable.xml", b"<c/>")
     lists = 0
-    list_names = FtpClient._list_names
+    list_names, sizes_of = FtpClient.list_received, FtpClient.sizes_of
 
     async def changing(self: FtpClient) -> set[str]:
         nonlocal lists
@@ -183,17 +189,64 @@ async def test_what_is_still_written_is_left_and_what_goes_is_forgotten(
         names = await list_names(self)
         if lists == 1:
             put(works, "nouveau.xml", b"<d/>")
-        if lists == 3:
-            growing.write_bytes(b"<a></a>")
-            going.unlink()
         return names
 
-    monkeypatch.setattr(FtpClient, "_list_names", changing)
+    async def changing_sizes(self: FtpClient, names: Sequence[str]) -> dict[str, int]:
+        sizes = await sizes_of(self, names)
+        if names:
+            growing.write_bytes(b"<a></a>")
+            going.unlink(missing_ok=True)
+        return sizes
+
+    monkeypatch.setattr(FtpClient, "list_received", changing)
+    monkeypatch.setattr(FtpClient, "sizes_of", changing_sizes)
     assert await look(works) == 2
     assert lists == 3  # it went on while the directory grew
     assert (await stored(works)).keys() == {"stable.xml", "nouveau.xml"}
     assert await look(works) == 1
     assert (await stored(works))["grandit.xml"] == b"<a></a>"
+
+
+async def test_a_long_list_gives_its_first_file_soon_and_asks_little_of_each(works: Plant) -> None:
+    """A look that asks for every size before it stores anything gives nothing when it is killed again and again."""
+    names = {f"{number:03}.xml" for number in range(2 * GROUP + 7)}
+    for name in names:
+        put(works, name, b"<x/>")
+    assert await look(works) == len(names)
+    assert (await stored(works)).keys() == names
+    commands = [command.partition(" ")[0] for command in works.ftp.commands]
+    assert commands[: commands.index("RETR")].count("SIZE") <= 3 * GROUP + 1
+    assert commands.count("SIZE") == 3 * len(names)
+
+
+async def test_what_stays_there_and_is_known_costs_one_question_and_no_wait(
+    works: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a server where nothing may be removed: thousands of files of the past, and a new one."""
+    works.ftp.behaviour.gateway = False
+
+    async def keep(_: FtpClient, _name: str) -> None:
+        pass
+
+    monkeypatch.setattr(FtpClient, "remove", keep)
+    for number in range(3 * GROUP):
+        put(works, f"{number:03}.xml", b"<x/>")
+    memory = Memory()
+    assert await look(works, memory) == 3 * GROUP
+    put(works, "zzz.xml", b"<new/>")
+    works.ftp.commands.clear()
+    waits = list[float]()
+    sleep = asyncio.sleep
+
+    async def waiting(seconds: float, result: object = None) -> object:
+        waits.append(seconds)
+        return await sleep(seconds, result)
+
+    monkeypatch.setattr(sys.modules[helios_receive.collect.__module__], "asyncio", SimpleNamespace(sleep=waiting))
+    assert await look(works, memory) == 1
+    assert (await stored(works))["zzz.xml"] == b"<new/>"
+    assert sum(command.startswith("SIZE") for command in works.ftp.commands) == 3 * GROUP + 3
+    assert len(waits) == 2, "for the list, then for the new file"
 
 
 @pytest.mark.parametrize("gateway", [True, False])
@@ -294,6 +347,32 @@ async def test_nothing_is_asked_for_that_the_disk_cannot_take(works: Plant, monk
     put(works, "ACK.xml", acquit())
     with monkeypatch.context() as full:
         full.setattr("tdt.documents.inbox.MARGIN", 1 << 62)
+        with pytest.raises(Temporary, match="ne peut pas être écrit"):
+            await look(works)
+    assert not any(command.startswith("RETR") for command in works.ftp.commands)
+    assert await look(works) == 1
+
+
+async def test_what_is_fetched_has_its_place_before_it_is_asked_for(tmp_path: Path) -> None:
+    """A disk that others fill after that takes none of it; yet the file shows how much of it has come."""
+    inbox, size = Inbox(tmp_path), 3 << 20
+    seen = []
+
+    async def chunks() -> AsyncIterator[bytes]:
+        [left] = inbox.list_left()
+        seen.append((left.path.stat().st_size, left.path.stat().st_blocks * 512))
+        for _ in range(3):
+            yield bytes(1 << 20)
+
+    fetched = await inbox.fetch("ACK.xml", size, chunks())
+    [(before, reserved)] = seen
+    assert (before, reserved >= size, fetched.is_whole) == (0, True, True)
+
+
+async def test_what_has_no_place_is_not_asked_for(works: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(works, "ACK.xml", acquit())
+    with monkeypatch.context() as full:
+        full.setattr("tdt.documents.inbox._fallocate", lambda *_: ctypes.set_errno(errno.ENOSPC) or -1)
         with pytest.raises(Temporary, match="ne peut pas être écrit"):
             await look(works)
     assert not any(command.startswith("RETR") for command in works.ftp.commands)

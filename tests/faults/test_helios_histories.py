@@ -12,14 +12,17 @@ import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tdt.domain.authorities import Permission, Principal
 from tdt.domain.helios.model import HeliosStatus
 from tdt.domain.helios.status import may_move
 from tdt.domain.ids import HeliosId
-from tdt.flows import helios_moves, helios_send
+from tdt.domain.routes import RouteKind
+from tdt.flows import helios_confirm, helios_moves, helios_sae, helios_send, helios_signing, helios_submit
 from tests.dgfip_flows import sample as pes
-from tests.faults.histories import PLAYED, TOWNS, Stage, check_lives, play, stage
+from tests.faults.balancing import Days
+from tests.faults.histories import NIGHTLY, OPERATOR, PLAYED, TOWNS, Stage, archivist, check_lives, play, stage
+from tests.faults.models import HELIOS, Model
 from tests.faults.plant import WINDOW, Plant, acquit
-from tests.faults.test_helios_moves import OPERATOR
 from tests.servers import Behaviour
 
 __all__ = ["stage"]
@@ -32,6 +35,8 @@ WEATHER = {
     "cut": Behaviour(cut_upload_after=500),
     "vanish": Behaviour(vanish_at_the_end=True),
 }
+
+ARCHIVING = (9, 10, 11, 19, 20, 23)
 
 slots = st.integers(0, 2)
 events = st.one_of(
@@ -48,6 +53,9 @@ events = st.one_of(
     st.tuples(st.just("repost"), slots, st.booleans()),
     st.tuples(st.just("release"), slots),
     st.tuples(st.just("declare"), slots),
+    st.tuples(st.sampled_from(["to_sign", "to_post", "confirm", "give_up", "plan"]), slots),
+    st.tuples(st.sampled_from(["accept", "refuse", "retour", "broken"]), slots),
+    st.tuples(st.sampled_from(["tell", "tell", "tell"]), slots, st.sampled_from([9, 10, 11, 19, 20, 23])),
 )
 
 
@@ -56,7 +64,17 @@ def leaving(slot: int, mode: str = "accept") -> list[tuple[Any, ...]]:
 
 
 beginnings = st.sampled_from(
-    [leaving(0), leaving(0) + leaving(2), leaving(0, "vanish") + leaving(2, "cut"), leaving(1, "refuse") + leaving(2)]
+    [
+        [("to_sign", 0), ("to_post", 2)],
+        [("broken", 0), ("analyse", 0)],
+        [("retour", 0), *leaving(0)[1:]],
+        [*leaving(0), ("acquit", 0, "ok"), ("tell", 0, 19)],
+        [*leaving(0), ("acquit", 0, "ok"), ("tell", 0, 19), ("tell", 0, 9)],
+        leaving(0),
+        leaving(0) + leaving(2),
+        leaving(0, "vanish") + leaving(2, "cut"),
+        leaving(1, "refuse") + leaving(2),
+    ]
 )
 histories = st.tuples(beginnings, st.lists(events, min_size=1, max_size=12)).map(lambda both: [*both[0], *both[1]])
 
@@ -68,6 +86,9 @@ class History:
     works: Plant
     serial: int
     flows: dict[int, HeliosId] = field(default_factory=dict)
+    first: int = 0
+    model: Model = field(default_factory=lambda: Model(HELIOS))
+    module: str = "helios"
 
     def nomfic(self, slot: int) -> str:
         return f"H{self.serial}-{SLOTS[slot][1]}"
@@ -97,6 +118,44 @@ class History:
 
     async def do_submit(self, slot: int) -> None:
         self.flows[slot] = await self.works.submit_pes(self.data(slot), SLOTS[slot][0])
+
+    async def do_retour(self, slot: int) -> None:
+        """A flow that nobody answers to."""
+        data = self.data(slot).replace(b"PES_Aller", b"PES_ACQUIT_RETOUR")
+        self.flows[slot] = await self.works.submit_pes(data, SLOTS[slot][0])
+
+    async def do_broken(self, slot: int) -> None:
+        """A flow that is not well-formed."""
+        self.flows[slot] = await self.works.submit_pes(self.data(slot)[:-9], SLOTS[slot][0])
+
+    async def do_to_sign(self, slot: int) -> None:
+        await self._submit_waiting(slot, self.works.people[SLOTS[slot][0]], must_signed=True)
+
+    async def do_to_post(self, slot: int) -> None:
+        who = self.works.people[SLOTS[slot][0]]
+        rights = dict.fromkeys(who.user.permissions, Permission.CS)
+        await self._submit_waiting(slot, replace(who, user=replace(who.user, permissions=rights)))
+
+    async def _submit_waiting(self, slot: int, who: Principal, must_signed: bool = False) -> None:
+        body = await self.works.body(self.data(slot))
+        self.flows[slot] = await helios_submit.submit(self.works.deps, who, "flux.xml", body, must_signed)
+
+    async def do_confirm(self, slot: int) -> None:
+        if slot in self.flows:
+            await helios_confirm.confirm(self.works.deps, self.works.people[SLOTS[slot][0]], self.flows[slot])
+
+    async def do_give_up(self, slot: int) -> None:
+        if slot in self.flows:
+            await helios_signing.cancel(self.works.deps, self.works.people[SLOTS[slot][0]], self.flows[slot])
+
+    async def do_plan(self, slot: int) -> None:
+        if slot in self.flows:
+            await helios_sae.plan(self.works.deps, self.works.people[SLOTS[slot][0]], [self.flows[slot]])
+
+    async def do_tell(self, slot: int, target: int) -> None:
+        if slot in self.flows:
+            who = archivist(self.works.people[SLOTS[slot][0]])
+            await helios_sae.tell(self.works.deps, who, self.flows[slot], helios_sae.Told(target))
 
     async def do_analyse(self, slot: int) -> None:
         if slot in self.flows:
@@ -168,6 +227,17 @@ class History:
         if state == "handled":
             assert await self.works.helios_status(concerned[0]["id"]) == 8
 
+    async def do_accept(self, slot: int) -> None:
+        """An acquit that says nothing of what became of the content."""
+        whole = acquit(self.nomfic(slot), SLOTS[slot][2], "bare")
+        start, end = whole.index(b"<ACQUIT>"), whole.index(b"</ACQUIT>") + len(b"</ACQUIT>")
+        await self.works.ingest_file(whole[:start] + whole[end:])
+
+    async def do_refuse(self, slot: int) -> None:
+        """A PES_NonAcquit."""
+        answer = acquit(self.nomfic(slot), SLOTS[slot][2], "refused")
+        await self.works.ingest_file(answer.replace(b"n:PES_ACQUIT", b"n:PES_NonAcquit"))
+
     async def concerned(self, slot: int, column: str | None) -> list[Any]:
         """The flows that left, or may have, under the NomFic."""
         return await self.works.fetch(
@@ -197,7 +267,7 @@ def expected_acquit(concerned: list[Any], known: bool) -> set[str]:
         return {"set_aside", "ignored"}
     if known:
         return {"ignored"}
-    return {"set_aside"} if concerned[0]["status"] == 8 else {"handled"}
+    return {"set_aside"} if concerned[0]["status"] in (8, 24, *ARCHIVING) else {"handled"}
 
 
 class Checks:
@@ -207,21 +277,21 @@ class Checks:
         self._works = works
 
     async def all(self) -> None:
-        await check_lives(self._works, "helios", {1}, lambda a, b: may_move(HeliosStatus(a), HeliosStatus(b)))
+        await check_lives(self._works, "helios", {1, 13, 14}, lambda a, b: may_move(HeliosStatus(a), HeliosStatus(b)))
         await self.answers()
         await self.names()
         await self.received()
         await self.at_the_dgfip()
 
     async def answers(self) -> None:
-        """A flow is at 8 exactly when it has an acquit, which is its own and says its NomFic."""
+        """A flow is answered exactly when it has an acquit, which is its own and says its NomFic."""
         rows = await self._works.fetch(
             """select t.id, t.status, t.authority_id, t.xml_nomfic, c.data, c.authority_id as owner
             from helios_transaction t left join content c on c.id = t.acquit_content_id
-            where t.status = 8 or t.acquit_content_id is not null"""
+            where t.status in (4, 6, 8) or t.acquit_content_id is not null"""
         )
         for row in rows:
-            assert row["status"] == 8 and row["data"] is not None, row
+            assert row["status"] in (4, 6, 8, *ARCHIVING) and row["data"] is not None, row
             assert f'<NomFic V="{row["xml_nomfic"]}"/>'.encode() in row["data"]
             assert row["owner"] == row["authority_id"]
 
@@ -303,9 +373,17 @@ async def test_whatever_happens_to_a_pes_nothing_is_lost_doubled_or_mixed_up(
 ) -> None:
     works = stage.works
     set_rule(works, hold)
-    serial = int(await works.value("select coalesce(max(id), 0) from helios_transaction"))
-    playing = History(works, serial)
-    for event in history:
+    first = int(await works.value("select coalesce(max(id), 0) from helios_transaction"))
+    playing, days = History(works, await stage.begin(), first=first), Days(works, RouteKind.HELIOS)
+    for number, event in enumerate(history):
         await playing.play(event)
-        await Checks(works).all()
+        if not NIGHTLY:
+            await Checks(works).all()
+            if number == len(history) // 2:
+                await days.end()
+    await Checks(works).all()
     assert await doubled(works) == []
+    if not NIGHTLY:  # there the register of what is emptied stays
+        await days.look_back()
+        await days.end()
+    stage.end(playing.model)

@@ -94,6 +94,22 @@ async def test_a_second_acquit_stays_beside_the_first_until_an_operator_prefers_
     assert await works.value("select count(*) from received where helios_id = $1", flow) == 3
 
 
+async def test_the_acquit_of_two_flows_of_one_couple_goes_to_the_operator(works: Plant) -> None:
+    # the uniqueness is waived, both hold the same bordereaux: nothing tells which one is answered
+    first, second = await sent(works), await works.queued_pes(pes("FLUX-2"))
+    assert (await boxed(works, acquit())).helios_id == first
+    await works.fetch("update helios_transaction set xml_nomfic = 'FLUX-ESSAI-1' where id = $1 returning id", second)
+    await helios_send.transmit(works.deps, second)
+    line = await boxed(works, acquit(), "BIS.xml")
+    assert (line.state, line.code, line.helios_id) == ("set_aside", "ACQUIT_IDENTIQUE", second)
+    assert await works.helios_status(second) == 3
+    await received.assign_to_flow(works.deps, BY, line.id, second)
+    assert (await read_again(works, line)).state == "handled"
+    assert await works.helios_status(second) == 8
+    # both are answered: once more is only once more
+    assert (await boxed(works, acquit(), "TER.xml")).state == "ignored"
+
+
 async def test_a_later_acquit_that_says_more_replaces_the_first(works: Plant) -> None:
     flow = await sent(works)
     without = acquit().replace(b"<ACQUIT>", b"<AUTRE>").replace(b"</ACQUIT>", b"</AUTRE>")

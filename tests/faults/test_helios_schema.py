@@ -16,7 +16,7 @@ from tdt.domain.errors import Refused, Temporary
 from tdt.domain.ids import HeliosId
 from tdt.domain.jobs import JobKind
 from tdt.flows import helios_send, schema_sets
-from tdt.workers.runner import INFORMATION_LANE, MAIN_LANE
+from tdt.workers.lanes import INFORMATION_LANE, MAIN_LANE
 from tests.dgfip_flows import sample as pes
 from tests.faults.plant import Plant, acquit, plant, until
 from tests.faults.test_workers import working

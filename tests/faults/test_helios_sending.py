@@ -7,23 +7,26 @@ import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from tdt.db.helios import HeliosTransaction
+from tdt.config import Mail
 from tdt.db.windows import Leaving, forecast_departure
 from tdt.deps import Deps
 from tdt.domain.audit import Actor, Source
 from tdt.domain.errors import Held, Permanent, Temporary, Uncertain
-from tdt.domain.ids import HeliosId, RouteId
+from tdt.domain.ids import AuthorityId, ContentId, HeliosId, RouteId
 from tdt.domain.jobs import JobKind
 from tdt.domain.routes import RouteKind
 from tdt.domain.transmission import HOUR, Forecast, Window, hour_of
-from tdt.flows import helios_send, helios_view, routes, transmission
+from tdt.flows import helios_send, helios_view, restores, routes, transmission
 from tdt.flows.helios_send import reading
+from tests.dgfip_flows import large_flow
 from tests.dgfip_flows import sample as pes
-from tests.faults.plant import SIREN, WINDOW, Plant, acquit, until
+from tests.faults.plant import SIREN, WINDOW, Plant, acquit, plant, until
 from tests.faults.test_workers import working
+from tests.postgres import TestDatabase
 
 OPERATOR = Actor(Source.CLI, None, "exploitant")
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -99,7 +102,8 @@ async def test_the_application_named_is_that_of_the_route(works: Plant) -> None:
     assert named == ["site P_APPLI GHELPES2", "site P_APPLI THELPES2", "site P_APPLI AUTRE"]
 
 
-async def test_labels_of_what_may_have_arrived_do_not_change(works: Plant) -> None:
+async def left_without_proof(works: Plant) -> HeliosId:
+    """A flow whose sending is in doubt, and of which nothing is seen at the gateway."""
     [flow] = await flows(works, 1)
     works.ftp.behaviour.vanish_at_the_end = True
     with pytest.raises(Uncertain):
@@ -107,6 +111,11 @@ async def test_labels_of_what_may_have_arrived_do_not_change(works: Plant) -> No
     works.ftp.behaviour.vanish_at_the_end = False
     for path in works.ftp.sent.iterdir():
         path.unlink()
+    return flow
+
+
+async def test_labels_of_what_may_have_arrived_do_not_change(works: Plant) -> None:
+    flow = await left_without_proof(works)
     await works.fetch("update authority set p_dest = 'MHPCE11'")
     await setting(works, p_appli="AUTRE", zip=True)
     works.elapse(WINDOW + SECOND)
@@ -124,6 +133,8 @@ async def test_what_surely_did_not_arrive_takes_the_labels_of_the_day(works: Pla
     works.ftp.behaviour.stor_refusal = "553 unknown destination"
     with pytest.raises(Temporary):
         await helios_send.transmit(works.deps, flow)
+    [told] = [row["detail"] for row in await works.fetch("select detail from attempt")]
+    assert "553" in told and "unknown destination" in told  # the operator reads what the gateway said
     works.ftp.behaviour.stor_refusal = ""
     await works.fetch("update authority set p_dest = 'MHPCE11'")
     await helios_send.transmit(works.deps, flow)
@@ -177,6 +188,22 @@ async def test_a_zip_holds_the_flow_and_is_made_once(works: Plant) -> None:
     await helios_send.transmit(works.deps, flow)
     assert sent(works) == {name: first}, "a resend is identical whatever the route says since"
     assert await works.ingest_file(acquit("FLUX-0")) == ("handled", works.people["A"].user.authority_id)
+
+
+async def test_a_restored_base_gives_out_no_name_before_it_is_confirmed(works: Plant) -> None:
+    """The same daily number was another flow's before the restoration."""
+    await setting(works, zip=True)
+    [flow] = await flows(works, 1)
+    async with works.deps.transaction("system") as connection:
+        await connection.execute("update lineage set timeline = timeline + 1")
+    with pytest.raises(Held) as held:
+        await helios_send.transmit(works.deps, flow)
+    assert held.value.code == "BASE_RESTAUREE"
+    assert await works.value("select transmitted_name from helios_transaction") is None
+    await restores.confirm(works.deps, OPERATOR, "comparé")
+    await helios_send.transmit(works.deps, flow)
+    last = await works.value("select last from helios_daily_number")
+    assert len(sent(works)) == 1 and last > restores.SKIPPED_NAMES
 
 
 async def test_a_zip_seen_there_whole_is_the_proof(works: Plant) -> None:
@@ -398,20 +425,20 @@ async def test_what_waits_for_its_turn_is_not_read_at_each_look(works: Plant, mo
     """Hundreds may wait, of 500 MB each, and each is looked at every few minutes."""
     first, second = await flows(works, 2)
     await setting(works, senders=1)
-    read = list[HeliosId]()
+    read = list[ContentId]()
     read_sha1 = reading.read_sha1
 
-    async def counting(deps: Deps, found: HeliosTransaction) -> bytes:
-        read.append(found.id)
-        return await read_sha1(deps, found)
+    async def counting(deps: Deps, authority: AuthorityId, content: ContentId) -> bytes:
+        read.append(content)
+        return await read_sha1(deps, authority, content)
 
-    monkeypatch.setattr(importlib.import_module("tdt.flows.helios_send.transmit"), "read_sha1", counting)
+    monkeypatch.setattr(importlib.import_module("tdt.flows.helios_send.sendable"), "read_sha1", counting)
     async with slow_sending(works, first):
         for _ in range(3):
             with pytest.raises(Held):
                 await helios_send.transmit(works.deps, second)
     await helios_send.transmit(works.deps, second)
-    assert read == [second]
+    assert read == [await works.value("select content_id from helios_transaction where id = $1", second)]
 
 
 async def test_bytes_that_are_not_those_of_the_deposit_do_not_leave(works: Plant) -> None:
@@ -423,6 +450,84 @@ async def test_bytes_that_are_not_those_of_the_deposit_do_not_leave(works: Plant
     assert await works.helios_life(flow) == [1, 2, -1]
     assert "a été altéré" in await works.value("select message from helios_workflow order by id desc limit 1")
     assert sent(works) == {}
+
+
+async def test_bytes_that_change_between_two_tries_do_not_leave(works: Plant) -> None:
+    altered = "update content set data = data || ' '::bytea where id in (select content_id from helios_transaction)"
+    [flow] = await flows(works, 1)
+    works.ftp.behaviour.stor_refusal = "553 not now"
+    with pytest.raises(Temporary):
+        await helios_send.transmit(works.deps, flow)
+    works.ftp.behaviour.stor_refusal = ""
+    await works.fetch(altered)
+    await helios_send.transmit(works.deps, flow)
+    assert await works.helios_life(flow) == [1, 2, -1]
+    assert "a été altéré" in await works.value("select message from helios_workflow order by id desc limit 1")
+    assert await works.outcomes() == ["failed", "failed"]
+    assert sent(works) == {}
+
+
+@pytest.mark.parametrize("when", ["posted", "waiting", "tried"])
+async def test_operators_are_told_of_bytes_that_changed(database: TestDatabase, tmp_path: Path, when: str) -> None:
+    mail = Mail(host="127.0.0.1", sender="tdt@example.fr", operators=["a@example.fr"])
+    async with plant(database, tmp_path, mail=mail) as works:
+        flow = await works.submit_pes(pes()) if when == "posted" else await works.queued_pes(pes())
+        if when == "tried":
+            works.ftp.behaviour.stor_refusal = "553 not now"
+            with pytest.raises(Temporary):
+                await helios_send.transmit(works.deps, flow)
+            works.ftp.behaviour.stor_refusal = ""
+        await works.fetch(
+            "update content set data = data || ' '::bytea where id in (select content_id from helios_transaction)"
+        )
+        await (helios_send.analyse if when == "posted" else helios_send.transmit)(works.deps, flow)
+        assert (await works.helios_life(flow))[-1] == -1
+        [told] = await works.fetch("select recipient, body from notice")
+        assert told["recipient"] == "a@example.fr"
+        assert f"helios:{flow}" in told["body"] and "tdt admin helios repost" in told["body"]
+
+
+async def test_bytes_that_change_once_they_may_have_left_are_for_the_operator(works: Plant) -> None:
+    flow = await left_without_proof(works)
+    await works.fetch("update content set data = data || ' '::bytea")
+    works.elapse(WINDOW + SECOND)
+    with pytest.raises(Permanent) as caught:
+        await helios_send.transmit(works.deps, flow)
+    assert caught.value.code == "PES_ALTERE"
+    assert await works.helios_life(flow) == [1, 2]
+    assert sent(works) == {}
+
+
+@pytest.mark.parametrize("rename", [False, True])
+async def test_bytes_that_change_once_they_were_looked_at_never_leave_whole(
+    works: Plant, monkeypatch: pytest.MonkeyPatch, rename: bool
+) -> None:
+    flow = await works.queued_pes(b"".join(large_flow(3_000_000, 3)))
+    await setting(works, rename=rename)
+    module = importlib.import_module("tdt.flows.helios_send.transmit")
+    look = module._check_bytes
+    name = await works.value("select spool_name from content where id in (select content_id from helios_transaction)")
+    path = works.deps.spool.directory / name
+
+    async def then_change(deps: Deps, started: object) -> None:
+        await look(deps, started)
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        path.write_bytes(data)
+
+    monkeypatch.setattr(module, "_check_bytes", then_change)
+    with pytest.raises(Temporary if rename else Uncertain):
+        await helios_send.transmit(works.deps, flow)
+    assert all(len(data) < path.stat().st_size for data in sent(works).values())
+    monkeypatch.setattr(module, "_check_bytes", look)
+    works.elapse(WINDOW + SECOND)
+    if rename:  # beside its name, it was surely not delivered
+        await helios_send.transmit(works.deps, flow)
+        assert (await works.helios_life(flow), sent(works)) == ([1, 2, -1], {})
+    else:
+        with pytest.raises(Permanent) as caught:
+            await helios_send.transmit(works.deps, flow)
+        assert caught.value.code == "PES_ALTERE"
 
 
 async def test_without_p_dest_nothing_leaves(works: Plant) -> None:

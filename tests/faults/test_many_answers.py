@@ -2,14 +2,26 @@
 
 import asyncio
 import random
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from tdt.db.jobs import move_next_to_running
 from tdt.db.routes import list_active_routes
-from tdt.domain.routes import RouteKind
+from tdt.db.turns import BATCH, move_due_to_line
+from tdt.deps import Deps
+from tdt.domain.content import Body
+from tdt.domain.ids import ReceivedId
+from tdt.domain.jobs import JobKind
+from tdt.domain.routes import Route, RouteKind
+from tdt.domain.turns import Look
+from tdt.flows import actes_receive
+from tdt.tasks import end
 from tests.certificates import Files, TestAuthority
-from tests.faults.plant import Plant, until
+from tests.claims import LARGE, lines
+from tests.faults.plant import OTHER_SIREN, Plant, until
 from tests.faults.test_workers import emptied
 from tests.mailservers import PASSWORD, MailServer, dovecot
 from tests.mass_answers import answer, insert_sent_acts
@@ -75,6 +87,33 @@ async def test_a_killed_worker_loses_none_and_doubles_none(works: Plant, tmp_pat
     )
 
 
+async def test_of_a_crowd_the_first_are_kept_at_once(
+    works: Plant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds taken together would be hundreds taken again for a worker that is killed each few seconds."""
+    module = sys.modules[actes_receive.collect.__module__]
+    store, taken = vars(module)["_store"], list[int]()
+
+    async def counting(
+        deps: Deps, route: Route, bodies: Mapping[str, Body], looks: Mapping[str, Look]
+    ) -> Sequence[str]:
+        taken.append(len(bodies))
+        stored: Sequence[str] = await store(deps, route, bodies, looks)
+        return stored
+
+    monkeypatch.setattr(module, "_store", counting)
+    with dovecot(tls(tmp_path / "tls")) as server:
+        await prepare(works, server, tmp_path, {})
+        for number in range(1, COUNT + 1):
+            server.deliver(answer(number), f"{number:05}.a")
+        async with works.deps.transaction("system") as connection:
+            [route] = await list_active_routes(connection, RouteKind.ACTES)
+        collecting = asyncio.create_task(actes_receive.collect(works.deps, route, set()))
+        await until(lambda: emptied(server.maildir), "the mailbox is empty", 60)
+        await end(collecting)
+    assert taken == [10, 20, 40, 80, 150]
+
+
 async def all_read(works: Plant) -> bool:
     return not await works.value(
         "select (select count(*) from received where state = 'new') + (select count(*) from job)"
@@ -127,3 +166,33 @@ async def test_a_mailbox_made_anew_numbers_its_messages_again(works: Plant, tmp_
     keys = [row["remote_key"] for row in await works.fetch("select remote_key from received order by id")]
     assert [one.partition("#")[0] for one in keys] == [key, key]
     assert ["#" in one for one in keys] == [False, True]
+
+
+async def test_the_answer_to_one_is_read_before_those_to_a_crowd(works: Plant, tmp_path: Path) -> None:
+    """It came last of all; what was forged in its name, and came before it, does not pass it either."""
+    route, other = works.routes[RouteKind.ACTES], works.people["B"].user.authority_id
+    assert other is not None
+    with dovecot(tls(tmp_path / "tls")) as server:
+        await prepare(works, server, tmp_path, {})
+        async with works.deps.transaction("system") as connection:
+            await insert_sent_acts(connection, other, route.id, 1, OTHER_SIREN)
+            [route] = await list_active_routes(connection, RouteKind.ACTES)
+        for number in range(1, COUNT + 1):
+            server.deliver(answer(number), f"{number:05}.a")
+            server.deliver(answer(1000 + number, OTHER_SIREN), f"{number:05}.forged")
+        server.deliver(answer(1, OTHER_SIREN), "99999.a")
+        collecting = asyncio.create_task(actes_receive.collect(works.deps, route, set()))
+        try:
+            await until(lambda: emptied(server.maildir), "the mailbox is empty", 60)
+        finally:
+            await end(collecting)
+    given: int | None = BATCH
+    while given == BATCH:
+        async with works.deps.transaction("system") as connection:
+            given = await move_due_to_line(connection, LARGE)
+    for _ in range(4):
+        async with works.deps.transaction("system") as connection:
+            job = await move_next_to_running(connection, "w", lines([JobKind.ACTES_INGEST]))
+        assert job is not None
+        await actes_receive.ingest(works.deps, ReceivedId(job.object_id))
+    assert await works.value("select count(*) from acte_transaction where authority_id = $1 and status = 4", other) == 1

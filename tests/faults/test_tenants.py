@@ -17,6 +17,7 @@ from tdt.domain.ids import ActeFileId, AuthorityId, ContentId
 from tdt.domain.jobs import JobKind
 from tdt.domain.routes import RouteKind
 from tdt.flows import actes_receive, actes_send, contents, helios_receive, helios_send
+from tests.claims import claim_next
 from tests.dgfip_flows import sample as pes
 from tests.faults.plant import BIG_PDF, Plant, acquit, ar_mail
 
@@ -86,7 +87,7 @@ async def test_no_function_that_the_web_uses_gives_it_away(works: Plant) -> None
         assert await routes_db.list_attempts(connection, "acte_envelope", life["envelope"]) == []
         assert [await routes_db.get_received(connection, one) for one in life["received"]] == [None, None]
         assert [await get_content(connection, ContentId(body)) for body in bodies] == [None] * len(bodies)
-        assert await jobs_db.move_next_to_running(connection, "thief", list(JobKind)) is None
+        assert await claim_next(connection, "thief") is None
     for body in bodies:
         with pytest.raises(NotFound):
             [chunk async for chunk in works.deps.stream(other, ContentId(body))]

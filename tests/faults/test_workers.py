@@ -19,10 +19,13 @@ from tdt.db.routes import list_active_routes
 from tdt.domain.ids import JobId
 from tdt.domain.jobs import JobKind
 from tdt.domain.routes import RouteKind
+from tdt.domain.turns import Line
 from tdt.flows import actes_send
 from tdt.queue.wakeups import Ring
+from tdt.workers.lanes import MAIN_LANE, Lane
 from tdt.workers.metrics import WorkerMetrics
-from tdt.workers.runner import MAIN_LANE, Lane, Worker
+from tdt.workers.runner import Worker
+from tests.claims import claim_next
 from tests.dgfip_flows import sample as pes
 from tests.faults.plant import Plant, acquit, ar_mail, plant, until
 from tests.mailservers import PASSWORD as MAIL_PASSWORD
@@ -52,7 +55,7 @@ async def test_the_jobs_of_a_dead_worker_are_done_by_another(works: Plant) -> No
     acte = await works.submit_acte()
     async with works.deps.transaction("system") as connection:
         await db.insert_heartbeat(connection, "dead")
-        assert await db.move_next_to_running(connection, "dead", list(JobKind)) is not None
+        assert await claim_next(connection, "dead") is not None
     async with working(works):
         await until(lambda: is_at(works, acte, 3), "taken over and transmitted", 10)
         await until(lambda: no_job(works), "no job left")
@@ -82,7 +85,7 @@ async def test_a_worker_without_heartbeat_that_lives_changes_nothing_twice(works
     job = JobId(row["id"])
     async with works.deps.transaction("system") as connection:
         await connection.execute("delete from job where id <> $1", job)
-        assert await db.move_to_running(connection, "slow", job, list(JobKind)) is not None
+        assert await claim_next(connection, "slow") is not None
     works.prefecture.mode = "hang"
     slow = asyncio.create_task(actes_send.transmit(works.deps, envelope))
     async with asyncio.timeout(20):
@@ -173,7 +176,7 @@ async def test_a_job_that_always_fails_does_not_hold_up_the_others(works: Plant)
 
 
 async def test_rings_do_not_pile_up() -> None:
-    lane = Lane(MAIN_LANE)
+    lane = Lane([Line(kind) for kind in MAIN_LANE])
     for _ in range(1000):
         lane.ring(Ring())
     lane.ring(Ring(JobId(1)))

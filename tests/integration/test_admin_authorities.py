@@ -80,6 +80,11 @@ def test_a_collectivite_is_opened_modified_suspended(terminal: Terminal, tmp_pat
         "after": {"modules": ["actes", "helios"], "p_dest": "VHPCE31"},
         "operator": trace(terminal, "cli:authority:modify")[0]["operator"],
     }
+    assert terminal.rows("admin", "authorities", "show", town)["weight"] == 1
+    assert terminal.rows("admin", "authorities", "weight", town, 3)["weight"] == 3
+    assert "de 1 à 100" in terminal.run("admin", "authorities", "weight", town, 0, code=1)
+    change = trace(terminal, "cli:authority:weight")[0]
+    assert (change["before"], change["after"]) == ({"weight": 1}, {"weight": 3})
     assert terminal.rows("admin", "authorities", "suspend", town)["status"] == "0"
     assert terminal.rows("admin", "authorities", "list")[0]["active"] is False
     assert terminal.rows("admin", "authorities", "resume", town)["status"] == "1"

@@ -19,6 +19,7 @@ from tdt.cli import main
 from tdt.config import Config, Credentials, Mail, Server
 from tdt.config_file import load
 from tdt.deps import open_deps, utc_now
+from tdt.domain.calendar import paris_date, paris_hour
 from tdt.flows import notices
 from tdt.workers.metrics import WorkerMetrics
 from tests.certificates import TestAuthority
@@ -110,7 +111,8 @@ async def add_accounts(dsn: str, forwarded: str) -> None:
         ("Illisible", "h5", 300, "pas un PEM"),
     ]
     for name, certificate_hash, days, pem in rows:
-        end = utc_now() + timedelta(days=days) if days is not None else None
+        # at noon: an hour of clock change between moves no day
+        end = paris_hour(paris_date(utc_now()) + timedelta(days=days), 12) if days is not None else None
         await connection.execute(
             "insert into account (authority_id, role, name, certificate_hash, certificate_not_after,"
             " certificate_rgs_2_etoiles, subject_dn) select id, 'USER', $1, $2, $3, $4, 'CN=' || $1 from authority",

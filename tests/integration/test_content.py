@@ -24,7 +24,6 @@ from tdt.db.content import (
     move_to_authority,
     stream_content,
 )
-from tdt.db.jobs import move_next_to_running
 from tdt.db.pool import Pool, Scope, transaction
 from tdt.deps import Deps, utc_now
 from tdt.documents.child import Children, Limits
@@ -37,6 +36,7 @@ from tdt.flows import contents
 from tdt.remote.antivirus import Antivirus
 from tdt.remote.mailer import Mailer
 from tdt.remote.routes import Remotes
+from tests.claims import claim_next
 from tests.postgres import TestDatabase
 from tests.tenants import add_authority, application
 
@@ -93,7 +93,7 @@ async def test_a_small_body_lies_in_its_row(pool: Pool, spool: Spool, size: int)
     assert await place(pool, content) == "row"
     assert await read(pool, spool, authority, content) == data
     async with transaction(pool, "system") as connection:
-        assert await move_next_to_running(connection, "w", [JobKind.CONTENT_ARCHIVE]) is None
+        assert await claim_next(connection, "w", [JobKind.CONTENT_ARCHIVE]) is None
 
 
 async def test_a_large_body_goes_from_the_spool_to_the_archive(pool: Pool, spool: Spool) -> None:
@@ -117,10 +117,10 @@ async def test_the_archiving_job_is_committed_with_the_row_or_not_at_all(pool: P
             await insert_content(connection, authority, body)
             raise RuntimeError
     async with transaction(pool, "system") as connection:
-        assert await move_next_to_running(connection, "w", list(JobKind)) is None
+        assert await claim_next(connection, "w", list(JobKind)) is None
         content = await insert_content(connection, authority, body)
     async with transaction(pool, "system") as connection:
-        job = await move_next_to_running(connection, "w", list(JobKind))
+        job = await claim_next(connection, "w", list(JobKind))
     assert job is not None
     assert (job.kind, job.authority_id, job.object_id) == (JobKind.CONTENT_ARCHIVE, authority, content)
 

@@ -8,11 +8,13 @@ import pytest
 
 from loadtests.plans import BEGINNING, Explaining, Ids, explain, find_ids, reads
 from loadtests.seed import First, Size, seed
-from tdt.db import acte_closing, acte_lists, helios, helios_alerts, helios_lists, helios_moves
+from tdt.db import acte_closing, acte_lists, helios, helios_alerts, helios_lists, helios_moves, lateness
 from tdt.db.authorities import NewAuthority, insert_authority, insert_group
 from tdt.db.pool import GroupScope, Pool, Scope, transaction
+from tdt.domain.crowds import NAMED, number_of
 from tdt.domain.helios.alerts import Kind
 from tdt.domain.ids import AuthorityId
+from tdt.domain.limits import Late
 from tests.postgres import TestDatabase
 from tests.tenants import application
 
@@ -143,3 +145,41 @@ async def test_a_statement_without_an_index_is_seen(pool: Pool, ids: Ids) -> Non
         explaining = Explaining(connection)
         await explaining.fetch("select id from acte_transaction where subject = $1", "Acte n° 2")
     assert explaining.plans[0].scanned() == {"acte_transaction"}
+
+
+async def test_the_watchdog_looks_at_what_is_unfinished_only(pool: Pool, ids: Ids) -> None:
+    """Every minute: neither what has ended nor its workflow is read."""
+    before = dict.fromkeys(Late, datetime.now(UTC))
+    async with transaction(pool, "system") as connection:
+        explaining = Explaining(connection)
+        assert await lateness.list_late_actes(explaining, before)
+        await lateness.list_late_flows(explaining, before)
+        await lateness.list_late_jobs(explaining, before)
+        await lateness.list_late_heaps(explaining, before)
+        await lateness.list_late_received(explaining, before)
+        await lateness.list_late_attempts(explaining, datetime.now(UTC), (900.0, 900.0))
+        await lateness.list_late_listeners(explaining, datetime.now(UTC))
+    for plan in explaining.plans:
+        assert not plan.scanned() & LARGE, (plan.statement, plan.text())
+
+
+WAITING = """
+    with late as (
+        update acte_transaction set status = 2
+        where id in (select id from acte_transaction where status = 4 order by id limit 500)
+        returning envelope_id, authority_id),
+    work as (
+        insert into job (kind, authority_id, object_id) select 'actes.transmit', authority_id, envelope_id from late)
+    select count(*) from late"""
+
+
+async def test_the_watchdog_reads_the_work_of_each_late_act_once(pool: Pool, ids: Ids) -> None:
+    """While the State is down thousands wait, each with its work: what is read must not grow with the square."""
+    async with transaction(pool, "system") as connection:
+        late = await connection.fetchval(WAITING)
+        explaining = Explaining(connection)
+        items = await lateness.list_late_actes(explaining, {Late.ACTE_WAITING: datetime.now(UTC)})
+        assert sum(map(number_of, items)) >= late == 500 and len(items) == NAMED + 1
+    jobs = [node for node in explaining.plans[0].nodes() if node.get("Relation Name") == "job"]
+    seen = sum((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in jobs)
+    assert seen <= 2 * late, explaining.plans[0].text()

@@ -1,11 +1,8 @@
 """Transactions while Postgres stops, is killed, stays away, comes back; and what the driver's errors become."""
 
 import asyncio
-import signal
-import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -15,47 +12,9 @@ from tdt.db.locks import hold_route
 from tdt.db.pool import Pool, transaction
 from tdt.domain.errors import Conflict, Temporary
 from tdt.domain.ids import AuthorityId
-from tdt.sandbox import postgres
+from tests.own_postgres import Server, own_server
 from tests.postgres import TestDatabase
 from tests.tenants import add_authority, application
-
-
-class Server:
-    """A PostgreSQL that the test stops and starts."""
-
-    def __init__(self, directory: Path):
-        self.cluster = postgres.describe_cluster(directory, durable=False)
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def dsn(self) -> str:
-        return self.cluster.dsn("postgres", "postgres")
-
-    async def start(self) -> None:
-        await postgres.create_cluster(self.cluster)
-        self._launch()
-        await postgres.wait_ready(self.cluster)
-
-    def _launch(self) -> None:
-        command = postgres.server_command(self.cluster)
-        self._process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=postgres.environment(), cwd="/"
-        )
-
-    def stop(self, number: int = signal.SIGINT) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
-            self._process.wait(30)
-            self._process = None
-
-
-@contextmanager
-def own_server(directory: Path) -> Iterator[Server]:
-    server = Server(directory)
-    try:
-        yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture
@@ -303,3 +262,11 @@ async def execute(dsn: str, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+async def test_the_server_soon_notices_a_client_that_vanished(database: TestDatabase) -> None:
+    """A socket of the same machine shows 0: who set it is all that can be seen everywhere."""
+    async with application(database.app_dsn, 1) as pool, transaction(pool, "system") as connection:
+        rows = await connection.fetch("select source from pg_settings where name like 'tcp_keepalives%'")
+        assert [row["source"] for row in rows] == ["client"] * 3
+        assert await connection.fetchval("show idle_in_transaction_session_timeout") == "10min"

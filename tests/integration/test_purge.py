@@ -242,6 +242,7 @@ async def test_killed_in_the_middle_it_goes_on(ready: Stack, database: TestDatab
     await fill_both(ready)
     town = await close(ready)
     await classification.read_as_data(ready.deps)  # the worker would, of both
+    await execute(ready, "update authority set balanced_on = current_date + 1")  # and this, of the other
     before = await dump(ready, ready.authorities["B"])
     await exports.export(ready.deps, OPERATOR, town, tmp_path / "export")
     await execute(

@@ -78,7 +78,7 @@ TOLD = """
 
 async def test_every_committed_job_is_rung(deps: Deps) -> None:
     before = {await add_job(deps) for _ in range(20)}
-    answerer = Answerer(deps)
+    answerer = Answerer(deps, all_at_once=True)
     async with answerer.listening():
         during = {await add_job(deps) for _ in range(80)}
         await until(lambda: no_job_left(deps), f"done: {len(answerer.done)} of 100")

@@ -10,11 +10,11 @@ import asyncssh
 import psutil
 import pytest
 
-from tdt.domain.errors import Permanent, TdtError, Temporary, Uncertain
+from tdt.domain.errors import OTHER_SIZE, Permanent, TdtError, Temporary, Uncertain
 from tdt.domain.helios.model import Metadata
 from tdt.domain.helios.naming import remote_name
 from tdt.domain.routes import Transport
-from tdt.remote.dgfip import DgfipTarget, RemoteFile, open_dgfip
+from tdt.remote.dgfip import NAME_REFUSED, DgfipTarget, open_dgfip
 from tdt.remote.errors import SETTINGS
 from tests.certificates import TestAuthority
 from tests.servers import LOGIN, PASSWORD, Behaviour, Played, ftp_server, sftp_server
@@ -139,20 +139,23 @@ async def test_received_files_are_listed_with_their_sizes_without_directories(wa
     (way.played.received / "ACK 1.xml").write_bytes(b"")
     (way.played.received / "archive").mkdir()
     async with open_dgfip(way.target) as client:
-        assert await client.list_received() == [RemoteFile("ACK 1.xml", 0), RemoteFile("PES2R_DEP_P_1.xml", 5)]
+        names = sorted(await client.list_received())
+        assert await client.sizes_of([*names, "gone.xml"]) == {"ACK 1.xml": 0, "PES2R_DEP_P_1.xml": 5}
+        assert await client.sizes_of([]) == {}
 
 
 async def test_a_name_with_accents_can_be_listed_and_fetched(way: Way) -> None:
     (way.played.received / "Éàœ.xml").write_bytes(b"12345")
     async with open_dgfip(way.target) as client:
-        (file,) = await client.list_received()
-        assert file.name.encode("latin-1").decode() == "Éàœ.xml"
-        assert b"".join([block async for block in client.fetch(file.name)]) == b"12345"
+        (name,) = await client.list_received()
+        assert name.encode("latin-1").decode() == "Éàœ.xml"
+        assert await client.sizes_of([name]) == {name: 5}
+        assert b"".join([block async for block in client.fetch(name)]) == b"12345"
 
 
 async def test_an_empty_receive_directory_is_an_empty_list(way: Way) -> None:
     async with open_dgfip(way.target) as client:
-        assert await client.list_received() == []
+        assert await client.list_received() == set()
 
 
 async def test_a_missing_receive_directory_is_a_fault_not_an_empty_list(way: Way) -> None:
@@ -168,10 +171,10 @@ async def test_several_files_are_fetched_on_one_connection(way: Way) -> None:
     for name, content in files.items():
         (way.played.received / name).write_bytes(content)
     async with open_dgfip(way.target) as client:
-        for file in await client.list_received():
-            got = b"".join([block async for block in client.fetch(file.name)])
-            assert got == files[file.name]
-            await client.remove(file.name)
+        for name in await client.list_received():
+            got = b"".join([block async for block in client.fetch(name)])
+            assert got == files[name]
+            await client.remove(name)
     assert list(way.played.received.iterdir()) == []
 
 
@@ -184,7 +187,7 @@ async def test_line_ends_are_not_converted(way: Way) -> None:
 async def test_removing_a_file_that_is_gone_does_no_harm(way: Way) -> None:
     async with open_dgfip(way.target) as client:
         await client.remove("ACK.xml")
-        assert await client.list_received() == []
+        assert await client.list_received() == set()
 
 
 async def test_a_download_that_comes_short_is_told(way: Way, behaviour: Behaviour) -> None:
@@ -309,10 +312,18 @@ async def test_the_temporary_name_is_a_setting(way: Way, behaviour: Behaviour, r
 
 async def test_a_refused_rename_delivers_nothing(ftp: Way, behaviour: Behaviour) -> None:
     behaviour.rename_refusal = "550 not here"
-    with pytest.raises(Temporary) as caught:
+    with pytest.raises(Permanent) as caught:
         await send(replace(ftp, target=replace(ftp.target, rename=True)))
     assert caught.value.details["reply"] == "550 not here"
-    assert not (ftp.played.sent / NAME).exists()
+    assert list(ftp.played.sent.iterdir()) == []
+
+
+async def test_a_file_that_is_shorter_there_does_not_get_its_name(ftp: Way, behaviour: Behaviour) -> None:
+    behaviour.keeps_only = 1000
+    with pytest.raises(Temporary) as caught:
+        await send(replace(ftp, target=replace(ftp.target, rename=True)))
+    assert (caught.value.code, caught.value.details) == (OTHER_SIZE, {"expected": len(CONTENT), "seen": 1000})
+    assert list(ftp.played.sent.iterdir()) == []
 
 
 # --- FTP and FTPS
@@ -410,7 +421,7 @@ async def test_the_address_of_the_pasv_reply_is_ignored_unless_wanted(ftp: Way, 
 async def test_a_server_that_calls_an_empty_directory_an_error(ftp: Way, behaviour: Behaviour) -> None:
     behaviour.nlst_refusal = "550 No files found"
     async with open_dgfip(replace(ftp.target, receive_directory=".")) as client:
-        assert await client.list_received() == []
+        assert await client.list_received() == set()
 
 
 async def test_a_download_left_midway_closes_the_connection(ftp: Way) -> None:
@@ -457,6 +468,64 @@ async def test_a_server_without_posix_rename_gets_a_plain_one(sftp: Way, behavio
     behaviour.without_posix_rename = True
     await send(sftp)
     assert (sftp.played.sent / sftp.visible).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("there", "code", "sizes"),
+    [
+        (CONTENT[:10], OTHER_SIZE, (len(CONTENT), 10)),
+        # whose file it is, nobody knows; the renaming will be refused each time
+        (b"x" * len(CONTENT), NAME_REFUSED, (None, None)),
+    ],
+)
+async def test_a_name_taken_that_is_not_replaced_is_for_the_operator(
+    sftp: Way, behaviour: Behaviour, there: bytes, code: str, sizes: tuple[int | None, int | None]
+) -> None:
+    behaviour.without_posix_rename = True
+    (sftp.played.sent / sftp.visible).write_bytes(there)
+    with pytest.raises(Permanent) as caught:
+        await send(sftp)
+    assert caught.value.code == code
+    assert (caught.value.details.get("expected"), caught.value.details.get("seen")) == sizes
+    # what was there stays, and our temporary file does not
+    assert {path.name: path.read_bytes() for path in sftp.played.sent.iterdir()} == {sftp.visible: there}
+
+
+FOR_GOOD = [asyncssh.SFTPPermissionDenied, asyncssh.SFTPOpUnsupported]
+
+
+@pytest.mark.parametrize("error", FOR_GOOD)
+@pytest.mark.parametrize("plain", [False, True])
+async def test_a_name_refused_for_good_is_for_the_operator(
+    sftp: Way, behaviour: Behaviour, error: Callable[[str], asyncssh.SFTPError], plain: bool
+) -> None:
+    """Tried again it would be uploaded each time, for ever."""
+    behaviour.without_posix_rename, behaviour.rename_error = plain, error
+    with pytest.raises(Permanent) as caught:
+        await send(sftp)
+    assert caught.value.code == NAME_REFUSED
+    assert "not this name" in str(caught.value.details["reply"])
+    assert list(sftp.played.sent.iterdir()) == []
+
+
+async def test_a_name_refused_for_now_is_tried_again(sftp: Way, behaviour: Behaviour) -> None:
+    behaviour.rename_error = asyncssh.SFTPFailure
+    with pytest.raises(Temporary):
+        await send(sftp)
+    assert list(sftp.played.sent.iterdir()) == []
+    behaviour.rename_error = None
+    await send(sftp)
+    assert (sftp.played.sent / sftp.visible).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("error", [asyncssh.SFTPFailure, asyncssh.SFTPPermissionDenied])
+async def test_a_refusal_that_what_is_there_contradicts_is_in_doubt(
+    sftp: Way, behaviour: Behaviour, error: Callable[[str], asyncssh.SFTPError]
+) -> None:
+    behaviour.rename_error, behaviour.renames_all_the_same = error, True
+    with pytest.raises(Uncertain):
+        await send(sftp)
+    assert [path.name for path in sftp.played.sent.iterdir()] == [sftp.visible]
 
 
 async def test_the_identical_resend_replaces_the_first(sftp: Way) -> None:

@@ -278,16 +278,6 @@ async def test_the_worker_talks_to_systemd_and_ends_what_it_does(
     assert await count(database, "select count(*) from worker") == 0
 
 
-async def test_a_worker_without_its_database_is_not_ready(config: Config, tmp_path: Path) -> None:
-    away = msgspec.structs.replace(
-        config, database=Database(dsn=f"postgresql://tdt_app@/tdt?host={tmp_path}", wait_seconds=0.5)
-    )
-    async with running("work", away) as program:
-        assert await program.ended() != 0  # systemd starts it again
-        with pytest.raises(AssertionError, match="never said"):
-            await program.hear("READY=1", 0.2)
-
-
 @pytest.fixture
 async def deps(config: Config) -> AsyncIterator[Deps]:
     async with open_deps(config) as opened:

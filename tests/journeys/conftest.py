@@ -1,4 +1,4 @@
-"""One sandbox for the journeys that do not break it."""
+"""One sandbox for the journeys that do not break it: it starts once for all that follow one another in a process."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ import pytest
 from tests.journeys.running import Sandbox, fresh
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def sandbox() -> Iterator[Sandbox]:
     with fresh() as running:
         yield running

@@ -106,8 +106,8 @@ def fresh(environment: dict[str, str] | None = None) -> Iterator[Sandbox]:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def until(ask: Callable[[], T | None], seconds: float, what: str) -> T:
-    """Ask until there is an answer; AssertionError after `seconds`."""
+def until(ask: Callable[[], T | None], seconds: float, what: object) -> T:
+    """Ask until there is an answer; AssertionError with `what`, as it is then, after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         answer = ask()

@@ -24,7 +24,7 @@ def tdt(sandbox: Sandbox, *words: object) -> str:
 
 def box(sandbox: Sandbox) -> dict[str, Any]:
     """What waits for the operator, by name of file."""
-    rows = json.loads(tdt(sandbox, "admin", "received", "list", "--json"))
+    rows = json.loads(tdt(sandbox, "box", "list", "--json"))
     return {row["code"]: row for row in rows}
 
 
@@ -57,17 +57,17 @@ def test_what_nobody_can_be_given_waits_and_leaves_the_box(sandbox: Sandbox) -> 
     found = box(sandbox)
     authority = found["FICHIER_INCONNU"]["proposed"]
     assert authority is not None
-    shown = json.loads(tdt(sandbox, "admin", "received", "show", line["id"], "--json"))
+    shown = json.loads(tdt(sandbox, "box", "show", line["id"], "--json"))
     assert shown["name"] == retour["name"]
     assert (shown["said"]["root"], shown["said"]["id_coll"]) == ("PES_Retour", UNKNOWN)
     target = sandbox.directory / "sauve.ocre"
-    tdt(sandbox, "admin", "received", "save", found["FICHIER_OCRE"]["id"], "--to", target)
+    tdt(sandbox, "box", "save", found["FICHIER_OCRE"]["id"], "--to", target)
     assert target.read_bytes() == deposit["OCRE_20260301.ocre"]
     # the SIRET is given: the PES_Retour is read again by itself
     tdt(sandbox, "admin", "authorities", "siret", "add", authority, UNKNOWN)
-    read = ("admin", "received", "list", "--state", "handled", "--json")
+    read = ("box", "list", "--state", "handled", "--json")
     handled = until(lambda: {row["id"]: row for row in json.loads(tdt(sandbox, *read))}.get(line["id"]), 30, "again")
     assert handled["authority"] == authority
     for code in ("FICHIER_OCRE", "FICHIER_INCONNU", "ACQUIT_SANS_FLUX"):
-        tdt(sandbox, "admin", "received", "dismiss", found[code]["id"], "--reason", "vu")
+        tdt(sandbox, "box", "dismiss", found[code]["id"], "--reason", "vu")
     assert box(sandbox) == {}

@@ -11,7 +11,7 @@ import pytest
 from tdt.config import Credentials
 from tdt.db.routes import NewRoute, get_route
 from tdt.domain.audit import Actor, Source
-from tdt.domain.errors import Temporary, Uncertain
+from tdt.domain.errors import Permanent, Temporary, Uncertain
 from tdt.domain.ids import HeliosId
 from tdt.domain.routes import Route, RouteKind, Transport
 from tdt.flows import helios_receive, helios_send, routes
@@ -269,3 +269,41 @@ async def test_the_temporary_name_and_the_zip_on_a_real_server(way: Way) -> None
     expected = sent_sha1 if way.server.transport is Transport.PASSTRANS_SFTP else f"{sha1}.zip"
     assert name.endswith(expected)
     assert SIREN in str(await way.works.value("select transmitted_name from helios_transaction"))
+
+
+@pytest.mark.parametrize("command", ["RNFR", "RNTO"])
+async def test_a_server_that_lets_nobody_rename(works: Plant, command: str) -> None:
+    denied = f"<Limit {command}>\n  DenyAll\n</Limit>\n"
+    with dgfip_server(Transport.FTP_GATEWAY, more=denied) as server:
+        async with way_to(works, server) as way:
+            flow = await works.queued_pes(pes())
+            await way.change(rename=True)
+            with pytest.raises(Permanent) as caught:
+                await helios_send.transmit(works.deps, flow)
+            assert caught.value.code == "RENOMMAGE_REFUSE"
+            assert way.sent() == {}
+            await way.change(rename=None)
+            await helios_send.transmit(works.deps, flow)
+            assert list(way.sent().values()) == [pes()]
+            assert await works.outcomes() == ["failed", "accepted"]
+
+
+async def test_a_server_that_replaces_nothing(works: Plant) -> None:
+    """What a cut left under the temporary name goes, what has the name of the flow stays."""
+    with dgfip_server(Transport.FTP_GATEWAY, more="AllowOverwrite off\n") as server:
+        async with way_to(works, server) as way:
+            flow = await works.queued_pes(BIG)
+            await way.change(rename=True)
+            way.gate.cut_after = len(BIG) // 2
+            await way.fails(flow)
+            way.gate.heal()
+            assert list(way.sent()) == [f".{await visible(way, flow)}.part"]
+            with pytest.raises(Temporary):
+                await helios_send.transmit(works.deps, flow)
+            (server.sent / await visible(way, flow)).write_bytes(b"another")
+            with pytest.raises(Permanent):
+                await helios_send.transmit(works.deps, flow)
+            assert way.sent() == {await visible(way, flow): b"another"}
+            (server.sent / await visible(way, flow)).unlink()
+            await helios_send.transmit(works.deps, flow)
+            assert list(way.sent().values()) == [BIG]

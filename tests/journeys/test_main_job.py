@@ -1,5 +1,6 @@
 """The main job on a running sandbox: an acte to its AR, a PES to its acquit, nothing of it for anybody else."""
 
+import hashlib
 import json
 import re
 import ssl
@@ -127,3 +128,12 @@ def test_the_simulators_received_what_the_server_serves(sandbox: Sandbox) -> Non
     assert small_pes("IDENTIQUE") in bodies
     metadata = received[-1]["metadata"]
     assert metadata["P_MSG"] == "PES#123#034000#01"
+
+
+def test_digests_are_those_of_the_bytes(sandbox: Sandbox) -> None:
+    client = sandbox.client("certonly")
+    transaction = post_acte(client, "DIGEST")
+    until(lambda: acte_status(client, transaction)[0] == 4 or None, 10, "acknowledged")
+    received = sandbox.control("/prefecture/received")
+    [number] = [n for n, one in enumerate(received) if one["metadata"]["acts"] == ["DIGEST"]]
+    assert received[number]["sha256"] == hashlib.sha256(sandbox.received("/prefecture/received", number)).hexdigest()

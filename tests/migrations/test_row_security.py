@@ -16,12 +16,17 @@ SHARED = {
     "authority_group",
     "authority_group_siren",
     "route",
+    "breaker",
     "route_window",
+    "route_listener",
+    "watchdog",
     "worker",
     "helios_daily_number",
     "schema_set",
     "schema_period",
     "migration",
+    "verification",
+    "lineage",
 }
 """Tables that hold nothing of a collectivité. A new one is added here only when that is true of it."""
 

@@ -34,13 +34,13 @@ def test_an_outage_waits_longer_each_time_and_never_gives_up(kind: type[TdtError
 @pytest.mark.parametrize("kind", WAITING)
 def test_an_error_may_carry_its_own_instant(kind: type[TdtError]) -> None:
     at = NOW + timedelta(hours=5)
-    assert next_step(job(3), kind("attendre", details={"retry_at": at}), NOW) == RetryAt(at, kind.code)
+    assert next_step(job(3), kind("attendre", details={"retry_at": at}), NOW) == RetryAt(at, kind.code, fixed=True)
 
 
 def test_a_held_flow_brings_no_nearer_to_being_set_aside() -> None:
     at = NOW + timedelta(hours=1)
     step = next_step(job(900), Held("Convention C-1 : close.", details={"retry_at": at}), NOW)
-    assert step == RetryAt(at, "CONVENTION_RETENUE : Convention C-1 : close.", counted=False)
+    assert step == RetryAt(at, "CONVENTION_RETENUE : Convention C-1 : close.", counted=False, fixed=True)
 
 
 def test_an_instant_that_is_none_counts_for_nothing() -> None:
@@ -59,19 +59,19 @@ def test_the_pace_of_the_state_is_kept_beyond_the_longest_retry() -> None:
 @pytest.mark.parametrize("kind", [Permanent, Refused])
 @pytest.mark.parametrize("attempts", [1, 4, 100])
 def test_what_would_give_the_same_again_is_set_aside_at_once(kind: type[TdtError], attempts: int) -> None:
-    assert next_step(job(attempts), kind("Nature inconnue."), NOW) == Dead("Nature inconnue.")
+    assert next_step(job(attempts), kind("Nature inconnue."), NOW) == Dead("Nature inconnue.", kind.code)
 
 
 def test_a_conflict_is_tried_five_times() -> None:
     error = Conflict("L'acte n'est plus en attente.")
     assert next_step(job(4), error, NOW) == RetryAt(NOW + timedelta(seconds=8), "CONFLIT")
-    assert next_step(job(5), error, NOW) == Dead("L'acte n'est plus en attente.")
+    assert next_step(job(5), error, NOW) == Dead("L'acte n'est plus en attente.", "CONFLIT")
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), NotFound("rien"), Forbidden("non"), RuntimeError("bogue")])
 def test_an_unknown_error_is_tried_five_times_then_set_aside_with_its_class(error: Exception) -> None:
     assert next_step(job(4), error, NOW) == RetryAt(NOW + timedelta(seconds=8), type(error).__name__)
-    assert next_step(job(5), error, NOW) == Dead(f"{type(error).__name__}: {error}")
+    assert next_step(job(5), error, NOW) == Dead(f"{type(error).__name__}: {error}", "INATTENDU")
 
 
 @given(

@@ -10,6 +10,8 @@ from argon2 import PasswordHasher, Type
 
 from tdt.passwords import check_now, check_password, hash_now, hash_password, is_current, kind_of, turn
 
+pytestmark = pytest.mark.usefixtures("real_cost")
+
 
 def php_bcrypt(password: bytes) -> str:
     """As PHP's password_hash writes it."""

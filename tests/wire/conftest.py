@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 
 import uvloop
 
-from tests.wire.stack import config, pki, stack
+from tests.wire.stack import config, database, pki, provisioned_template, stack
 
-__all__ = ["config", "pki", "stack"]
+__all__ = ["config", "database", "pki", "provisioned_template", "stack"]
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -22,13 +23,18 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tdt.config import Config
 from tdt.deps import open_deps
 from tdt.domain.authorities import Module, Permission, Role
+from tdt.domain.balance import Heading, Side, document
 from tdt.domain.identity import certificate_hash
+from tdt.domain.ids import RouteId
+from tdt.domain.routes import RouteKind
+from tdt.flows import restores
 from tdt.passwords import hash_now
 from tdt.web.server import start
 from tests.postgres import TestDatabase
 from tests.rights import PLACEHOLDER, Way
 from tests.wire.administration import make_certificate
 from tests.wire.client import File, close, multipart, read_answer
+from tests.wire.stack import changed
 
 PASSWORD = "mot-de-passe-de-tous"
 CLASSIFICATION = (
@@ -56,6 +62,7 @@ UNKNOWN: Mapping[str, str] = {
             "siret",
             "lot",
             "lotfile",
+            "balance",
         ),
         "999999999",
     ),
@@ -174,17 +181,19 @@ def basic(login: str, password: str = PASSWORD) -> str:
 
 @asynccontextmanager
 async def run_world(config: Config, database: TestDatabase, tmp_path: Path, monkeypatch: Any) -> AsyncIterator[World]:
-    """Start the server with everything in its database; it stops with the block."""
+    """Start the server with everything in an empty database; it stops with the block."""
     socket = tmp_path / "nginx.sock"
     server = msgspec.structs.replace(
         config.server, listen=f"unix:{socket}", client_certificate="nginx", certificate="", key=""
     )
+    config = changed(config, server=server, database=msgspec.structs.replace(config.database, dsn=database.app_dsn))
     owner = await asyncpg.connect(database.owner_dsn)
     world = World(socket, owner)
     _listen_to_queries(world, monkeypatch)
+    monkeypatch.setattr(restores, "WATCH_SECONDS", 3600.0)  # only what a request asks of the database is compared
     try:
         await _fill(world)
-        async with open_deps(msgspec.structs.replace(config, server=server)) as deps, AsyncExitStack() as stack:
+        async with open_deps(config) as deps, AsyncExitStack() as stack:
             await start(deps, stack)
             yield world
     finally:
@@ -229,7 +238,7 @@ async def _fill(world: World) -> None:
             world,
             "insert into route (name, kind, transport, settings) values ('x', 'actes', 'https', '{}') returning id",
         )
-        places = {name: await _place(world, name, siren, groups[group]) for name, siren, group in PLACES}
+        places = {name: await _place(world, name, siren, (groups[group], route)) for name, siren, group in PLACES}
         home = places["A"]
         tree = await _tree(world, int(home["authority"]))
         for relation in HELD:
@@ -266,8 +275,9 @@ async def _content(world: World, authority: int, data: bytes) -> int:
     )
 
 
-async def _place(world: World, name: str, siren: str, group: int) -> dict[str, str]:
-    """A collectivité in a group, with a service of its own, a SIRET, a convention, a classification."""
+async def _place(world: World, name: str, siren: str, around: tuple[int, int]) -> dict[str, str]:
+    """A collectivité in a group, with one of each; `around`: the group, and a route."""
+    group, route = around
     authority = await _id(
         world,
         """insert into authority (name, siren, nature, department, district, modules, address, postal_code, city)
@@ -293,8 +303,21 @@ async def _place(world: World, name: str, siren: str, group: int) -> dict[str, s
     await _id(world, insert, authority, number)
     row = await _id(world, insert, authority, blocked)  # apart: callers at work at the same time list the other one
     service = await _service(world, authority, "À part")
+    balance = await _id(world, BALANCE, authority, route, document(_heading(authority, name, siren, route), Side(), {}))
     found = {"authority": authority, "group": group, "siret": row, "service": service, "siren": siren, "number": number}
+    found["balance"] = balance
     return {key: str(value) for key, value in found.items()}
+
+
+BALANCE = """
+    insert into balance (authority_id, module, route_id, day, balanced, document, sha256)
+    values ($1, 'actes', $2, '2020-01-02', true, $3, sha256($3)) returning id"""
+
+
+def _heading(authority: int, name: str, siren: str, route: int) -> Heading:
+    at = datetime(2020, 1, 3, tzinfo=UTC)
+    module, day = RouteKind.ACTES, date(2020, 1, 2)
+    return Heading(authority, name, siren, module, RouteId(route), "x", False, day, at, at, at, None)
 
 
 async def _service(world: World, authority: int, name: str, parent: int | None = None) -> int:

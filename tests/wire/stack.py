@@ -1,6 +1,7 @@
 """The real server on a real socket, with the accounts and the PKI of the sandbox and a fresh database."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,12 @@ from tdt.sandbox.pki import Pki, make_pki
 from tdt.sandbox.provision import provision
 from tdt.sandbox.settings import Ports, Settings, choose_port
 from tdt.web.server import start
-from tests.postgres import TestDatabase
+from tests.postgres import TestDatabase, TestServer, copied, make_copy
 from tests.wire.client import Client
+
+SETTINGS = Settings(ports=Ports(web=0))
+"""The passwords of the accounts, the same for all tests of a process."""
+PROVISIONED = "tdt_provisioned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,20 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     return make_pki(tmp_path_factory.mktemp("pki") / "pki", utc_now())
 
 
+@pytest.fixture(scope="session")
+def provisioned_template(postgres_server: TestServer, pki: Pki) -> str:
+    """A database that holds the accounts already: copied, it spares each test the making of them."""
+    made = make_copy(postgres_server, PROVISIONED)
+    asyncio.run(provision(made.owner_dsn, pki, SETTINGS))
+    return made.name
+
+
+@pytest.fixture
+def database(postgres_server: TestServer, provisioned_template: str) -> Iterator[TestDatabase]:
+    with copied(postgres_server, provisioned_template) as made:
+        yield made
+
+
 @pytest.fixture
 def config(database: TestDatabase, tmp_path: Path, pki: Pki) -> Config:
     """The configuration of the server under test; a test may replace parts of it before `run_stack`."""
@@ -70,13 +89,12 @@ def config(database: TestDatabase, tmp_path: Path, pki: Pki) -> Config:
 @asynccontextmanager
 async def run_stack(config: Config, database: TestDatabase, pki: Pki) -> AsyncIterator[Stack]:
     """Start the server; it stops with the block."""
-    settings = Settings(ports=Ports(web=0))
-    authorities = await provision(database.owner_dsn, pki, settings)
+    authorities = await provision(database.owner_dsn, pki, SETTINGS)
     async with open_deps(config) as deps, AsyncExitStack() as stack:
         await start(deps, stack)
         port = 0 if config.server.listen.startswith("unix:") else int(config.server.listen.rpartition(":")[2])
         health = Path(config.server.health.removeprefix("unix:"))
-        yield Stack(port, health, deps, pki, settings, authorities, database)
+        yield Stack(port, health, deps, pki, SETTINGS, authorities, database)
 
 
 @pytest.fixture

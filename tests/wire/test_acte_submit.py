@@ -129,7 +129,7 @@ async def test_the_same_envelope_twice_is_refused(ready: Stack) -> None:
 
 
 async def test_a_number_that_an_envelope_bears_is_not_given_again(ready: Stack) -> None:
-    today = f"{await fetchval(ready, 'select current_date')}".replace("-", "")
+    today = f"{await fetchval(ready, 'select tdt_today()')}".replace("-", "")
     parcel = acte_parcel(Acte(), serial=7)
     name, envelope = (text.replace("20261122", today) for text in (parcel.name, parcel.envelope_name))
     data = replace(parcel, changes={parcel.envelope_name: None, envelope: parcel.envelope()}).build()

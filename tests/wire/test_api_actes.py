@@ -38,7 +38,9 @@ async def test_an_act_that_was_just_deposited(ready: Stack) -> None:
     assert (found["number"], found["classif"], found["decision_date"]) == ("ACTE_1", "1.1", "2020-01-31")
     assert found["nature"] == {"code": 1, "label": "Délibérations"}
     assert found["status"]["code"] == 1
-    assert found["expected"] == {"who": "la plate-forme", "what": "vérifier les fichiers"}
+    awaited = found["expected"]
+    assert (awaited["who"], awaited["what"]) == ("la plate-forme", "vérifier les fichiers")
+    assert found["status"]["since"] == awaited["since"] < awaited["alert_at"]
     assert found["problem"] is None
     [step] = found["workflow"]
     assert (step["label"], step["message"], step["by"]["kind"]) == ("Posté", "Dépôt initial", "account")
@@ -158,7 +160,9 @@ async def test_letters_and_their_answers_restart_the_delay(ready: Stack) -> None
     assert [(one["kind"], one["on"], one["letter"]) for one in asked["deadlines"]] == [
         ("reponse", "2020-04-10", letter)
     ]
-    assert asked["expected"] == {
+    assert asked["expected"] | {"since": None} == {
+        "since": None,
+        "alert_at": None,
         "who": "la collectivité",
         "what": "répondre à la préfecture avant le 10/04/2020 inclus",
     }

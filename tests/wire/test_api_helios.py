@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -260,6 +261,9 @@ async def test_a_flow_that_was_just_deposited(stack: Stack) -> None:
     # what only the operator may read
     assert "last_error" not in found["pending"][0]
     assert {"first_copy", "alerts"}.isdisjoint(found)
+    await rows(stack, "update helios_transaction set status = 13 where id = $1", flow)
+    waits = (await life(stack, flow))["expected"]
+    assert datetime.fromisoformat(waits["alert_at"]) - datetime.fromisoformat(waits["since"]) == timedelta(days=30)
     assert (found["attempts"], found["received"], found["archive_url"]) == ([], [], None)
 
 

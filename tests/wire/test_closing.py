@@ -144,6 +144,8 @@ READS = {
     "/api/v1/helios/{pes}",
     "/api/v1/helios/retours/{retour}",
     "/api/v1/authorities/{authority}/onboarding",
+    "/api/v1/balances",
+    "/api/v1/balances/{balance}",
     "/api/v1/me/notifications",  # a POST is refused by its handler
     "/api/test-connexion.php",
     "/api/test-rgs.php",

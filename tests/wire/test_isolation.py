@@ -43,6 +43,7 @@ FOR_ANYONE = {"/connexion-status", "/login.php", "/admin/users/api-list-login.ph
 
 
 PLAIN = """
+    after from module to
     acte_pdf_file acte_pdf_file_sign api auth_method authority_type_id certificat_status confirm
     convention_actes count date_affichage decision_date department district email enveloppe givenname hash
     helios_do_not_verify_nom_fic_unicity helios_ftp_dest login name nature_code nounce number page password password2
@@ -54,9 +55,9 @@ PLAIN = """
 
 @pytest.fixture
 async def world(
-    config: Config, database: TestDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: Config, empty_database: TestDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[World]:
-    async with run_world(config, database, tmp_path, monkeypatch) as running:
+    async with run_world(config, empty_database, tmp_path, monkeypatch) as running:
         yield running
 
 

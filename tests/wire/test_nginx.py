@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -15,13 +16,11 @@ import pytest
 
 from tdt.config import Config, Limits
 from tdt.sandbox.pki import Pki
-from tdt.sandbox.provision import provision
-from tdt.sandbox.settings import Ports, Settings
 from tests.nginx import Nginx, nginx
 from tests.postgres import TestDatabase
 from tests.programs import Program, running
 from tests.wire.client import BOUNDARY, Client, close, read_answer
-from tests.wire.stack import Stack, changed
+from tests.wire.stack import SETTINGS, Stack, changed
 
 TEST = "/api/test-connexion.php"
 IMPORT = "/modules/helios/api/helios_importer_fichier.php"
@@ -38,22 +37,26 @@ class Front:
     program: Program
     config: Config
     pki: Pki
-    settings: Settings
 
     def client(self, account: str = "certonly", basic: bool = False) -> Client:
-        password = self.settings.passwords.get(account, "")
+        password = SETTINGS.passwords.get(account, "")
         return Client(self.nginx.port, self.pki, account, account if basic else "", password if basic else "")
 
 
-@pytest.fixture
-async def front(config: Config, database: TestDatabase, pki: Pki) -> AsyncIterator[Front]:
-    settings = Settings(ports=Ports(web=0))
-    await provision(database.owner_dsn, pki, settings)
+@asynccontextmanager
+async def fronted(config: Config, pki: Pki) -> AsyncIterator[Front]:
+    """The server program behind nginx, with accounts."""
     with nginx(pki) as proxy:
         config = behind(config, proxy.socket)
         async with running("serve", config) as program:
             await program.hear("READY=1")
-            yield Front(proxy, program, config, pki, settings)
+            yield Front(proxy, program, config, pki)
+
+
+@pytest.fixture
+async def front(config: Config, pki: Pki) -> AsyncIterator[Front]:
+    async with fronted(config, pki) as running_front:
+        yield running_front
 
 
 def behind(config: Config, path: Path) -> Config:

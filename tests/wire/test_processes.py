@@ -11,13 +11,9 @@ from pathlib import Path
 
 import msgspec
 import psutil
-import pytest
 
 from tdt.config import Config
 from tdt.sandbox.pki import Pki
-from tdt.sandbox.provision import provision
-from tdt.sandbox.settings import Ports, Settings
-from tests.postgres import TestDatabase
 from tests.wire.client import BOUNDARY, Client, File, close, multipart, read_answer
 from tests.wire.stack import changed
 
@@ -60,18 +56,12 @@ async def stopped(process: asyncio.subprocess.Process, told: socket.socket) -> i
         return await process.wait()
 
 
-@pytest.fixture
-async def provisioned(config: Config, database: TestDatabase, pki: Pki) -> Config:
-    await provision(database.owner_dsn, pki, Settings(ports=Ports(web=0)))
-    return config
-
-
 def client_of(config: Config, pki: Pki) -> Client:
     return Client(int(config.server.listen.rpartition(":")[2]), pki, "certonly")
 
 
-async def test_a_request_in_flight_ends_before_the_process(provisioned: Config, pki: Pki, tmp_path: Path) -> None:
-    config = changed(provisioned, server=msgspec.structs.replace(provisioned.server, shutdown_seconds=20.0))
+async def test_a_request_in_flight_ends_before_the_process(config: Config, pki: Pki, tmp_path: Path) -> None:
+    config = changed(config, server=msgspec.structs.replace(config.server, shutdown_seconds=20.0))
     body = multipart([("enveloppe", File("p.xml", b"<pes/>" * 100_000))])
     headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", "Content-Length": str(len(body))}
     async with serving(config, tmp_path) as (process, told):
@@ -88,10 +78,8 @@ async def test_a_request_in_flight_ends_before_the_process(provisioned: Config, 
         assert await ending == 0
 
 
-async def test_several_processes_share_the_port_and_one_is_replaced(
-    provisioned: Config, pki: Pki, tmp_path: Path
-) -> None:
-    config = changed(provisioned, server=msgspec.structs.replace(provisioned.server, processes=2))
+async def test_several_processes_share_the_port_and_one_is_replaced(config: Config, pki: Pki, tmp_path: Path) -> None:
+    config = changed(config, server=msgspec.structs.replace(config.server, processes=2))
     async with serving(config, tmp_path) as (process, told):
         client = client_of(config, pki)
         assert (await client.get(TEST)).body == b"OK"
@@ -106,8 +94,8 @@ async def test_several_processes_share_the_port_and_one_is_replaced(
         assert refuses(client.port)
 
 
-async def test_members_do_not_survive_the_watcher(provisioned: Config, pki: Pki, tmp_path: Path) -> None:
-    config = changed(provisioned, server=msgspec.structs.replace(provisioned.server, processes=2))
+async def test_members_do_not_survive_the_watcher(config: Config, pki: Pki, tmp_path: Path) -> None:
+    config = changed(config, server=msgspec.structs.replace(config.server, processes=2))
     async with serving(config, tmp_path) as (process, _):
         port = client_of(config, pki).port
         process.kill()

@@ -15,13 +15,10 @@ from tdt.sandbox.pki import Pki
 from tests.integration.test_stamp_large import make_images
 from tests.postgres import TestDatabase
 from tests.wire import test_actes_api as actes
-from tests.wire import test_processes as processes
 from tests.wire.client import Client, File
 from tests.wire.stack import changed
 from tests.wire.test_acte_documents import BORDEREAU
 from tests.wire.test_processes import client_of, serving, until
-
-provisioned = processes.provisioned
 
 
 async def deposit(client: Client, database: TestDatabase, data: bytes = actes.PDF) -> int:
@@ -55,9 +52,9 @@ def hosts(parent: int) -> list[psutil.Process]:
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
 async def test_every_process_has_its_children_and_none_outlives_it(
-    provisioned: Config, database: TestDatabase, pki: Pki, tmp_path: Path, end: signal.Signals
+    config: Config, database: TestDatabase, pki: Pki, tmp_path: Path, end: signal.Signals
 ) -> None:
-    config = changed(provisioned, server=msgspec.structs.replace(provisioned.server, processes=2))
+    config = changed(config, server=msgspec.structs.replace(config.server, processes=2))
     async with serving(config, tmp_path) as (process, _):
         client = client_of(config, pki)
         number = await deposit(client, database)
@@ -79,11 +76,11 @@ def peak(pid: int) -> int:
 
 
 async def test_a_large_stamped_file_costs_the_server_no_memory(
-    provisioned: Config, database: TestDatabase, pki: Pki, tmp_path: Path
+    config: Config, database: TestDatabase, pki: Pki, tmp_path: Path
 ) -> None:
-    limits = msgspec.structs.replace(provisioned.limits, acte_archive_bytes=100_000_000)
-    async with serving(changed(provisioned, limits=limits), tmp_path) as (process, _):
-        client = client_of(provisioned, pki)
+    limits = msgspec.structs.replace(config.limits, acte_archive_bytes=100_000_000)
+    async with serving(changed(config, limits=limits), tmp_path) as (process, _):
+        client = client_of(config, pki)
         source = tmp_path / "source.pdf"
         make_images(source, 30, 2_000_000)
         number = await deposit(client, database, source.read_bytes())

@@ -1,6 +1,7 @@
 """The process around the endpoints: behind nginx, without its database, its health, its limits of belief."""
 
 import asyncio
+import re
 import ssl
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -41,6 +42,10 @@ async def test_health_is_on_its_own_listener(stack: Stack) -> None:
     await stack.client().get(TEST)
     measures = await over_unix(stack.health, plain("/metrics"))
     assert b'tdt_http_requests_total{path="/api/test-connexion.php",status="200"} 1.0' in measures.body
+    assert re.search(rb'^tdt_tls_handshakes_total{version="TLSv1.3"} [1-9]', measures.body, re.MULTILINE)
+    assert re.search(rb"^tdt_pool_max [1-9]", measures.body, re.MULTILINE)
+    assert b"\ntdt_pool_waiting 0.0" in measures.body
+    assert re.search(rb"^tdt_spool_free_bytes [1-9]", measures.body, re.MULTILINE)
     assert (await stack.client().get("/metrics")).status == 404
 
 
@@ -121,3 +126,13 @@ async def test_a_refused_handshake_is_told_to_both_sides(stack: Stack, version: 
         reader, writer = await asyncio.open_connection("127.0.0.1", stack.port, ssl=context)
         writer.write(b"GET /api/test-connexion.php HTTP/1.1\r\n\r\n")
         await reader.read()
+
+
+async def test_a_restored_base_is_noticed_before_the_first_request(
+    config: Config, database: TestDatabase, pki: Pki
+) -> None:
+    """The numbers given out after the restored instant are given to nobody else."""
+    async with open_deps(config) as deps, deps.transaction("system") as connection:
+        await connection.execute("update lineage set timeline = timeline + 1")
+    async with run_stack(config, database, pki) as stack, stack.deps.transaction("system") as connection:
+        assert await connection.fetchval("select count(*) from lineage") == 2

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tdt.domain.helios.reception import AGAIN, DOUBT, Memory, choose, has_grown, is_unfinished
+from tdt.domain.helios.reception import AGAIN, DOUBT, Memory, choose, in_turn, is_unfinished
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -14,8 +14,6 @@ def test_only_what_does_not_change_is_taken() -> None:
     before = {"a": 10, "b": 10, "gone": 3}
     after = {"a": 10, "b": 11, "new": 5}
     assert choose(before, after, Memory(), NOON) == ["a"]
-    assert has_grown(before, after)
-    assert not has_grown(after, {"a": 10})
 
 
 def test_sizes_that_are_not_told_are_those_of_a_list_at_rest() -> None:
@@ -25,8 +23,11 @@ def test_sizes_that_are_not_told_are_those_of_a_list_at_rest() -> None:
 def test_what_failed_comes_last() -> None:
     listing = dict.fromkeys("abc", 1)
     memory = Memory(late={"a", "absent"})
-    assert choose(listing, listing, memory, NOON) == ["b", "c", "a"]
+    memory.forget_gone(listing.keys())
     assert memory.late == {"a"}
+    assert in_turn(listing, memory) == choose(listing, listing, memory, NOON) == ["b", "c", "a"]
+    memory.taken["b"] = (1, NOON)
+    assert in_turn(listing, memory) == ["c", "a", "b"]
 
 
 @pytest.mark.parametrize(("name", "size"), [("vide.xml", 0), ("ACK.xml.part", 7), ("x.FILEPART", 7), (".ACK.xml", 7)])
@@ -43,7 +44,7 @@ def test_what_is_in_doubt_is_taken_after_an_hour_without_change(name: str, size:
     else:
         assert choose(grown, grown, memory, NOON + DOUBT) == [name]
     # gone and come back: another file
-    choose({}, {}, memory, NOON + DOUBT + DOUBT)
+    memory.forget_gone(set())
     assert choose(listing, listing, memory, NOON + DOUBT + DOUBT) == []
 
 
@@ -53,7 +54,7 @@ def test_what_stays_there_is_not_fetched_at_each_look() -> None:
     assert choose(listing, listing, memory, NOON + AGAIN - SECOND) == []
     assert choose(listing, listing, memory, NOON + AGAIN) == ["a"]
     assert choose({"a": 11}, {"a": 11}, memory, NOON) == ["a"]
-    choose({}, {}, memory, NOON)
+    memory.forget_gone(set())
     assert choose(listing, listing, memory, NOON) == ["a"]
 
 

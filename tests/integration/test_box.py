@@ -1,4 +1,4 @@
-"""`tdt admin received`: what an operator sees of its box, saves, gives, has read again, dismisses."""
+"""`tdt box`: what an operator sees of its box, saves, gives, has read again, dismisses."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from tests.postgres import TestDatabase
 from tests.tenants import add_authority, application
 from tests.unit.actes.mails import sample
 
-ROOT = ("admin", "received")
+ROOT = ("box",)
 RAW = sample("1-2-ar.eml")
 
 
@@ -76,6 +76,9 @@ def test_what_an_operator_decides(terminal: Terminal, database: TestDatabase) ->
     assert "handled" in terminal.run(*ROOT, "retry", third, code=1)
     assert "douteuse" in terminal.run(*ROOT, "retry", second, "--authentic", code=1)
     assert "pas d'acte" in terminal.run(*ROOT, "assign", first, "--authority", authority, "--act", "X", code=1)
+    asyncio.run(terminal.query("update authority set closes_on = '2026-01-01', purge_started_at = now()"))
+    assert "COLLECTIVITE_PURGEE" in terminal.run(*ROOT, "assign", first, "--authority", authority, code=1)
+    asyncio.run(terminal.query("update authority set closes_on = null, purge_started_at = null"))
     terminal.run(*ROOT, "assign", first, "--authority", authority)
     terminal.run(*ROOT, "retry", second)
     assert terminal.rows(*ROOT, "list") == []
@@ -124,3 +127,16 @@ def test_a_file_of_the_dgfip(terminal: Terminal, database: TestDatabase) -> None
     assert "Aucun flux 99" in terminal.run(*ROOT, "assign", received, "--flow", 99, code=1)
     assert "nécessaire" in terminal.run(*ROOT, "assign", received, code=2)
     assert "--flow suffit" in terminal.run(*ROOT, "assign", received, "--flow", 1, "--authority", 1, code=2)
+
+
+def test_what_is_proposed_and_why(terminal: Terminal, database: TestDatabase) -> None:
+    authority, (first, second, _) = asyncio.run(fill(database))
+    rows = {one["id"]: one for one in terminal.rows(*ROOT, "propose")}
+    assert set(rows) == {first, second}
+    act = "034-123456782-20260309-2026_017-DE"
+    assert rows[first]["why"] == f"il nomme l'acte {act}"
+    assert rows[first]["command"] == f"tdt box assign {first} --authority {authority} --act {act}"
+    assert rows[second]["command"] == f"tdt box retry {second}"
+    assert terminal.rows(*ROOT, "propose", first) == [rows[first]]
+    done = terminal.rows(*ROOT, "dismiss", first, "--reason", "vu")
+    assert (done["id"], done["done"]) == (first, "dismiss")
