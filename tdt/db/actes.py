@@ -106,12 +106,17 @@ async def list_by_number(connection: Connection, siren: str, number: str) -> lis
     return [as_acte(row) for row in await connection.fetch(BY_NUMBER, siren, number)]
 
 
+OF_ENVELOPE = f"select {COLUMNS} from acte_transaction where envelope_id = $1 order by id"
+
+
 async def list_of_envelope(connection: Connection, envelope: EnvelopeId) -> list[Acte]:
     """The transactions that travel in this envelope."""
-    rows = await connection.fetch(
-        f"select {COLUMNS} from acte_transaction where envelope_id = $1 order by id", envelope
-    )
-    return [as_acte(row) for row in rows]
+    return [as_acte(row) for row in await connection.fetch(OF_ENVELOPE, envelope)]
+
+
+async def lock_of_envelope(connection: Connection, envelope: EnvelopeId) -> list[Acte]:
+    """The same, held until the end of the transaction."""
+    return [as_acte(row) for row in await connection.fetch(f"{OF_ENVELOPE} for no key update", envelope)]
 
 
 PENDING_CLASSIFICATION = f"""
@@ -200,15 +205,18 @@ async def move_status(connection: Connection, acte: Acte, move: Move) -> None:
 
 NOTE = """
     insert into acte_workflow (authority_id, transaction_id, status, message)
-    select $1, $2, $3, $4 where $4 is distinct from (
-        select message from acte_workflow where transaction_id = $2 order by id desc limit 1)
+    select now.authority_id, now.id, now.status, $3
+    from (select authority_id, id, status from acte_transaction where id = $1 and status = $2 for no key update) now
+    where $3 is distinct from (select message from acte_workflow where transaction_id = $1 order by id desc limit 1)
     returning id"""
 
 
 async def insert_note(connection: Connection, acte: Acte, message: str) -> None:
-    """Tell something in the workflow and the events without changing the status, unless the last line says it."""
-    text = message[:WORKFLOW_MESSAGE_LENGTH]
-    if await connection.fetchval(NOTE, acte.authority_id, acte.id, acte.status, text) is None:
+    """Tell something in the workflow and the events without changing the status, unless the last line says it.
+
+    Nothing when the status is another by now: an AR that came meanwhile is the last word, and no act goes back.
+    """
+    if await connection.fetchval(NOTE, acte.id, acte.status, message[:WORKFLOW_MESSAGE_LENGTH]) is None:
         return
     change = (acte.status, acte.status)
     await insert_event(connection, acte.authority_id, (OBJECT, acte.id), change, {"message": message})

@@ -166,15 +166,19 @@ async def move_status(connection: Connection, transaction: HeliosTransaction, mo
 
 NOTE = """
     insert into helios_workflow (authority_id, transaction_id, status, message)
-    select $1, $2, $3, $4 where $4 is distinct from (
-        select message from helios_workflow where transaction_id = $2 order by id desc limit 1)
+    select now.authority_id, now.id, now.status, $3
+    from (select authority_id, id, status from helios_transaction where id = $1 and status = $2 for no key update) now
+    where $3 is distinct from (select message from helios_workflow where transaction_id = $1 order by id desc limit 1)
     returning id"""
 
 
 async def insert_note(connection: Connection, transaction: HeliosTransaction, message: str) -> None:
-    """Tell something in the workflow and the events without changing the status, unless the last line says it."""
+    """Tell something in the workflow and the events without changing the status, unless the last line says it.
+
+    Nothing when the status is another by now: the acquit that came meanwhile is the last word.
+    """
     text = message[:WORKFLOW_MESSAGE_LENGTH]
-    if await connection.fetchval(NOTE, transaction.authority_id, transaction.id, transaction.status, text) is None:
+    if await connection.fetchval(NOTE, transaction.id, transaction.status, text) is None:
         return
     change = (transaction.status, transaction.status)
     await insert_event(connection, transaction.authority_id, (OBJECT, transaction.id), change, {"message": message})

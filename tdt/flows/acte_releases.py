@@ -92,7 +92,7 @@ async def _take(
     attempts = await routes_db.list_attempts(connection, actes_db.ENVELOPE, envelope.id)
     if is_sending(attempts, deps.now(), timedelta(seconds=deps.config.actes.uncertain_seconds)):
         raise Refused(SENDING.format(acte_id))
-    carried = [acte] if answer is not None else await actes_db.list_of_envelope(connection, envelope.id)
+    carried = [acte] if answer is not None else await actes_db.lock_of_envelope(connection, envelope.id)
     return [one for one in carried if one.status in waiting], envelope, list(attempts)
 
 

@@ -8,14 +8,19 @@ import asyncpg
 import pytest
 
 from tdt.config import Actes
-from tdt.domain.errors import Permanent, Temporary, Uncertain
+from tdt.db.breakers import Place
+from tdt.domain.audit import Actor, Source
+from tdt.domain.breaker import Remote
+from tdt.domain.errors import Held, Permanent, Temporary, Uncertain
 from tdt.domain.ids import ActeId, EnvelopeId
-from tdt.flows import actes_receive, actes_send
+from tdt.domain.routes import RouteKind
+from tdt.flows import actes_receive, actes_send, breakers
 from tests.faults import sending
 from tests.faults.plant import BIG_PDF, WINDOW, Plant, anomaly_mail, ar_mail, plant, until
 from tests.postgres import TestDatabase
 
 SECOND = timedelta(seconds=1)
+OPERATOR = Actor(Source.CLI, None, "exploitant")
 
 
 async def killed(works: Plant) -> tuple[ActeId, EnvelopeId]:
@@ -198,6 +203,29 @@ async def test_a_sending_that_ends_while_another_begins_is_seen(works: Plant) ->
     finally:
         await owner.close()
     assert len(works.prefecture.parcels) == 1
+
+
+async def test_an_ar_that_comes_while_a_wait_is_decided_is_the_last_word(works: Plant) -> None:
+    """The breaker is held so that a worker is told to wait when the AR of what may have arrived has just been applied."""
+    acte, envelope = await killed(works)
+    works.elapse(WINDOW + SECOND)
+    await breakers.force(works.deps, OPERATOR, Place(Remote.ACTES, works.routes[RouteKind.ACTES].id), "essai")
+    owner = await asyncpg.connect(works.database.owner_dsn)
+    try:
+        async with owner.transaction():
+            await owner.execute("select from breaker for update")
+            second = asyncio.create_task(actes_send.transmit(works.deps, envelope))
+
+            async def blocked() -> bool:
+                return bool(await owner.fetchval("select count(*) from pg_locks where not granted"))
+
+            await until(blocked, "the second worker at the breaker")
+            assert (await works.ingest(ar_mail()))[0] == "handled"
+        with pytest.raises(Held):
+            await second
+    finally:
+        await owner.close()
+    assert await works.acte_life(acte) == [1, 2, 3, 4]
 
 
 async def test_what_is_given_up_while_its_sending_ends_keeps_the_record_of_it(works: Plant) -> None:

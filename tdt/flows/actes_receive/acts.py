@@ -129,7 +129,7 @@ async def refuse_envelope(deps: Deps, connection: Connection, answer: r.Anomalie
 
 async def _refuse_acknowledgement(connection: Connection, letter_id: ActeId, detail: str) -> Handling:
     """The AR that was sent for the collectivité is refused: it can do nothing about it, an operator must."""
-    letter = await db.get_transaction(connection, letter_id)
+    letter = await db.lock_transaction(connection, letter_id)
     assert letter is not None
     await db.insert_note(connection, letter, f"L'accusé de réception de ce courrier a été refusé ({detail})")
     return Handling("set_aside", "ANO", f"AR du courrier {letter_id} : {detail}", letter.authority_id)
