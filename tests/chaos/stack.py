@@ -192,8 +192,8 @@ async def _provision(stack: Stack) -> None:
     layout.secret("prefecture").write_text(CREDENTIALS[1], encoding="utf-8")
     dsn = f"postgresql://{postgres.APP}@127.0.0.1:{stack.proxies['postgres'].port}/{postgres.DATABASE}?sslmode=disable"
     write_config(layout, settings, Dsns(stack.owner, dsn))
-    # a gateway that deletes as it sends loses what a killed worker had not written: no client can close this window, and
-    # a file lost so could not be told from one that we lose
+    # a gateway that deletes as it sends loses what a killed worker had not written: no client can close this window,
+    # and a file lost so could not be told from one that we lose
     write_simulators(layout, settings, [one.registry() for one in POPULATION.collectivities], gateway=False)
     stack.authorities = await provision(stack.owner, layout.pki, settings, POPULATION)
     save_settings(layout.directory, settings)

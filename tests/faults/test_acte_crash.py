@@ -206,7 +206,7 @@ async def test_a_sending_that_ends_while_another_begins_is_seen(works: Plant) ->
 
 
 async def test_an_ar_that_comes_while_a_wait_is_decided_is_the_last_word(works: Plant) -> None:
-    """The breaker is held so that a worker is told to wait when the AR of what may have arrived has just been applied."""
+    """The breaker is held so that a worker is told to wait when the AR of what may have arrived was just applied."""
     acte, envelope = await killed(works)
     works.elapse(WINDOW + SECOND)
     await breakers.force(works.deps, OPERATOR, Place(Remote.ACTES, works.routes[RouteKind.ACTES].id), "essai")
