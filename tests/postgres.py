@@ -58,7 +58,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[TestServer]:
-    directory = Path(tempfile.mkdtemp(prefix="tdt-test-pg-", dir=_memory()))
+    directory = Path(tempfile.mkdtemp(prefix="tdt-test-pg-", dir=find_memory()))
     cluster = postgres.describe_cluster(directory, os.environ.get("TDT_TEST_POSTGRES_BIN", ""), durable=False)
     process = None
     try:
@@ -76,7 +76,7 @@ def postgres_server() -> Iterator[TestServer]:
         shutil.rmtree(cluster.sockets, ignore_errors=True)
 
 
-def _memory() -> Path | None:
+def find_memory() -> Path | None:
     """Where a database is copied ten times faster than on a disk; None (the usual place) where there is no room."""
     memory = Path("/dev/shm")
     try:

@@ -13,7 +13,7 @@ from tests.chaos.documents import MIB, Deposit, make_acte, make_pes
 from tests.chaos.ledger import Ledger, Outcome
 from tests.chaos.tenants import Tenant
 
-PAUSE_SECONDS = (0.5, 4.0)
+PAUSE_SECONDS = (1.0, 6.0)
 """So much that our processes have work at each instant, so little that two cores go on starting them again."""
 AGAIN_SECONDS = (0.3, 1.5)
 LARGE = 110 * MIB

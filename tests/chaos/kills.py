@@ -12,8 +12,9 @@ from tests.chaos.processes import Death, Kept
 from tests.chaos.stack import Stack
 from tests.chaos.timeline import Timeline
 
-PATIENCE_SECONDS = 7.0
-"""A process that has not reached its step by then is killed, and given another."""
+PATIENCE_SECONDS, LONGEST_SECONDS = 7.0, 20.0
+"""A process that has not reached its step by then is killed, and given another. A second more for each time that the
+step was asked for in vain: some are far from the start on a slow machine."""
 ARMED_SHARE = {"serve": 0.5, "work": 1.0}
 """Of the lives; the others are killed at random only, so that deposits go on."""
 LOOK_SECONDS = 0.5
@@ -52,11 +53,14 @@ class Killer:
         while True:
             await asyncio.sleep(min(LOOK_SECONDS, max(next_kill - time.monotonic(), 0.05)))
             for kept in self.stack.ours:
-                if kept.lives and VARIABLE in kept.armed and time.monotonic() - kept.born > PATIENCE_SECONDS:
+                if kept.lives and VARIABLE in kept.armed and time.monotonic() - kept.born > self._patience(kept):
                     self._kill(kept, "kill -9 of one that did not reach its step")
             if time.monotonic() >= next_kill:
                 next_kill = time.monotonic() + self.chance.uniform(0.5, 1.5) * self.pace
                 self._kill(self.chance.choice(self.stack.ours), "kill -9 at random")
+
+    def _patience(self, kept: Kept) -> float:
+        return min(PATIENCE_SECONDS + self._given[kept.armed[VARIABLE]], LONGEST_SECONDS)
 
     def stop(self) -> None:
         """Nothing is armed any more: what is, dies one last time."""

@@ -18,6 +18,7 @@ from typing import Any
 
 from tdt.domain.actes.status import MOVES as ACTE_MOVES
 from tdt.domain.helios.status import MOVES as HELIOS_MOVES
+from tests.postgres import find_memory
 
 MODULES = ("acte", "helios")
 Move = tuple[int | None, int]
@@ -40,10 +41,11 @@ def main() -> int:
     seed = told.seed if told.seed is not None else int(time.time())
     share = -(-told.count // (2 * told.processes))
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
+    # in memory: what the program syncs for each body would be most of the time
+    with tempfile.TemporaryDirectory(dir=find_memory()) as folder:
         begun = [_begin(share, seed + number, folder) for number in range(told.processes)]
         failed = [code for one in begun if (code := one.wait())]
-        reports = [json.loads(path.read_text()) for path in Path(folder).iterdir()]
+        reports = [json.loads(path.read_text()) for path in Path(folder).glob("*.json")]
     seconds = time.monotonic() - started
     return _tell(reports, seconds, seed) | int(bool(failed))
 
@@ -51,7 +53,7 @@ def main() -> int:
 def _begin(share: int, seed: int, folder: str) -> "subprocess.Popen[bytes]":
     tests = [f"tests/faults/test_{module}_histories.py" for module in MODULES]
     options = ["-q", "--timeout=0", "-p", "no:cacheprovider", f"--hypothesis-seed={seed}"]
-    settings = {"TDT_HISTORIES": str(share), "TDT_HISTORIES_REPORT": folder}
+    settings = {"TDT_HISTORIES": str(share), "TDT_HISTORIES_REPORT": folder, "TMPDIR": folder}
     return subprocess.Popen([sys.executable, "-m", "pytest", *options, *tests], env={**os.environ, **settings})
 
 

@@ -20,7 +20,7 @@ from tdt.domain.helios.reception import DOUBT
 from tdt.domain.ids import RouteId
 from tdt.domain.routes import RouteKind
 from tdt.flows import helios_receive, helios_send
-from tdt.flows.helios_receive.collect import GROUP
+from tdt.flows.helios_receive.collect import FIRST, GROUP
 from tdt.flows.helios_receive.storing import FORGOTTEN, LOST
 from tdt.remote.dgfip_ftp import FtpClient
 from tests.collecting import POINTS, run_collect, storing
@@ -215,7 +215,7 @@ async def test_a_long_list_gives_its_first_file_soon_and_asks_little_of_each(wor
     assert await look(works) == len(names)
     assert (await stored(works)).keys() == names
     commands = [command.partition(" ")[0] for command in works.ftp.commands]
-    assert commands[: commands.index("RETR")].count("SIZE") <= 3 * GROUP + 1
+    assert commands[: commands.index("RETR")].count("SIZE") <= 4 * FIRST + 1
     assert commands.count("SIZE") == 3 * len(names)
 
 

@@ -23,8 +23,9 @@ log = structlog.get_logger()
 
 LISTS = 6
 """How often to list again a directory that goes on growing, before taking what is in it already."""
-GROUP = 50
-"""Files whose sizes are asked for together: so few questions come before the first is stored, however long the list."""
+FIRST, GROUP = 5, 50
+"""Files whose sizes are asked for together, at first, then twice as many each time up to so many: few questions come
+before the first is stored, however long the list; a worker that is killed again and again stores some all the same."""
 FAILURES = 3
 """After so many files in a row that cannot be fetched, it is the server's fault: the rest waits for the next look."""
 
@@ -88,22 +89,24 @@ async def _settle(deps: Deps, client: DgfipClient, before: set[str]) -> set[str]
 
 async def _take(deps: Deps, where: Directory, names: list[str], memory: Memory) -> tuple[int, TdtError | None]:
     """Store files over one connection, taking them off `names`, until one fails; how many, and that failure."""
-    stored, ahead = 0, None
+    stored, ahead, group = 0, None, FIRST
     while names:
+        following = min(2 * group, GROUP)
         try:
-            look = ahead or await _look_at(where.client, names[:GROUP])
+            look = ahead or await _look_at(where.client, names[:group])
             # thousands that stay there and are known must not cost a wait each fifty
             new = choose(look.sizes, look.sizes, memory, deps.now())
             if new:
                 await asyncio.sleep(look.at + deps.config.helios.stable_seconds - monotonic())
             sizes = await where.client.sizes_of(new)
             # the next ones are asked for now: once these are stored, they have nothing more to wait for
-            ahead = await _look_at(where.client, names[GROUP : 2 * GROUP])
+            ahead = await _look_at(where.client, names[group : group + following])
         except TdtError as error:
             return stored, error
         chosen = choose(look.sizes, sizes, memory, deps.now())
         _tell_doubtful(where.route, memory)
-        del names[:GROUP]
+        del names[:group]
+        group = following
         more, failure = await _fetch(deps, where, chosen, sizes, memory)
         stored += more
         if failure is not None:
