@@ -18,6 +18,7 @@ from loadtests import (
     hostile,
     mailbox,
     memory,
+    nights,
     queue,
     signatures,
     tenants,
@@ -42,6 +43,7 @@ SCENARIOS: dict[str, Scenario] = {
     "fairness": fairness.run,
     "mailbox": mailbox.run,
     "tenants": tenants.run,
+    "nights": nights.run,
     "hostile": hostile.run,
 }
 

@@ -118,7 +118,7 @@ disable_plaintext_auth = no
 ssl = yes
 ssl_cert = <{certificate}
 ssl_key = <{key}
-mail_location = maildir:{directory}/mail
+mail_location = maildir:{directory}/{login}
 mail_max_userip_connections = 0
 passdb {{
   driver = passwd-file
@@ -149,25 +149,14 @@ service imap-login {{
 
 @contextmanager
 def dovecot(tls: Files) -> Iterator[MailServer]:
-    """A private instance under an ordinary user (`nobody` when the tests run as root, who cannot own mails there)."""
-    program = shutil.which("dovecot", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-    if program is None:
-        raise AssertionError("Dovecot is needed by this test: install the package dovecot-imapd (scripts/test does it)")
-    user = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
+    """A private instance, in clear and in TLS."""
     directory = Path(tempfile.mkdtemp(prefix="tdt-dovecot-"))
     process = None
     try:
         port, tls_port = free_port(), free_port()
-        _prepare_dovecot(directory, tls, user, (port, tls_port))
-        process = subprocess.Popen(
-            [program, "-F", "-c", str(directory / "dovecot.conf")],
-            cwd=directory,
-            user=user.pw_uid if os.getuid() == 0 else None,
-            group=user.pw_gid if os.getuid() == 0 else None,
-            extra_groups=[] if os.getuid() == 0 else None,
-        )
+        process = subprocess.Popen(make_dovecot(directory, tls, (port, tls_port)), cwd=directory)
         _wait_for(port, process, directory / "log")
-        yield MailServer("dovecot", port, tls_port, directory / "mail", process, user.pw_uid)
+        yield MailServer("dovecot", port, tls_port, directory / LOGIN, process, _dovecot_user().pw_uid)
     finally:
         if process is not None:
             process.terminate()
@@ -175,15 +164,33 @@ def dovecot(tls: Files) -> Iterator[MailServer]:
         shutil.rmtree(directory)
 
 
-def _prepare_dovecot(directory: Path, tls: Files, user: pwd.struct_passwd, ports: tuple[int, int]) -> None:
-    for name in ("run", "state", "mail/new", "mail/cur", "mail/tmp"):
+def _dovecot_user() -> pwd.struct_passwd:
+    """`nobody` when the tests run as root, who cannot own mails there."""
+    return pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
+
+
+def make_dovecot(directory: Path, tls: Files, ports: tuple[int, int], password: str = PASSWORD) -> list[str]:
+    """All that Dovecot needs, in an empty folder that an ordinary user can reach; gives the command that runs it.
+
+    `ports`: in clear, in TLS. The mails of LOGIN are in its folder of that name.
+    """
+    program = shutil.which("dovecot", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    if program is None:
+        raise AssertionError("Dovecot is needed by this test: install the package dovecot-imapd (scripts/test does it)")
+    for name in ("run", "state", *(f"{LOGIN}/{part}" for part in ("new", "cur", "tmp"))):
         (directory / name).mkdir(parents=True)
+    user = _dovecot_user()
     certificate, key = (shutil.copy(path, directory) for path in (tls.certificate, tls.key))
-    names = {"user": user.pw_name, "uid": user.pw_uid, "gid": user.pw_gid}
+    names = {"user": user.pw_name, "uid": user.pw_uid, "gid": user.pw_gid, "login": LOGIN}
     group = subprocess.run(["id", "-gn", user.pw_name], capture_output=True, text=True, check=True).stdout.strip()
     files = {"directory": directory, "certificate": certificate, "key": key, "port": ports[0], "tls_port": ports[1]}
     (directory / "dovecot.conf").write_text(_DOVECOT.format(group=group, **names, **files))
-    (directory / "users").write_text(f"{LOGIN}:{PASSWORD}\n")
+    (directory / "users").write_text(f"{LOGIN}:{password}\n")
     (directory / "log").touch()
     for path in (directory, *directory.rglob("*")):
         os.chown(path, user.pw_uid, user.pw_gid)
+    command = [program, "-F", "-c", str(directory / "dovecot.conf")]
+    if os.getuid() != 0:
+        return command
+    as_user = ["setpriv", "--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--clear-groups"]
+    return [*as_user, "--pdeathsig", "KILL", "--", *command]

@@ -25,6 +25,7 @@ def main() -> int:
     directory = arguments.dir or Path(tempfile.mkdtemp(prefix="tdt-chaos-"))
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     directory = directory.resolve()
+    directory.chmod(0o711)  # PostgreSQL and Dovecot run as another user, who passes through
     plan = Plan(
         arguments.minutes,
         arguments.seed,

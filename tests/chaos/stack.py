@@ -18,15 +18,16 @@ import asyncpg
 from tdt.db.migrate import migrate
 from tdt.domain.ids import AuthorityId
 from tdt.domain.routes import Transport
-from tdt.sandbox import mailserver, postgres
+from tdt.sandbox import postgres
 from tdt.sandbox.client import Client
 from tdt.sandbox.layout import CREDENTIALS_PREFECTURE, Dsns, Layout, write_config, write_secrets, write_simulators
 from tdt.sandbox.main import receive_classification
 from tdt.sandbox.pki import make_pki
-from tdt.sandbox.probes import answers_http, listens
+from tdt.sandbox.probes import answers_http, greets_imap, listens
 from tdt.sandbox.provision import provision
 from tdt.sandbox.settings import Settings, choose_port, load_settings, save_settings
 from tdt.sandbox.supervisor import tied
+from tests.certificates import Files
 from tests.chaos.births import Life, Nursery, execute
 from tests.chaos.configuration import Table
 from tests.chaos.configuration import write_config as write_ours
@@ -35,6 +36,7 @@ from tests.chaos.processes import Kept
 from tests.chaos.shim import LOADER
 from tests.chaos.state import CREDENTIALS
 from tests.chaos.tenants import POPULATION, TENANTS, Tenant
+from tests.mailservers import make_dovecot
 from tests.proxy import Proxy
 from tests.services import RabbitNode
 from tests.smtp import MailHost, mail_host
@@ -224,11 +226,12 @@ async def set_route(owner: str, kind: str, changes: Mapping[str, object], transp
 
 async def _start_state(stack: Stack) -> None:
     layout, ports = stack.layout, stack.settings.ports
-    mailbox = mailserver.Mailbox(layout.mail, ports.mailbox, stack.settings.password("mailbox"))
-    mailserver.prepare(mailbox)
-    command = mailserver.mail_command(mailbox)
-    imap = _keep(stack, "mailbox", command.arguments, command.environment)
-    imap.prepare, imap.is_ready = command.prepare, command.is_ready
+    # not the sandbox's: with hundreds of mails it takes seconds to answer, longer than a process lives here
+    layout.mail.mkdir(exist_ok=True)
+    tls = Files(str(layout.pki.prefecture.cert), str(layout.pki.prefecture.key))
+    dovecot = make_dovecot(layout.mail, tls, (ports.mailbox, stack.take_port()), stack.settings.password("mailbox"))
+    imap = _keep(stack, "mailbox", dovecot)
+    imap.is_ready = lambda: greets_imap(ports.mailbox)
     state = _keep(stack, "simulators", _tdt("simulators", layout.simulators))
     state.is_ready = lambda: answers_http(ports.control, "/dgfip/received")
     await asyncio.gather(imap.start(), state.start())
