@@ -9,7 +9,7 @@ from tdt.db.actes import OBJECT as ACTE
 from tdt.db.helios import OBJECT as FLOW
 from tdt.db.pool import Connection
 from tdt.domain.balance import OPEN, SENDING_COUNTS, Tally, key_of
-from tdt.domain.balance_flows import ANSWERS, Event, Flow, RouteMove, Row
+from tdt.domain.balance_flows import ANSWERS, Event, Flow, RouteMove, Row, in_order
 from tdt.domain.ids import AuthorityId, RouteId
 from tdt.domain.routes import RouteKind
 
@@ -72,14 +72,15 @@ ROWS = {
 }
 EVENTS = """
     select object_id, from_status, to_status, at from event
-    where object_kind = $1 and object_id = any($2) and authority_id = $3 order by at, id"""
+    where object_kind = $1 and object_id = any($2) and authority_id = $3 order by id"""
+"""Each was written by the transaction that held the flow: their numbers are in the order of the moves."""
 ATTEMPTS = f"""
     select object_id, started_at, case when {ACCEPTED} then ended_at end as accepted_at from attempt
     where object_kind = $1 and object_id = any($2)"""
 MOVES = """
     select object_id, at, (data -> 'before' ->> 'route')::bigint as before,
         (data -> 'after' ->> 'route')::bigint as after
-    from audit where authority_id = $1 and tag = $2 and object_id = any($3) order by at, id"""
+    from audit where authority_id = $1 and tag = $2 and object_id = any($3) order by id"""
 INSTANTS = """
     select distinct handled_at from received
     where (authority_id = $1 or authority_id is null) and handled_at = any($2) and state <> 'new'"""
@@ -117,7 +118,7 @@ async def list_flows(
             id=number,
             module=module,
             row=Row(row["status"], row["route_id"], row["letter"], row["origin"]) if row is not None else None,
-            events=tuple(events.get(number, ())),
+            events=in_order(events.get(number, ())),
             accepted=tuple(sent_as[row["sent_as"]]) if row is not None else (),
             answers=answers,
             answered=tuple(named.get(number, ())),

@@ -27,11 +27,25 @@ ANSWERS = {
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A move that the ledger tells; from None: a deposit."""
+    """A move that the ledger tells; from None: a deposit. `written`: its instant there, where that is not `at`."""
 
     at: datetime
     source: int | None
     target: int
+    written: datetime | None = None
+
+
+def in_order(told: Sequence[Event]) -> tuple[Event, ...]:
+    """Moves in the order in which they were made, none later than the one that follows it.
+
+    What is written is when a transaction began: an AR whose transaction began before the one that told of the sending,
+    and waited for it, bears the earlier instant. It proves that the act had left by then.
+    """
+    ordered: list[Event] = []
+    for one in reversed(told):
+        at = min(one.at, ordered[-1].at) if ordered else one.at
+        ordered.append(one if at == one.at else Event(at, one.source, one.target, one.at))
+    return tuple(reversed(ordered))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +138,7 @@ class Flow:
 
     def was_answered(self, at: datetime) -> bool:
         """Whether an answer of the State about it came before this instant."""
-        applied = (one.at for one in self.events if one.at < at and _is_answer(self.module, one))
+        applied = (one.written or one.at for one in self.events if one.at < at and _is_answer(self.module, one))
         return any(one < at for one in self.answered) or any(one in self.answers for one in applied)
 
     def key_recorded(self, at: datetime) -> str | None:
@@ -164,7 +178,7 @@ def find_faults(flow: Flow, end: datetime) -> Iterator[Fault]:
 def _answer_faults(flow: Flow, end: datetime) -> Iterator[Fault]:
     applied = [one for one in flow.events if one.at < end and _is_answer(flow.module, one)]
     named = [at for at in flow.answered if at < end]
-    if applied and not named and not any(one.at in flow.answers for one in applied):
+    if applied and not named and not any((one.written or one.at) in flow.answers for one in applied):
         yield Fault(flow.id, FaultCode.WITHOUT_ANSWER)
     if named and not applied:
         yield Fault(flow.id, FaultCode.NOT_APPLIED)

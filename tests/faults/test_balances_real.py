@@ -27,7 +27,17 @@ from tdt.flows import (
 )
 from tests.dgfip_flows import sample as pes
 from tests.faults.balancing import make_balances, pass_the_night, town
-from tests.faults.plant import SIREN, WINDOW, Plant, acquit, anomaly_mail, ar_mail, letter_mail, reply_ar_mail
+from tests.faults.plant import (
+    SIREN,
+    WINDOW,
+    Plant,
+    acquit,
+    anomaly_mail,
+    ar_mail,
+    letter_mail,
+    reply_ar_mail,
+    until,
+)
 from tests.faults.test_acte_unanswered import MONTH
 from tests.faults.test_helios_moves import OPERATOR
 from tests.pdf_files import PDF
@@ -234,6 +244,31 @@ LIES = {
     "TRANSMISE_SANS_ENVOI": """
         delete from attempt where object_id = (select envelope_id from acte_transaction where id = $1)""",
 }
+
+
+async def test_an_ar_that_began_before_its_act_had_left_is_balanced(works: Plant) -> None:
+    """The mail is held so that its transaction begins first, and waits for the one that tells of the sending."""
+    acte, envelope = await works.packaged_acte()
+    mail = await works.deliver(ar_mail())
+    owner = await asyncpg.connect(works.database.owner_dsn)
+    try:
+        async with owner.transaction():
+            await owner.execute("select from received where id = $1 for update", mail)
+            reading = asyncio.create_task(actes_receive.ingest(works.deps, mail))
+
+            async def blocked() -> bool:
+                return bool(await owner.fetchval("select count(*) from pg_locks where not granted"))
+
+            await until(blocked, "the reading of the mail")
+            await actes_send.transmit(works.deps, envelope)
+        await reading
+    finally:
+        await owner.close()
+    assert await works.acte_life(acte) == [1, 2, 3, 4]
+    told = await works.fetch("select to_status, at from event where object_kind = 'acte_transaction' order by at")
+    assert [row["to_status"] for row in told] == [1, 2, 4, 3], "the ledger has them in the order of their transactions"
+    await check_night(works)
+    assert (await closing(works, RouteKind.ACTES))["acknowledged"] == 1
 
 
 async def test_what_a_hand_does_to_real_acts_is_named(works: Plant) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tdt.domain import balance as b
 from tdt.domain.actes.model import ActeStatus
 from tdt.domain.balance import Bucket, FaultCode, Side, bucket_of
-from tdt.domain.balance_flows import Event, Flow, RouteMove, Row, count_movements, find_faults, tally_recorded
+from tdt.domain.balance_flows import Event, Flow, RouteMove, Row, count_movements, find_faults, in_order, tally_recorded
 from tdt.domain.balance_text import write_not_due
 from tdt.domain.helios.model import HeliosStatus
 from tdt.domain.ids import RouteId
@@ -111,6 +111,24 @@ def test_each_contradiction_is_named(module: RouteKind) -> None:
     assert faults(replace(sent, answered=(at(4),))) == [FaultCode.NOT_APPLIED]
     assert faults(replace(sent, answered=(at(40),))) == []  # of another day
     assert faults(Flow(12, module, Row(1, ROUTE))) == [FaultCode.UNRECORDED]
+
+
+@pytest.mark.parametrize("sent", [3.0, 24.0001])
+def test_an_answer_whose_transaction_began_before_that_of_the_sending_is_the_last_move(sent: float) -> None:
+    """Even when midnight came between: the answer proves that it had left."""
+    moves = [Event(at(1), None, 1), Event(at(2), 1, 2), Event(at(sent), 2, 3), Event(at(2.9999), 3, 4)]
+    if sent > 24:
+        moves[-1] = replace(moves[-1], at=at(23.9999))
+    came = moves[-1].at
+    flow = Flow(12, ACTES, Row(4, ROUTE), in_order(moves), (at(sent),), frozenset([came]), (), (), (at(2.5),))
+    assert [one.target for one in flow.events] == [1, 2, 3, 4]
+    assert [one.at for one in flow.events] == sorted(one.at for one in flow.events)
+    assert flow.recorded(END) == flow.found(END) == 4
+    assert faults(flow) == faults(replace(flow, answered=(came,))) == []
+    # what comes after an answer, and began before it, leaves the answer known by its own instant
+    closed = replace(flow, events=in_order([*moves, Event(at(2.8), 4, 5)]), row=Row(5, ROUTE))
+    assert flow.recorded(END) == 4 and closed.recorded(END) == 5
+    assert faults(closed) == []
 
 
 def test_movements_and_routes_of_a_day() -> None:
