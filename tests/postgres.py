@@ -93,10 +93,16 @@ async def _prepare(cluster: postgres.Cluster) -> None:
 
 
 @pytest.fixture
-def database(postgres_server: TestServer) -> Iterator[TestDatabase]:
-    """Without a row, but in the folders that put something there first."""
+def empty_database(postgres_server: TestServer) -> Iterator[TestDatabase]:
+    """Migrated, without a row of anybody."""
     with copied(postgres_server) as made:
         yield made
+
+
+@pytest.fixture
+def database(empty_database: TestDatabase) -> TestDatabase:
+    """The same, but in the folders that put something there first."""
+    return empty_database
 
 
 @contextmanager

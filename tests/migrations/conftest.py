@@ -14,7 +14,7 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-def empty_database(postgres_server: TestServer) -> Iterator[str]:
+def bare_database(postgres_server: TestServer) -> Iterator[str]:
     """The DSN, as the owner, of an empty database."""
     name = f"tdt_empty_{next(_numbers)}"
     asyncio.run(postgres.make_database(postgres_server.cluster, name))

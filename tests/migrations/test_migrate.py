@@ -48,85 +48,85 @@ def test_names_tell_the_order_and_the_moment() -> None:
     assert all(name[4:].startswith(("_pre_", "_post_")) for name in REAL)
 
 
-async def test_all_then_nothing_more(empty_database: str) -> None:
-    assert await migrate(empty_database) == REAL
-    assert await applied(empty_database) == REAL
-    assert await pending(empty_database) == 0
-    assert await migrate(empty_database) == []
+async def test_all_then_nothing_more(bare_database: str) -> None:
+    assert await migrate(bare_database) == REAL
+    assert await applied(bare_database) == REAL
+    assert await pending(bare_database) == 0
+    assert await migrate(bare_database) == []
 
 
-async def test_of_five_starters_one_applies_and_all_succeed(empty_database: str) -> None:
-    ran = await asyncio.gather(*(migrate(empty_database) for _ in range(5)))
+async def test_of_five_starters_one_applies_and_all_succeed(bare_database: str) -> None:
+    ran = await asyncio.gather(*(migrate(bare_database) for _ in range(5)))
     assert sorted(ran, key=len) == [[], [], [], [], REAL]
-    assert await applied(empty_database) == REAL
+    assert await applied(bare_database) == REAL
 
 
-async def test_a_failed_file_leaves_nothing_and_keeps_what_came_before(empty_database: str, folder: Path) -> None:
+async def test_a_failed_file_leaves_nothing_and_keeps_what_came_before(bare_database: str, folder: Path) -> None:
     (folder / "0901_pre_good.sql").write_text("create table good (n integer);")
     (folder / "0902_pre_bad.sql").write_text(
         "create table half (n integer); insert into half values (1); select 1 / 0;"
     )
     (folder / "0903_pre_never.sql").write_text("create table never (n integer);")
     with pytest.raises(MigrationError, match=r"0902_pre_bad\.sql: division by zero"):
-        await migrate(empty_database, folder)
-    assert await tables(empty_database) & {"good", "half", "never"} == {"good"}
-    assert await applied(empty_database) == [*REAL, "0901_pre_good.sql"]
+        await migrate(bare_database, folder)
+    assert await tables(bare_database) & {"good", "half", "never"} == {"good"}
+    assert await applied(bare_database) == [*REAL, "0901_pre_good.sql"]
 
     (folder / "0902_pre_bad.sql").write_text("create table half (n integer);")
-    assert await migrate(empty_database, folder) == ["0902_pre_bad.sql", "0903_pre_never.sql"]
-    assert await tables(empty_database) >= {"good", "half", "never"}
+    assert await migrate(bare_database, folder) == ["0902_pre_bad.sql", "0903_pre_never.sql"]
+    assert await tables(bare_database) >= {"good", "half", "never"}
 
 
-async def test_a_first_file_that_fails_leaves_no_table_but_its_own(empty_database: str, tmp_path: Path) -> None:
+async def test_a_first_file_that_fails_leaves_no_table_but_its_own(bare_database: str, tmp_path: Path) -> None:
     (tmp_path / "0001_pre_bad.sql").write_text("create table half (n integer); select nothing;")
     with pytest.raises(MigrationError, match=r"0001_pre_bad\.sql: "):
-        await migrate(empty_database, tmp_path)
-    assert await tables(empty_database) == {"migration"}
+        await migrate(bare_database, tmp_path)
+    assert await tables(bare_database) == {"migration"}
 
 
-async def test_a_file_changed_after_it_was_applied_is_noticed(empty_database: str, folder: Path) -> None:
-    await migrate(empty_database, folder)
+async def test_a_file_changed_after_it_was_applied_is_noticed(bare_database: str, folder: Path) -> None:
+    await migrate(bare_database, folder)
     with (folder / REAL[1]).open("a") as changed:
         changed.write("\n-- one more line\n")
     (folder / "0901_pre_good.sql").write_text("create table good (n integer);")
     with pytest.raises(MigrationError, match=f"{REAL[1]} was changed"):
-        await migrate(empty_database, folder)
-    assert "good" not in await tables(empty_database)
+        await migrate(bare_database, folder)
+    assert "good" not in await tables(bare_database)
 
 
-async def test_an_older_version_stops_before_a_newer_schema(empty_database: str, folder: Path) -> None:
+async def test_an_older_version_stops_before_a_newer_schema(bare_database: str, folder: Path) -> None:
     (folder / "0901_pre_newer.sql").write_text("create table newer (n integer);")
-    await migrate(empty_database, folder)
+    await migrate(bare_database, folder)
     with pytest.raises(MigrationError, match=r"0901_pre_newer\.sql"):
-        await migrate(empty_database)
+        await migrate(bare_database)
 
 
-async def test_a_file_slipped_in_between_is_noticed(empty_database: str, folder: Path) -> None:
+async def test_a_file_slipped_in_between_is_noticed(bare_database: str, folder: Path) -> None:
     (folder / "0902_pre_second.sql").write_text("create table second (n integer);")
-    await migrate(empty_database, folder)
+    await migrate(bare_database, folder)
     (folder / "0901_pre_first.sql").write_text("create table first (n integer);")
     with pytest.raises(MigrationError, match="missing"):
-        await migrate(empty_database, folder)
-    assert "first" not in await tables(empty_database)
+        await migrate(bare_database, folder)
+    assert "first" not in await tables(bare_database)
 
 
-async def test_a_table_that_stays_locked_is_not_waited_for(empty_database: str, folder: Path) -> None:
-    await migrate(empty_database, folder)
+async def test_a_table_that_stays_locked_is_not_waited_for(bare_database: str, folder: Path) -> None:
+    await migrate(bare_database, folder)
     (folder / "0901_pre_lock.sql").write_text(
         "set local lock_timeout = '50ms'; alter table worker add column version text;"
     )
-    user = await asyncpg.connect(empty_database)
+    user = await asyncpg.connect(bare_database)
     try:
         async with user.transaction():
             await user.execute("lock table worker in access share mode")
             with pytest.raises(MigrationError, match="lock timeout"):
-                await migrate(empty_database, folder)
-        assert await migrate(empty_database, folder) == ["0901_pre_lock.sql"]
+                await migrate(bare_database, folder)
+        assert await migrate(bare_database, folder) == ["0901_pre_lock.sql"]
     finally:
         await user.close()
 
 
-async def test_what_is_missing_is_counted_for_readiness(empty_database: str, folder: Path) -> None:
+async def test_what_is_missing_is_counted_for_readiness(bare_database: str, folder: Path) -> None:
     (folder / REAL[-1]).unlink()
-    await migrate(empty_database, folder)
-    assert await pending(empty_database) == 1
+    await migrate(bare_database, folder)
+    assert await pending(bare_database) == 1

@@ -30,17 +30,17 @@ OLD_RETRY = """
     where object_id = $1 and worker = 'old' and state = 'running'"""
 
 
-async def test_jobs_of_the_version_before_are_taken_by_both(empty_database: str, tmp_path: Path) -> None:
+async def test_jobs_of_the_version_before_are_taken_by_both(bare_database: str, tmp_path: Path) -> None:
     earlier = shutil.copytree(migrations_directory(), tmp_path / "earlier")
     for path in earlier.glob("*.sql"):
         if path.name >= "0012":
             path.unlink()
-    await migrate(empty_database, earlier)
-    connection = await asyncpg.connect(empty_database)
+    await migrate(bare_database, earlier)
+    connection = await asyncpg.connect(bare_database)
     try:
         await connection.execute("set tdt.scope = 'system'")
         await connection.execute(BEFORE)
-        await migrate(empty_database)
+        await migrate(bare_database)
         assert await connection.fetchval(OLD_CLAIM, ["actes.analyse"]) == 1
 
         assert await move_due_to_line(connection, LARGE) == 1
@@ -61,18 +61,18 @@ async def test_jobs_of_the_version_before_are_taken_by_both(empty_database: str,
 OLD_INSERT = "insert into job (kind, authority_id, object_id) values ('helios.ingest', null, $1)"
 
 
-async def test_turns_given_before_what_comes_back_took_turns_are_kept(empty_database: str, tmp_path: Path) -> None:
+async def test_turns_given_before_what_comes_back_took_turns_are_kept(bare_database: str, tmp_path: Path) -> None:
     earlier = shutil.copytree(migrations_directory(), tmp_path / "earlier")
     for path in earlier.glob("0013_*.sql"):
         path.unlink()
-    await migrate(empty_database, earlier)
-    connection = await asyncpg.connect(empty_database)
+    await migrate(bare_database, earlier)
+    connection = await asyncpg.connect(bare_database)
     try:
         await connection.execute("set tdt.scope = 'system'")
         await connection.execute(OLD_INSERT, 1)
         assert await move_due_to_line(connection, LARGE) == 1
         before = await connection.fetch("select tenant, turn from job")
-        await migrate(empty_database)
+        await migrate(bare_database)
         assert await connection.fetch("select tenant, turn from job") == before
         await connection.execute(OLD_INSERT, 2)
         assert await move_due_to_line(connection, LARGE) == 1
