@@ -75,9 +75,10 @@ WAITING = frozenset(
 def acquit_matches(acquit: DgfipReturn, candidates: Sequence[Candidate]) -> Candidate | None:
     """The transaction that this acquit answers; None without candidate, or when it may be another collectivité's.
 
-    Of those of its NomFic (and CodCol, when it tells one) the best by IdPost, then IdColl, then CodBud, then those that
-    wait for an answer. One of a collectivité is given only if no candidate of another one agrees better on anything:
-    what contradicts itself is for the operator.
+    Of those of its NomFic (and CodCol, when it tells one) the best by IdPost, then IdColl, then CodBud; within one
+    collectivité, then those that wait for an answer. One of a collectivité is given only if no candidate of another one
+    agrees as well, or better on anything: it may be a second answer of hers, and what contradicts itself is for the
+    operator.
     """
     known = [one for one in candidates if one.nomfic == acquit.nomfic and acquit.cod_col in (None, one.cod_col)]
     if not known:
@@ -85,12 +86,12 @@ def acquit_matches(acquit: DgfipReturn, candidates: Sequence[Candidate]) -> Cand
     agreements = {one.id: _agreement(acquit, one) for one in known}
     best = max(agreements.values())
     left = [one for one in known if agreements[one.id] == best]
-    left = [one for one in left if one.status in WAITING] or left
     authorities = {one.authority_id for one in left}
     if len(authorities) > 1 or any(
         one.authority_id not in authorities and not _is_below(agreements[one.id], best) for one in known
     ):
         return None
+    left = [one for one in left if one.status in WAITING] or left
     left = [one for one in left if one.status is HeliosStatus.TRANSMIS] or left
     return max(left, key=lambda one: (one.submitted_at, one.id))
 

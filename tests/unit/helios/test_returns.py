@@ -129,7 +129,13 @@ def test_what_nobody_has_separates_nothing() -> None:
 def test_the_transmitted_one_first() -> None:
     answered = HeliosStatus.INFORMATION_DISPONIBLE
     assert matched(FULL, candidate(1), candidate(2, status=answered)) == 1
-    assert matched(FULL, candidate(1, A), candidate(2, B, status=answered)) == 1
+
+
+def test_that_another_collectivite_has_its_answer_separates_nothing() -> None:
+    """It may be a second one of hers: the DGFiP answers again when it corrects itself."""
+    answered = HeliosStatus.INFORMATION_DISPONIBLE
+    assert matched(FULL, candidate(1, A), candidate(2, B, status=answered)) is None
+    assert matched(replace(FULL, cod_col=None), candidate(1, A), candidate(2, B, status=answered)) is None
 
 
 def test_the_most_recent_within_one_collectivite() -> None:
