@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tdt.domain.actes.model import ActeStatus
@@ -27,12 +27,17 @@ ANSWERS = {
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A move that the ledger tells; from None: a deposit. `written`: its instant there, where that is not `at`."""
+    """A move that the ledger tells; from None: a deposit. `moved_from`: the instant written there, if not `at`."""
 
     at: datetime
     source: int | None
     target: int
-    written: datetime | None = None
+    moved_from: datetime | None = None
+
+    @property
+    def written(self) -> datetime:
+        """Its instant in the ledger, which is that of what was written with it."""
+        return self.moved_from or self.at
 
 
 def in_order(told: Sequence[Event]) -> tuple[Event, ...]:
@@ -44,7 +49,7 @@ def in_order(told: Sequence[Event]) -> tuple[Event, ...]:
     ordered: list[Event] = []
     for one in reversed(told):
         at = min(one.at, ordered[-1].at) if ordered else one.at
-        ordered.append(one if at == one.at else Event(at, one.source, one.target, one.at))
+        ordered.append(one if at == one.at else replace(one, at=at, moved_from=one.at))
     return tuple(reversed(ordered))
 
 
@@ -138,7 +143,7 @@ class Flow:
 
     def was_answered(self, at: datetime) -> bool:
         """Whether an answer of the State about it came before this instant."""
-        applied = (one.written or one.at for one in self.events if one.at < at and _is_answer(self.module, one))
+        applied = (one.written for one in self.events if one.at < at and _is_answer(self.module, one))
         return any(one < at for one in self.answered) or any(one in self.answers for one in applied)
 
     def key_recorded(self, at: datetime) -> str | None:
@@ -178,7 +183,7 @@ def find_faults(flow: Flow, end: datetime) -> Iterator[Fault]:
 def _answer_faults(flow: Flow, end: datetime) -> Iterator[Fault]:
     applied = [one for one in flow.events if one.at < end and _is_answer(flow.module, one)]
     named = [at for at in flow.answered if at < end]
-    if applied and not named and not any((one.written or one.at) in flow.answers for one in applied):
+    if applied and not named and not any(one.written in flow.answers for one in applied):
         yield Fault(flow.id, FaultCode.WITHOUT_ANSWER)
     if named and not applied:
         yield Fault(flow.id, FaultCode.NOT_APPLIED)

@@ -391,6 +391,15 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str, seconds: fl
         await asyncio.sleep(0.02)
 
 
+async def until_blocked(connection: Any, what: str) -> None:
+    """Until a transaction waits for a lock, such as one that this connection holds."""
+
+    async def is_blocked() -> bool:
+        return bool(await connection.fetchval("select count(*) from pg_locks where not granted"))
+
+    await until(is_blocked, what)
+
+
 LETTERS = {
     "2-1": ("CourrierSimple", ""),
     "3-1": ("DemandePieceComplementaire", "<actes:DescriptionPieces>Plan du bâtiment</actes:DescriptionPieces>"),

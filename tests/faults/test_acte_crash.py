@@ -16,7 +16,7 @@ from tdt.domain.ids import ActeId, EnvelopeId
 from tdt.domain.routes import RouteKind
 from tdt.flows import actes_receive, actes_send, breakers
 from tests.faults import sending
-from tests.faults.plant import BIG_PDF, WINDOW, Plant, anomaly_mail, ar_mail, plant, until
+from tests.faults.plant import BIG_PDF, WINDOW, Plant, anomaly_mail, ar_mail, plant, until_blocked
 from tests.postgres import TestDatabase
 
 SECOND = timedelta(seconds=1)
@@ -192,11 +192,7 @@ async def test_a_sending_that_ends_while_another_begins_is_seen(works: Plant) ->
         async with owner.transaction():
             await owner.execute("lock table attempt in access exclusive mode")
             second = asyncio.create_task(actes_send.transmit(works.deps, envelope))
-
-            async def blocked() -> bool:
-                return bool(await owner.fetchval("select count(*) from pg_locks where not granted"))
-
-            await until(blocked, "the second worker at the table of attempts")
+            await until_blocked(owner, "the second worker at the table of attempts")
             await owner.execute("update attempt set outcome = 'accepted'")
             await owner.execute("update acte_transaction set status = 3")
         await second
@@ -215,11 +211,7 @@ async def test_an_ar_that_comes_while_a_wait_is_decided_is_the_last_word(works: 
         async with owner.transaction():
             await owner.execute("select from breaker for update")
             second = asyncio.create_task(actes_send.transmit(works.deps, envelope))
-
-            async def blocked() -> bool:
-                return bool(await owner.fetchval("select count(*) from pg_locks where not granted"))
-
-            await until(blocked, "the second worker at the breaker")
+            await until_blocked(owner, "the second worker at the breaker")
             assert (await works.ingest(ar_mail()))[0] == "handled"
         with pytest.raises(Held):
             await second
@@ -241,11 +233,7 @@ async def test_what_is_given_up_while_its_sending_ends_keeps_the_record_of_it(wo
             await owner.execute("update acte_transaction set status = -1 where id = $1", acte)
             works.prefecture.mode = "accept"
             works.prefecture.leaving.set()
-
-            async def blocked() -> bool:
-                return bool(await owner.fetchval("select count(*) from pg_locks where not granted"))
-
-            await until(blocked, "the end of the sending")
+            await until_blocked(owner, "the end of the sending")
     finally:
         await owner.close()
     await sent

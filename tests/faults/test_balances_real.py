@@ -36,7 +36,7 @@ from tests.faults.plant import (
     ar_mail,
     letter_mail,
     reply_ar_mail,
-    until,
+    until_blocked,
 )
 from tests.faults.test_acte_unanswered import MONTH
 from tests.faults.test_helios_moves import OPERATOR
@@ -255,11 +255,7 @@ async def test_an_ar_that_began_before_its_act_had_left_is_balanced(works: Plant
         async with owner.transaction():
             await owner.execute("select from received where id = $1 for update", mail)
             reading = asyncio.create_task(actes_receive.ingest(works.deps, mail))
-
-            async def blocked() -> bool:
-                return bool(await owner.fetchval("select count(*) from pg_locks where not granted"))
-
-            await until(blocked, "the reading of the mail")
+            await until_blocked(owner, "the reading of the mail")
             await actes_send.transmit(works.deps, envelope)
         await reading
     finally:

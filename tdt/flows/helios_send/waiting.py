@@ -59,6 +59,6 @@ async def hold_back(deps: Deps, transaction_id: HeliosId, waits: Waits) -> Held:
 async def _tell_held(deps: Deps, transaction_id: HeliosId, why: str) -> None:
     """The reason, in the workflow of a flow that still waits."""
     async with deps.transaction("system") as connection:
-        found = await db.lock_transaction(connection, transaction_id)
+        found = await db.get_transaction(connection, transaction_id)
         if found is not None and found.status is HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
             await db.insert_note(connection, found, why)
