@@ -4,7 +4,6 @@ import pytest
 
 FIRST = (
     "tests/wire/test_rights.py",
-    "tests/journeys/test_kill.py",
     "tests/journeys/test_sandbox.py",
     "tests/journeys/test_big_flow.py",
     "tests/wire/test_isolation.py",

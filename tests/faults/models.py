@@ -39,7 +39,8 @@ ACTES: Mapping[str, Effects] = {
     "transmit": {2: [(3,)]},
     # what may have left and is answered has left: 2 goes by 3; so does what we had given up
     "ar": {2: [(3, 4)], 3: [(4,)], -1: [(3, 4)]},
-    "anomaly": {2: [(3, -1)], 3: [(-1,)], -1: [(3, -1)]},
+    # 001 after a try in doubt and a later one: that the ministry has it already proves that the first arrived
+    "anomaly": {2: [(3, -1), (3,)], 3: [(-1,)], -1: [(3, -1), (3,)]},
     "refuse_envelope": {2: [(3, -1)], 3: [(-1,)], -1: [(3, -1)]},
     "letter": {BORN: [(7,), (21,)], 2: [(3,)], -1: [(3,)]},
     "acknowledge": {7: [(8,)]},

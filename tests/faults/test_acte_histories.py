@@ -355,18 +355,25 @@ class Checks:
 
 
 async def doubled(works: Plant) -> list[str]:
-    """Archives that the préfecture had whole more than once although no sending of them was ever in doubt."""
-    counts = Counter(name for name, _ in works.prefecture.parcels)
+    """Archives that the préfecture took more than once although no sending of them was ever in doubt."""
+    came = Counter(name for name, _ in works.prefecture.parcels)
     rows = await works.fetch(
-        "select distinct name from attempt where outcome is null or outcome in ('uncertain', 'settled')"
+        """select name, bool_or(outcome is null or outcome in ('uncertain', 'settled')) as in_doubt,
+            count(*) filter (where outcome in ('failed', 'refused') and reached) as refused
+        from attempt group by name"""
     )
-    in_doubt = {row["name"] for row in rows}
-    return [name for name, count in counts.items() if count > 1 and name not in in_doubt]
+    for row in rows:
+        came[row["name"]] = 0 if row["in_doubt"] else came[row["name"]] - row["refused"]
+    return [name for name, count in came.items() if count > 1]
 
 
 @PLAYED
 @given(history=histories)
 @example(history=[("to_sign", 0), ("ar", 0)])
+@example(history=[("submit", 0), ("transmit", 0, "refuse"), ("transmit", 0, "refuse"), ("transmit", 0, "accept")])
+@example(
+    history=[("submit", 0), ("transmit", 0, "cut"), ("wait", 0), ("transmit", 0, "refuse"), ("anomaly", 0, "001")]
+)
 @example(
     history=[
         ("submit", 0),
