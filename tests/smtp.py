@@ -19,7 +19,7 @@ from tests.ports import free_port
 LOGIN, PASSWORD = "tdt", "mot de passé"
 
 
-@dataclass(slots=True)
+@dataclass  # no slots: aiosmtpd looks at every attribute, and Python 3.11.2 (Debian 12) fails at `__weakref__`
 class MailHost:
     """`taken`: (recipient, message) in their order. `answers`: what is answered to a recipient instead of 250."""
 

@@ -32,7 +32,7 @@ def returns(data: bytes) -> None:
 
 
 def classification(data: bytes) -> None:
-    """What is put in force is one that reads again as itself."""
+    """What cannot be read is refused with a reason; what can is judged, whatever it says."""
     try:
         found = parse_classification(data)
     except XmlError:
@@ -40,7 +40,8 @@ def classification(data: bytes) -> None:
     if found is not None:
         fault_of(found, TODAY)
     judged, why = judge_classification(data, TODAY)
-    assert (judged is None) == bool(why)
+    assert judged == found
+    assert why or judged is not None
     check_told(why)
 
 

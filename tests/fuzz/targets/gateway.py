@@ -71,7 +71,8 @@ class _Peer:
     async def open(self, host: str, port: int, **_: object) -> tuple[asyncio.StreamReader, Any]:
         if not 0 <= port <= 65535:
             raise OverflowError("getsockaddrarg: port must be 0-65535.")  # as the socket does
-        assert host == "192.0.2.9" or host.replace(".", "").isdigit()
+        if not host.replace(".", "").isdigit():
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")  # likewise
         reader = asyncio.StreamReader()
         if self._parts:
             reader.feed_data(self._parts.pop(0))
