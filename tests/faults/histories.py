@@ -18,6 +18,7 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from tdt.db.accounts import NewAccount, insert_account
 from tdt.domain.audit import Actor, Source
 from tdt.domain.authorities import Principal, Role
 from tdt.domain.errors import Conflict, Forbidden, Permanent, Refused, Temporary, Uncertain
@@ -53,10 +54,18 @@ class Stage:
 
     async def begin(self) -> int:
         """A number for the next history."""
+        if self.played == 0:
+            await self._add_archivists()
         if NIGHTLY and self.played % EMPTIED_AFTER == 0:
             await self._empty()
         self.played += 1
         return self.played
+
+    async def _add_archivists(self) -> None:
+        async with self.works.deps.transaction("system") as connection:
+            for town, who in self.works.people.items():
+                new = NewAccount(Role.ARCH, "archive", f"archive-{town}", authority_id=who.user.authority_id)
+                await insert_account(connection, new)
 
     async def _empty(self) -> None:
         if self._contents < 0:
@@ -96,9 +105,9 @@ def stage(works: Plant, request: pytest.FixtureRequest) -> Iterator[Stage]:
 OPERATOR = Actor(Source.CLI, None, "essai")
 
 
-def archivist(who: Principal) -> Principal:
-    """The software of the archive of the same collectivité."""
-    return replace(who, user=replace(who.user, role=Role.ARCH))
+def acting_as(role: Role, who: Principal) -> Principal:
+    """Somebody else of the same collectivité: its administrator, the software of its archive."""
+    return replace(who, user=replace(who.user, role=role))
 
 
 class Played(Protocol):

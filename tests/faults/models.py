@@ -48,8 +48,9 @@ ACTES: Mapping[str, Effects] = {
     "cancelled": {**dict.fromkeys((4, 5, 6, 12, 13, 14, 19, 20), _ENDED), 2: [(3, 4)], 3: [(4,)], -1: [(3, 4)]},
     "reply": {BORN: [(1, 2), (1, 2, 3)]},
     "reply_ar": {2: [(3, 4)], 3: [(4,)], -1: [(3, 4)]},
-    "close": {4: [(5,), (6,)]},
-    "plan": {4: [(19,)], 5: [(19,)]},
+    # an act that nobody signed is refused; what failed at the archive may be closed without it
+    "close": {**{one: [(5,), (6,)] for one in (4, 14, 20)}, 18: [(6,)]},
+    "plan": {one: [(19,)] for one in (4, 5, 14, 20)},
     "tell": {origin: [(one,) for one in targets] for origin, targets in _SAE_ACTES.items()},
     "correct": {19: [(20,), (13,)], 20: [(19,), (13,)], 12: [(19,), (13,), (20,)], 14: [(19,), (13,), (12,)]},
     "give_up": {one: [(-1,)] for one in (17, 18, 1, 2, 3)},
@@ -77,6 +78,8 @@ HELIOS: Mapping[str, Effects] = {
     "to_sign": {BORN: [(13,)]},
     "to_post": {BORN: [(14,)]},
     "confirm": {14: [(1,)]},
+    # posted at once by who may transmit too
+    "sign": {13: [(1,), (14,)]},
     "give_up": {13: _BY_HAND, 14: _BY_HAND},
     "broken": {BORN: [(1,)]},
     "analyse": {1: [(2,), (-1,)]},

@@ -14,6 +14,7 @@ from tdt.domain.ids import ActeId, EnvelopeId, HeliosId, ReceivedId
 from tdt.domain.routes import RouteKind
 from tdt.flows import (
     actes_closing,
+    actes_moves,
     actes_receive,
     actes_sae,
     actes_send,
@@ -265,6 +266,17 @@ async def test_an_ar_that_began_before_its_act_had_left_is_balanced(works: Plant
     assert [row["to_status"] for row in told] == [1, 2, 4, 3], "the ledger has them in the order of their transactions"
     await check_night(works)
     assert (await closing(works, RouteKind.ACTES))["acknowledged"] == 1
+
+
+async def test_an_anomaly_of_what_was_refused_and_given_up_is_balanced(works: Plant) -> None:
+    """The préfecture refused the archive, and looked at it all the same: its anomaly proves that it came."""
+    acte = await works.submit_acte()
+    await leave(works, acte, "refuse")
+    await actes_moves.give_up(works.deps, OPERATOR, acte)
+    await works.ingest(anomaly_mail("007"))
+    assert await works.acte_life(acte) == [1, 2, -1, 3, -1]
+    await check_night(works)
+    assert (await closing(works, RouteKind.ACTES))["anomalies"] == 1
 
 
 async def test_what_a_hand_does_to_real_acts_is_named(works: Plant) -> None:

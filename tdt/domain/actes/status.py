@@ -54,14 +54,11 @@ MOVES: Mapping[S, frozenset[S]] = {
     S.ACQUITTEMENT_RECU: frozenset({S.ANNULE, S.VALIDE, S.REFUSE}) | _SAE_API_TARGETS,
     # the AR of an annulation may come after the collectivité has closed the act, or begun to archive it
     S.VALIDE: frozenset({S.ANNULE}) | _SAE_API_TARGETS,
-    S.REFUSE: frozenset({S.ANNULE, S.DETRUITE}),
+    S.REFUSE: frozenset({S.ANNULE}),
     # what the préfecture sends: answered by an automatic AR (types 3, 4) or by nothing (types 2, 5)
-    S.DOCUMENT_RECU: frozenset({S.ACQUITTEMENT_ENVOYE, S.ERREUR}),
-    S.ACQUITTEMENT_ENVOYE: frozenset({S.ERREUR}),
+    S.DOCUMENT_RECU: frozenset({S.ACQUITTEMENT_ENVOYE}),
     # archiving
-    S.EN_ATTENTE_SAE: frozenset(
-        {S.ANNULE, S.ENVOYE_AU_SAE, S.ERREUR_ENVOI_SAE, S.ARCHIVE_PAR_LE_SAE, S.SAE_IMPOSSIBLE}
-    ),
+    S.EN_ATTENTE_SAE: frozenset({S.ANNULE, S.ENVOYE_AU_SAE, S.ERREUR_ENVOI_SAE, S.ARCHIVE_PAR_LE_SAE}),
     S.ENVOYE_AU_SAE: frozenset(
         {S.ANNULE, S.ARCHIVE_PAR_LE_SAE, S.ERREUR_ARCHIVAGE, S.EN_ATTENTE_SAE, S.ERREUR_ENVOI_SAE}
     ),
@@ -69,7 +66,7 @@ MOVES: Mapping[S, frozenset[S]] = {
         {S.ANNULE, S.EN_ATTENTE_SAE, S.ENVOYE_AU_SAE, S.ARCHIVE_PAR_LE_SAE, S.VALIDE, S.REFUSE}
     ),
     S.ERREUR_ENVOI_SAE: frozenset({S.ANNULE, S.EN_ATTENTE_SAE, S.ARCHIVE_PAR_LE_SAE, S.VALIDE, S.REFUSE}),
-    S.ARCHIVE_PAR_LE_SAE: frozenset({S.ANNULE, S.DETRUITE}),
+    S.ARCHIVE_PAR_LE_SAE: frozenset({S.ANNULE}),
     # What S2LOW never does. To 3: the answer to a transaction that we had given up (thirty days, or by hand) is not
     # lost, it passes by 3 to where the answer leads. To 1 and 2: by hand, what surely is not with the ministry.
     S.ERREUR: frozenset({S.TRANSMIS, S.POSTE, S.EN_ATTENTE_DE_TRANSMISSION}),

@@ -34,7 +34,6 @@ MOVES: Mapping[HeliosStatus | None, frozenset[HeliosStatus]] = {
     _S.REFUSE_PAR_LE_SAE: frozenset({_S.EN_ATTENTE_SAE}),
     _S.ERREUR_ENVOI_SAE: frozenset({_S.EN_ATTENTE_SAE, _S.ACCEPTE_PAR_LE_SAE}),
     _S.DOCUMENTS_INDISPONIBLES: frozenset({_S.EN_ATTENTE_SAE}),
-    _S.A_DETRUIRE: frozenset({_S.DETRUITE}),
 }
 
 STATUS_LABELS: Mapping[HeliosStatus, str] = {
