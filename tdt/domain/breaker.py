@@ -126,10 +126,7 @@ def succeed(breaker: Breaker) -> Breaker:
 
 
 def leave(breaker: Breaker, now: datetime, rules: Rules) -> Breaker:
-    """A probe ended without saying whether the remote is back (its outcome is in doubt, nothing left): another will.
-
-    Later each time: one that leaves each probe in doubt must not put many in doubt.
-    """
+    """A probe did not show that the remote is back: another will, later each time."""
     probes = breaker.probes + 1
     pause = min(rules.first * 2 ** min(probes, 20), rules.longest)
     return replace(breaker, probes=probes, probe_at=now + pause, probing_until=None)
@@ -164,18 +161,27 @@ class Asking:
 def read_sign(error: BaseException | None) -> Sign:
     """What it says of what it was given is an answer of the remote; a connection that fails, or its own fault, is not.
 
-    Nothing is learnt from an outcome in doubt, nor from what never came to the remote (our settings, our disk).
+    A connection lost once the bytes had left fails as well: a remote that takes everything and never says so would
+    put all that waits in doubt, one by one. Nothing is learnt from another doubt (it did say something), nor from what
+    never came to the remote (our settings, our disk).
     """
     if error is None:
         return Sign.ANSWERED
-    if not isinstance(error, TdtError) or isinstance(error, Uncertain):
+    if not isinstance(error, TdtError):
         return Sign.NOTHING
+    if _is_fault_of_remote(error):
+        return Sign.FAILED
+    answered = "reply" in error.details or "status" in error.details
+    return Sign.ANSWERED if answered and not isinstance(error, Uncertain) else Sign.NOTHING
+
+
+def _is_fault_of_remote(error: TdtError) -> bool:
     reply, status = error.details.get("reply"), error.details.get("status")
     if isinstance(status, int):
-        return Sign.FAILED if status >= SERVER_FAULT else Sign.ANSWERED
+        return status >= SERVER_FAULT
     if reply is not None:
-        return Sign.FAILED if str(reply).startswith(NUMBER_OF_ALL) else Sign.ANSWERED
-    return Sign.FAILED if isinstance(error, Temporary) and error.details.get("of_remote") else Sign.NOTHING
+        return str(reply).startswith(NUMBER_OF_ALL)
+    return isinstance(error, Temporary | Uncertain) and bool(error.details.get("of_remote"))
 
 
 def hold(remote: Remote, at: datetime) -> Held:

@@ -57,14 +57,15 @@ def settings_read(service: str) -> Iterator[None]:
 
 
 def _classify(remote: Remote, progress: Progress, error: Exception) -> TdtError:
-    details = {"error": describe(error)}
+    details: dict[str, object] = {"error": describe(error)}
     refusal = remote.refusal(error) if remote.refusal else None
     if refusal is not None:
         return Temporary(f"{remote.service} : demande refusée", details=details | {"reply": refusal})
+    details["of_remote"] = True
     if progress.sent:
         return Uncertain(f"{remote.service} : liaison perdue après le début de l'envoi, sans réponse", details=details)
     message = f"{remote.service} : liaison impossible ou interrompue"
-    return Temporary(message, code=remote.code, details=details | {"of_remote": True})
+    return Temporary(message, code=remote.code, details=details)
 
 
 def describe(error: Exception) -> str:

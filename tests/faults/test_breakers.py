@@ -125,16 +125,24 @@ async def test_what_waits_opens_no_connection_says_why_and_forecasts_the_next_tr
     assert told is not None and (told.at, told.reason) == (again, WAITS[Remote.HELIOS])
 
 
-async def test_a_sending_in_doubt_is_no_failure_and_stays_ruled_by_the_crash_rule(works: Plant) -> None:
-    flow = await works.queued_pes(pes())
+async def test_a_remote_that_takes_all_and_never_answers_puts_few_in_doubt(works: Plant) -> None:
+    failures = works.deps.config.breaker.failures
+    flows = [
+        await works.queued_pes(pes(f"DOUTE-{number}", str(number), f"PJ{number}")) for number in range(failures + 1)
+    ]
     works.ftp.behaviour.vanish_at_the_end = True
+    for flow in flows[:failures]:
+        with pytest.raises(Uncertain):
+            await helios_send.transmit(works.deps, flow)
+    with pytest.raises(Held):
+        await helios_send.transmit(works.deps, flows[-1])
+    assert await works.value(ATTEMPTS) == failures
     with pytest.raises(Uncertain):
-        await helios_send.transmit(works.deps, flow)
-    assert await breakers.show_all(works.deps) == []
+        await helios_send.transmit(works.deps, flows[0])  # its window is not over: that comes first
     works.ftp.behaviour.vanish_at_the_end = False
-    await fail_until_open(works)
-    with pytest.raises(Uncertain):
-        await helios_send.transmit(works.deps, flow)  # its window is not over: that comes first
+    works.elapse(works.deps.config.breaker.rules.first)
+    await helios_send.transmit(works.deps, flows[-1])  # the probe
+    assert await state(works, Remote.HELIOS) == "closed"
 
 
 async def test_refusals_of_what_is_handed_over_never_open_it(works: Plant) -> None:

@@ -92,7 +92,11 @@ SIGNS = [
     (Permanent("destinataire", details={"reply": "550 unknown"}), Sign.ANSWERED),
     (Temporary("réglage", code="REGLAGE", details={"error": "FileNotFoundError"}), Sign.NOTHING),
     (Temporary("disque", details={"error": "No space left on device"}), Sign.NOTHING),
-    (Uncertain("perdue", details={"of_remote": True}), Sign.NOTHING),
+    (Uncertain("perdue", details={"of_remote": True}), Sign.FAILED),
+    (Uncertain("ambiguë", details={"status": 502}), Sign.FAILED),
+    (Uncertain("ambiguë", details={"status": 202}), Sign.NOTHING),
+    (Uncertain("inattendue", details={"reply": "250 what"}), Sign.NOTHING),
+    (Uncertain("taille"), Sign.NOTHING),
     (Refused("contenu"), Sign.NOTHING),
     (ValueError(), Sign.NOTHING),
 ]
