@@ -22,6 +22,8 @@ TEXT_FIELDS_AT_MOST = 16
 """All text of one form together stays below this many times the limit of one field."""
 DRAIN_SECONDS = 600.0
 """For a body that is read and not kept."""
+PREAMBLE_BYTES = 4096
+"""What may stand before the first boundary: nothing does with any client that is known."""
 AT_ONCE = 2
 """Chunks taken in one turn of the event loop, whatever the number of uploads: the others are left with the kernel, so
 that a small request waits for two of them, not for all."""
@@ -80,6 +82,8 @@ class FormReader:
     def __init__(self, boundary: str, plan: FormPlan, limits: Limits, spool: Spool):
         self._plan, self._limits, self._spool = plan, limits, spool
         self._parser = _parser(boundary, limits)
+        self._boundary = b"--" + boundary.encode()
+        self._preamble: bytes | None = b""
         self._form = Form()
         self._open: list[tuple[str, str, SpoolWriter]] = []
         self._name, self._filename, self._sink = "", None, None  # type: tuple[str, str | None, _Sink]
@@ -89,7 +93,8 @@ class FormReader:
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes. Raises FormFault; the caller then discards."""
         try:
-            for event in self._parser.parse(chunk):
+            # the library takes an empty chunk for the end
+            for event in self._parser.parse(ready) if (ready := self._from_the_start(chunk)) else ():
                 if event is None:
                     self._end_part()
                 elif isinstance(event, multipart.MultipartSegment):
@@ -100,6 +105,19 @@ class FormReader:
             raise FormFault(Fault.TOO_MUCH_TEXT) from error
         except multipart.MultipartError as error:
             raise FormFault(Fault.MALFORMED) from error
+
+    def _from_the_start(self, chunk: bytes) -> bytes:
+        """The library looks at what stands before the first boundary in the chunk at hand: it gets it in one piece."""
+        if self._preamble is None:
+            return chunk
+        self._preamble += chunk
+        place = self._preamble.find(self._boundary)
+        if place > PREAMBLE_BYTES or (place < 0 and len(self._preamble) > PREAMBLE_BYTES + len(self._boundary)):
+            raise FormFault(Fault.MALFORMED)
+        if place < 0 or len(self._preamble) < place + len(self._boundary) + len(b"\r\n"):
+            return b""
+        whole, self._preamble = self._preamble, None
+        return whole
 
     async def keep_up(self) -> None:
         """Let the disk follow what was fed."""
@@ -141,6 +159,9 @@ class FormReader:
         return self._form
 
     def _begin_part(self, segment: multipart.MultipartSegment) -> None:
+        # the library refuses a bare line feed where a chunk ends before the end of the line, and else keeps it
+        if any("\n" in value for _, value in segment.headerlist):
+            raise FormFault(Fault.MALFORMED)
         self._name, self._filename = parse_disposition(segment.header("Content-Disposition", ""))
         field_name = self._name.partition("[")[0]
         if self._filename is None or field_name in self._plan.texts:
