@@ -12,7 +12,7 @@ from tdt.domain.calendar import PARIS
 
 Life = Mapping[str, Any]
 
-OUTCOMES = {"accepted": "accepté", "failed": "échec", "uncertain": "incertain", "settled": "prouvé par une réponse"}
+OUTCOMES = {"accepted": "accepté", "failed": "échec", "uncertain": "incertain", "settled": "arrivé (établi ensuite)"}
 ASPECTS = {"reading": "lecture", "schema": "schéma"}
 VERDICTS = {"passed": "bon", "refused": "REFUSÉ", "not_applicable": "sans objet", "pending": "à refaire"}
 STATES = {"ready": "à faire", "running": "en cours", "dead": "MIS DE CÔTÉ"}

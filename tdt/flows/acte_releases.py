@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from tdt.db import acte_releases as db
 from tdt.db import actes as actes_db
-from tdt.db import routes as routes_db
+from tdt.db import attempts as attempts_db
 from tdt.db.acte_letters import find_acknowledgement
 from tdt.db.audit import insert_change
 from tdt.db.jobs import insert_job
@@ -58,7 +58,7 @@ async def declare_received(deps: Deps, by: Actor, acte_id: ActeId, reason: str) 
         if not any(one.is_uncertain for one in attempts):
             raise Refused(SURE.format(acte_id))
         proof = f"Dit par l'exploitant : {reason}"
-        await routes_db.move_attempts_to_settled(connection, actes_db.ENVELOPE, envelope.id, proof)
+        await attempts_db.move_attempts_to_settled(connection, actes_db.ENVELOPE, envelope.id, proof)
         await db.delete_waiting_work(connection, envelope.id, [one.id for one in carried])
         for one in carried:
             left = S.ACQUITTEMENT_ENVOYE if one.status is S.DOCUMENT_RECU else S.TRANSMIS
@@ -89,7 +89,7 @@ async def _take(
     waiting = (S.DOCUMENT_RECU,) if answer is not None else (S.POSTE, S.EN_ATTENTE_DE_TRANSMISSION)
     if acte.status not in waiting:
         raise Refused(NOT_WAITING.format(acte_id, int(acte.status), STATUS_LABELS[acte.status]))
-    attempts = await routes_db.list_attempts(connection, actes_db.ENVELOPE, envelope.id)
+    attempts = await attempts_db.list_attempts(connection, actes_db.ENVELOPE, envelope.id)
     if is_sending(attempts, deps.now(), timedelta(seconds=deps.config.actes.uncertain_seconds)):
         raise Refused(SENDING.format(acte_id))
     carried = [acte] if answer is not None else await actes_db.lock_of_envelope(connection, envelope.id)

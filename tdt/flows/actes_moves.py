@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tdt.db import acte_closing as closing_db
 from tdt.db import actes as db
-from tdt.db import routes as routes_db
+from tdt.db import attempts as attempts_db
 from tdt.db.acte_resends import get_mark, is_superseded
 from tdt.db.audit import insert_change
 from tdt.db.content import get_small
@@ -84,7 +84,7 @@ async def _take(connection: Connection, acte_id: ActeId) -> Sequence[db.Acte]:
 
 async def _past(connection: Connection, acte: db.Acte) -> rules.Past:
     envelope = await db.get_envelope(connection, acte.envelope_id)
-    attempts = await routes_db.list_attempts(connection, db.ENVELOPE, acte.envelope_id)
+    attempts = await attempts_db.list_attempts(connection, db.ENVELOPE, acte.envelope_id)
     return rules.Past(
         archived=envelope is not None and envelope.content_id is not None,
         accepted=await closing_db.had_status(connection, acte.id, ActeStatus.EN_ATTENTE_DE_TRANSMISSION),

@@ -6,9 +6,9 @@ Under the lock of the flow, as a sending is decided: a worker and an operator ne
 from collections.abc import Mapping
 from datetime import timedelta
 
+from tdt.db import attempts as attempts_db
 from tdt.db import helios as db
 from tdt.db import helios_moves as moves_db
-from tdt.db import routes as routes_db
 from tdt.db.audit import insert_change
 from tdt.db.jobs import insert_job
 from tdt.db.pool import Connection
@@ -99,7 +99,7 @@ async def declare_received(deps: Deps, by: Actor, flow_id: HeliosId, reason: str
     async with deps.acting(by) as connection:
         flow, past = await _take(deps, connection, by, flow_id)
         _check("déclarer transmise", flow_id, rules.received_obstacle(past), "PES_MOUVEMENT_REFUSE")
-        await routes_db.move_attempts_to_settled(connection, db.OBJECT, flow_id, f"Dit par l'exploitant : {reason}")
+        await attempts_db.move_attempts_to_settled(connection, db.OBJECT, flow_id, f"Dit par l'exploitant : {reason}")
         target, words = after_transmission(flow.root), rules.declared_received(flow_id, reason)
         await _move(connection, flow, target, words)
         await moves_db.delete_waiting_work(connection, flow_id)
@@ -132,7 +132,7 @@ async def _take(
     work = await moves_db.get_work(connection, flow_id)
     past = rules.Past(
         status=flow.status,
-        attempts=await routes_db.list_attempts(connection, db.OBJECT, flow_id),
+        attempts=await attempts_db.list_attempts(connection, db.OBJECT, flow_id),
         acquitted=flow.acquit_content_id is not None,
         at_work=work.running,
         set_aside=work.dead or not (work.ready or work.running),

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tdt.db import actes as actes_db
+from tdt.db import attempts as attempts_db
 from tdt.db import conventions as db
 from tdt.db import helios as helios_db
-from tdt.db import routes as routes_db
 from tdt.db.acte_letters import find_acknowledgement
 from tdt.db.audit import insert_change
 from tdt.db.authorities import get_authority
@@ -130,7 +130,7 @@ async def _take_acte(deps: Deps, connection: Connection, target: Target, to_hold
     acte = await actes_db.lock_transaction(connection, number) or acte
     if to_hold and acte.status not in rules.MAY_BE_HELD_ACTES:
         raise Refused(rules.LEFT.format(target, int(acte.status), ACTE_LABELS[acte.status]))
-    attempts = await routes_db.list_attempts(connection, actes_db.ENVELOPE, envelope)
+    attempts = await attempts_db.list_attempts(connection, actes_db.ENVELOPE, envelope)
     window = timedelta(seconds=deps.config.actes.uncertain_seconds)
     if to_hold and rules.is_sending(attempts, deps.now(), window):
         raise Refused(rules.LEAVING.format(target))
@@ -143,7 +143,7 @@ async def _take_flow(deps: Deps, connection: Connection, target: Target, to_hold
         raise Refused(rules.UNKNOWN.format(target))
     if to_hold and flow.status not in rules.MAY_BE_HELD_HELIOS:
         raise Refused(rules.LEFT.format(target, int(flow.status), HELIOS_LABELS[flow.status]))
-    attempts = await routes_db.list_attempts(connection, helios_db.OBJECT, flow.id)
+    attempts = await attempts_db.list_attempts(connection, helios_db.OBJECT, flow.id)
     window = timedelta(seconds=deps.config.helios.uncertain_seconds)
     if to_hold and rules.is_sending(attempts, deps.now(), window):
         raise Refused(rules.LEAVING.format(target))

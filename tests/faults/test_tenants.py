@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from tdt.db import actes as actes_db
+from tdt.db import attempts as attempts_db
 from tdt.db import helios as helios_db
 from tdt.db import jobs as jobs_db
 from tdt.db import routes as routes_db
@@ -84,7 +85,7 @@ async def test_no_function_that_the_web_uses_gives_it_away(works: Plant) -> None
         assert await actes_db.last_classification(connection, mine) is None
         assert await helios_db.get_transaction(connection, life["flow"]) is None
         assert await helios_db.last_workflow(connection, life["flow"]) is None
-        assert await routes_db.list_attempts(connection, "acte_envelope", life["envelope"]) == []
+        assert await attempts_db.list_attempts(connection, "acte_envelope", life["envelope"]) == []
         assert [await routes_db.get_received(connection, one) for one in life["received"]] == [None, None]
         assert [await get_content(connection, ContentId(body)) for body in bodies] == [None] * len(bodies)
         assert await claim_next(connection, "thief") is None

@@ -8,7 +8,8 @@ import pytest
 
 from tdt.admin.door import configuration, operator
 from tdt.db.alerts import list_open
-from tdt.db.routes import NewRoute, Sending, insert_attempt, insert_route
+from tdt.db.attempts import Sending, insert_attempt
+from tdt.db.routes import NewRoute, insert_route
 from tdt.deps import Deps, open_deps
 from tdt.domain.calendar import paris_date
 from tdt.domain.errors import Held, Refused

@@ -1,7 +1,7 @@
 """1-2, 1-3 and the anomalies of envelope: what becomes of what was sent."""
 
 from tdt.db import actes as db
-from tdt.db import routes as routes_db
+from tdt.db import attempts as attempts_db
 from tdt.db.acte_resends import find_answered_before
 from tdt.db.content import insert_small
 from tdt.db.pool import Connection
@@ -85,7 +85,7 @@ async def refuse_acte(deps: Deps, connection: Connection, answer: r.AnomalieActe
 async def _is_of_resend(connection: Connection, answer: r.AnomalieActe, acte: db.Acte) -> bool:
     """Whether this is what the ministry says to an identical resend: an act that it has, and a try in doubt before
     the last one. A try that surely failed proves nothing: the number is then really taken."""
-    attempts = await routes_db.list_attempts(connection, db.ENVELOPE, acte.envelope_id)
+    attempts = await attempts_db.list_attempts(connection, db.ENVELOPE, acte.envelope_id)
     return answer.nature == DUPLICATE_ACTE and any(one.was_uncertain for one in attempts[:-1])
 
 

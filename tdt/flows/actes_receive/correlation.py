@@ -1,7 +1,7 @@
 """Which of our transactions an answer may be for: those that were sent. A mail alone never proves a sending."""
 
 from tdt.db import actes as db
-from tdt.db import routes as routes_db
+from tdt.db import attempts as attempts_db
 from tdt.db.acte_closing import get_last_step
 from tdt.db.audit import insert_change
 from tdt.db.pool import Connection
@@ -28,7 +28,7 @@ async def _waits(connection: Connection, acte: db.Acte) -> bool:
             return False
     elif acte.status is not ActeStatus.EN_ATTENTE_DE_TRANSMISSION:
         return False
-    return bool(await routes_db.list_attempts(connection, db.ENVELOPE, acte.envelope_id))
+    return bool(await attempts_db.list_attempts(connection, db.ENVELOPE, acte.envelope_id))
 
 
 async def settle(deps: Deps, connection: Connection, acte: db.Acte, proof: str) -> db.Acte:
@@ -36,7 +36,7 @@ async def settle(deps: Deps, connection: Connection, acte: db.Acte, proof: str) 
 
     An archive arrives whole: what travels with the act has left too. One that was given up is on its way again.
     """
-    await routes_db.move_attempts_to_settled(connection, db.ENVELOPE, acte.envelope_id, proof)
+    await attempts_db.move_attempts_to_settled(connection, db.ENVELOPE, acte.envelope_id, proof)
     if acte.status is ActeStatus.ERREUR:
         await _take_up(connection, acte)
         return await _again(connection, acte)
@@ -79,4 +79,4 @@ async def was_sent(connection: Connection, acte: db.Acte) -> bool:
     """Whether an act has left, or may have: only then can the préfecture write about it."""
     if acte.status not in NOT_PROVEN:
         return True
-    return bool(await routes_db.list_attempts(connection, db.ENVELOPE, acte.envelope_id))
+    return bool(await attempts_db.list_attempts(connection, db.ENVELOPE, acte.envelope_id))

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from tdt.crash import Step, reach
 from tdt.db import actes as db
+from tdt.db import attempts as attempts_db
 from tdt.db import breakers
 from tdt.db import routes as routes_db
 from tdt.db.acte_releases import find_release
@@ -72,7 +73,7 @@ class _Sending:
     """The attempt that is being made: each address of the route is one of its own."""
 
     deps: Deps
-    about: routes_db.Sending
+    about: attempts_db.Sending
     content: ContentId
     attempt: AttemptId
     probe: bool
@@ -104,7 +105,7 @@ class _Sending:
             ended = await self._end(connection, Outcome.FAILED, error)
             if ours and ended:
                 self.about = replace(self.about, address="rescue")
-                self.attempt = await routes_db.insert_attempt(connection, self.about)
+                self.attempt = await attempts_db.insert_attempt(connection, self.about)
         if not (ours and ended):
             raise error
         await self.check_bytes()
@@ -149,7 +150,7 @@ class _Sending:
     async def _is_ours(self, connection: Connection) -> bool:
         """Whether nothing has happened since we began: the wait for the main address may have been long."""
         sent = await db.lock_envelope(connection, EnvelopeId(self.about.object_id))
-        attempts = await routes_db.list_attempts(connection, db.ENVELOPE, self.about.object_id)
+        attempts = await attempts_db.list_attempts(connection, db.ENVELOPE, self.about.object_id)
         if sent is None or any(one.id > self.attempt for one in attempts):
             return False
         actes, unsent, _ = await _carried(connection, sent)
@@ -159,7 +160,7 @@ class _Sending:
 
     async def _end(self, connection: Connection, outcome: Outcome, error: TdtError) -> bool:
         reached = not error.details.get("unreached", False)
-        return await routes_db.move_attempt(connection, self.attempt, outcome, error.message, reached)
+        return await attempts_db.move_attempt(connection, self.attempt, outcome, error.message, reached)
 
 
 Started = tuple[_Sending, Route, db.Envelope]
@@ -177,7 +178,7 @@ async def _start(deps: Deps, envelope_id: EnvelopeId) -> Started | Verdict | For
         if sent is None or sent.content_id is None:
             return None
         # the attempts before the statuses: a sending that ends meanwhile is seen in one or in the other
-        attempts = await routes_db.list_attempts(connection, db.ENVELOPE, envelope_id)
+        attempts = await attempts_db.list_attempts(connection, db.ENVELOPE, envelope_id)
         actes, unsent, _ = await _carried(connection, sent)
         if any(one.status is not unsent for one in actes):
             return None  # an answer already came, or it was refused: the evidence settles it
@@ -205,7 +206,7 @@ async def _start(deps: Deps, envelope_id: EnvelopeId) -> Started | Verdict | For
             for acte in actes:
                 await db.insert_note(connection, acte, WAITS[Remote.ACTES])
             return answer
-        about = routes_db.Sending(
+        about = attempts_db.Sending(
             sent.authority_id,
             route.id,
             db.ENVELOPE,
@@ -215,8 +216,8 @@ async def _start(deps: Deps, envelope_id: EnvelopeId) -> Started | Verdict | For
             stored.size,
             verdict.clause,
         )
-        other = await routes_db.was_other(connection, about)
-        attempt = await routes_db.insert_attempt(connection, about)
+        other = await attempts_db.was_other(connection, about)
+        attempt = await attempts_db.insert_attempt(connection, about)
         gone = any(one.outcome is not Outcome.FAILED for one in attempts)
         return _Sending(deps, about, sent.content_id, attempt, answer.probe, gone, other), route, sent
 
@@ -250,7 +251,7 @@ async def _record_sent(deps: Deps, sent: db.Envelope, sending: _Sending, detail:
     async with deps.transaction("system") as connection:
         # what is given up at this very instant is seen in its status: that the archive arrived stays on record
         await db.lock_envelope(connection, sent.id)
-        await routes_db.move_attempt(connection, sending.attempt, Outcome.ACCEPTED, detail)
+        await attempts_db.move_attempt(connection, sending.attempt, Outcome.ACCEPTED, detail)
         await sending.note(connection, Sign.ANSWERED)
         actes, unsent, left = await _carried(connection, sent)
         text = transmitted(deps.config.actes.ministry_acronym) if left is ActeStatus.TRANSMIS else ACQUITTEMENT_ENVOYE

@@ -6,12 +6,13 @@ from datetime import date
 from tdt.db import actes as db
 from tdt.db.accounts import get_owner
 from tdt.db.acte_resends import Mark, get_mark, move_resend_of, move_to_superseded
+from tdt.db.attempts import list_attempts
 from tdt.db.audit import insert_change
 from tdt.db.authorities import get_authority
 from tdt.db.content import get_small
 from tdt.db.deposits import NewActe, NewFile
 from tdt.db.pool import Connection
-from tdt.db.routes import find_deposit_route, list_attempts
+from tdt.db.routes import find_deposit_route
 from tdt.deps import Deps
 from tdt.domain.actes import naming
 from tdt.domain.actes.classification import parse_classification

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tdt.db import attempts as attempts_db
 from tdt.db import helios as db
 from tdt.db import routes as routes_db
 from tdt.db.helios_receptions import find_answered
@@ -92,7 +93,7 @@ async def _keep_beside(connection: Connection, acquit: Acquit, flow: db.HeliosTr
 
 
 async def _move_to_answered(connection: Connection, flow: db.HeliosTransaction, target: HeliosStatus) -> None:
-    await routes_db.move_attempts_to_settled(connection, db.OBJECT, flow.id, "Acquittement reçu")
+    await attempts_db.move_attempts_to_settled(connection, db.OBJECT, flow.id, "Acquittement reçu")
     source = await _as_transmitted(connection, flow)
     await db.move_status(connection, flow, db.Move(source, target, texts.answered_text(flow.id, target)))
 

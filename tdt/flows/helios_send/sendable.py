@@ -1,7 +1,7 @@
 """Whether a checked flow may be sent at all: its labels, and its bytes as they are now; a fault turns it to -1."""
 
+from tdt.db import attempts as attempts_db
 from tdt.db import helios as db
-from tdt.db import routes as routes_db
 from tdt.db.authorities import get_authority
 from tdt.deps import Deps
 from tdt.domain.errors import Refused
@@ -19,7 +19,7 @@ async def is_sendable(deps: Deps, transaction_id: HeliosId) -> bool:
         if found is None or found.status is not HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
             return False
         authority = await get_authority(connection, found.authority_id)
-        attempts = await routes_db.list_attempts(connection, db.OBJECT, transaction_id)
+        attempts = await attempts_db.list_attempts(connection, db.OBJECT, transaction_id)
     if any(one.is_uncertain for one in attempts):
         return True  # it may have arrived: it is settled or sent again as it was, never refused
     try:

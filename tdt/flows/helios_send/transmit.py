@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tdt.crash import Step, reach
+from tdt.db import attempts as attempts_db
 from tdt.db import breakers
 from tdt.db import helios as db
 from tdt.db import routes as routes_db
@@ -128,7 +129,7 @@ async def _start(deps: Deps, transaction_id: HeliosId, *, checked: bool) -> _Sta
         found = await db.lock_transaction(connection, transaction_id)
         if found is None or found.status is not HeliosStatus.EN_ATTENTE_DE_TRANSMISSION:
             return None
-        attempts = await routes_db.list_attempts(connection, db.OBJECT, transaction_id)
+        attempts = await attempts_db.list_attempts(connection, db.OBJECT, transaction_id)
         window = timedelta(seconds=deps.config.helios.uncertain_seconds)
         released = await find_release(connection, transaction_id)
         on_uncertain = retry.on_uncertain(deps.config.helios.on_uncertain, attempts, released)
@@ -155,7 +156,7 @@ async def _start(deps: Deps, transaction_id: HeliosId, *, checked: bool) -> _Sta
         answer = await breakers.ask(connection, way, deps.now(), rules)
         if isinstance(answer, Wait):
             return answer
-        about = routes_db.Sending(
+        about = attempts_db.Sending(
             found.authority_id,
             route.id,
             db.OBJECT,
@@ -165,7 +166,7 @@ async def _start(deps: Deps, transaction_id: HeliosId, *, checked: bool) -> _Sta
             leaving.size,
             verdict.clause,
         )
-        attempt = await routes_db.insert_attempt(connection, about)
+        attempt = await attempts_db.insert_attempt(connection, about)
         gone = any(one.outcome is not Outcome.FAILED for one in attempts)
         return _Started(attempt, found, leaving, any(one.is_uncertain for one in attempts), answer.probe, gone)
 
@@ -173,7 +174,7 @@ async def _start(deps: Deps, transaction_id: HeliosId, *, checked: bool) -> _Sta
 async def _is_proved(deps: Deps, transaction_id: HeliosId) -> bool:
     """Evidence comes before the convention: did what it would hold arrive already, by an uncertain sending?"""
     async with deps.transaction("system") as connection:
-        attempts = await routes_db.list_attempts(connection, db.OBJECT, transaction_id)
+        attempts = await attempts_db.list_attempts(connection, db.OBJECT, transaction_id)
         found = await db.get_transaction(connection, transaction_id)
         uncertain = [one for one in attempts if one.is_uncertain]
         if found is None or not uncertain:
@@ -186,7 +187,7 @@ async def _is_proved(deps: Deps, transaction_id: HeliosId) -> bool:
         if await client.find_sent(tried.name) != tried.size:
             return False
     async with deps.transaction("system") as connection:
-        await routes_db.move_attempts_to_settled(connection, db.OBJECT, transaction_id, SEEN_THERE)
+        await attempts_db.move_attempts_to_settled(connection, db.OBJECT, transaction_id, SEEN_THERE)
         await _move_to_transmitted(connection, transaction_id, route)
     return True
 
@@ -216,7 +217,7 @@ async def _check_ours(deps: Deps, started: _Started) -> None:
     """Nothing has happened since we began: connecting may have been long, and we taken for dead. Raises Temporary."""
     async with deps.transaction("system") as connection:
         found = await db.lock_transaction(connection, started.transaction.id)
-        attempts = await routes_db.list_attempts(connection, db.OBJECT, started.transaction.id)
+        attempts = await attempts_db.list_attempts(connection, db.OBJECT, started.transaction.id)
         dossier = await get_dossier(connection, started.transaction.authority_id, Module.HELIOS)
     stop = find_stop(dossier, set(started.transaction.domains), paris_date(deps.now()), {started.transaction.id})
     if stop is not None:
@@ -240,7 +241,7 @@ async def _check_bytes(deps: Deps, started: _Started) -> None:
 async def _end(deps: Deps, started: _Started, outcome: Outcome, error: TdtError) -> None:
     end = breakers.End(read_sign(error), started.probe, error.message)
     async with deps.transaction("system") as connection:
-        await routes_db.move_attempt(connection, started.attempt, outcome, _said(error))
+        await attempts_db.move_attempt(connection, started.attempt, outcome, _said(error))
         # the breaker before the jobs, as in _record_sent: two ends never wait for each other
         breaker = await breakers.note(connection, started.place, end, deps.now(), deps.config.breaker.rules)
         await _call_next(connection, started.leaving.route)
@@ -261,7 +262,7 @@ async def _call_next(connection: Connection, route: Route) -> None:
 async def _record_sent(deps: Deps, started: _Started, detail: str) -> None:
     """Transaction 2. The acquit may have come before us: then the status has already moved on."""
     async with deps.transaction("system") as connection:
-        await routes_db.move_attempt(connection, started.attempt, Outcome.ACCEPTED, detail)
+        await attempts_db.move_attempt(connection, started.attempt, Outcome.ACCEPTED, detail)
         await _move_to_transmitted(connection, started.transaction.id, started.leaving.route)
         end = breakers.End(Sign.ANSWERED, started.probe)
         await breakers.note(connection, started.place, end, deps.now(), deps.config.breaker.rules)
