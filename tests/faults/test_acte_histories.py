@@ -46,6 +46,21 @@ __all__ = ["stage"]
 SLOTS = (("A", 0), ("A", 1), ("B", 0))
 FIRST = {1, 7, 17, 18, 21}
 
+SENT_AGAIN = """
+    select name, bool_or(outcome is null or outcome in ('uncertain', 'settled')) as in_doubt,
+        count(*) filter (where outcome in ('failed', 'refused') and reached) as refused,
+        (
+            select coalesce(max(moves), 0) from (
+                select count(*) filter (where before = -1 and status in (1, 2)) as moves from (
+                    select transaction_id, w.status, lag(w.status) over (partition by transaction_id order by w.id)
+                        as before
+                    from acte_workflow w join acte_transaction t on t.id = transaction_id
+                    where t.envelope_id = object_id
+                ) line group by transaction_id
+            ) life
+        ) as put_again
+    from attempt group by name, object_id"""
+
 slots = st.sampled_from([0, 0, 0, 1, 2])
 """The first one most often: what has lived long enough for rare moves is needed, as well as others beside it."""
 modes = st.sampled_from(["accept", "accept", "refuse", "cut"])
@@ -75,6 +90,7 @@ events = st.one_of(
 )
 SENT: list[tuple[Any, ...]] = [("submit", 0), ("transmit", 0, "accept")]
 KNOWN = [*SENT, ("ar", 0)]
+ENDS: list[list[tuple[Any, ...]]] = [[("close", 0, 6)], [("plan", 0)], [("plan", 0), ("tell", 0, 20)]]
 # most histories of one length do little: begin with acts that left, or ended
 beginnings = st.sampled_from(
     [
@@ -91,6 +107,7 @@ beginnings = st.sampled_from(
         [*KNOWN, ("tell", 0, 12), ("tell", 0, 14)],
         [*KNOWN, ("tell", 0, 13)],
         [*KNOWN, ("plan", 0), ("tell", 0, 20)],
+        *([*KNOWN, ("cancel", 0, "accept"), *ended, ("cancelled", 0)] for ended in ENDS),
         [*KNOWN, ("letter", 0, "3-1", 19), ("letter", 0, "4-1", 29)],
         [("to_sign", 0), ("draft", 2)],
         [("draft", 0)],
@@ -376,15 +393,11 @@ class Checks:
 
 
 async def doubled(works: Plant) -> list[str]:
-    """Archives that the préfecture took more than once although no sending of them was ever in doubt."""
+    """Archives that the préfecture took more than once although no sending of them was ever in doubt, nor was any of
+    their acts put in line again by an operator, who may once the ministry has refused it."""
     came = Counter(name for name, _ in works.prefecture.parcels)
-    rows = await works.fetch(
-        """select name, bool_or(outcome is null or outcome in ('uncertain', 'settled')) as in_doubt,
-            count(*) filter (where outcome in ('failed', 'refused') and reached) as refused
-        from attempt group by name"""
-    )
-    for row in rows:
-        came[row["name"]] = 0 if row["in_doubt"] else came[row["name"]] - row["refused"]
+    for row in await works.fetch(SENT_AGAIN):
+        came[row["name"]] = 0 if row["in_doubt"] else came[row["name"]] - row["refused"] - row["put_again"]
     return [name for name, count in came.items() if count > 1]
 
 
@@ -392,6 +405,7 @@ async def doubled(works: Plant) -> list[str]:
 @given(history=histories)
 @example(history=[("to_sign", 0), ("ar", 0)])
 @example(history=[("submit", 0), ("transmit", 0, "refuse"), ("transmit", 0, "refuse"), ("transmit", 0, "accept")])
+@example(history=[*SENT, ("anomaly", 0, "007"), ("put_again", 0, 2), ("transmit", 0, "accept"), ("ar", 0)])
 @example(history=[("submit", 0), ("transmit", 0, "cut"), ("wait", 0), ("transmit", 0, "refuse"), ("anomaly", 0, "001")])
 @example(
     history=[
