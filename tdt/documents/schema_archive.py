@@ -44,7 +44,7 @@ def read_set(path: Path) -> dict[str, bytes]:
         raise _refused(f"{error.filename or path} : {error.strerror or error}") from error
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError) as error:
         raise _damaged(error) from error
-    except (NotImplementedError, RuntimeError) as error:
+    except (NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
         raise _damaged(error) from error
 
 
@@ -135,6 +135,8 @@ def _zip(path: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
                 raise _refused(f"{member.filename!a} est un lien ou un fichier spécial")
             if member.flag_bits & 1:
                 raise _refused("l'archive est chiffrée")
+            if not member.filename:
+                raise _refused("chemin interdit : ''")
             if not member.is_dir():
                 with archive.open(member) as file:
                     yield member.filename, _read_on(file)

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from email.errors import HeaderParseError
+from email.errors import MessageError
 from email.header import decode_header, make_header
 
 _LIMIT = 256 * 1024
@@ -22,7 +22,7 @@ class Headers:
         value = next((value for key, value in self.fields if key == name.lower()), "")
         try:
             return str(make_header(decode_header(value)))[:1000]
-        except (LookupError, ValueError, HeaderParseError):
+        except (LookupError, ValueError, MessageError):
             return value[:1000]
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from email import message_from_bytes
 from email.errors import (
     CloseBoundaryNotFoundDefect,
-    HeaderParseError,
     InvalidBase64CharactersDefect,
     InvalidBase64LengthDefect,
     InvalidBase64PaddingDefect,
+    MessageError,
 )
 from email.header import decode_header, make_header
 from email.message import Message
@@ -129,7 +129,7 @@ def _file_name(part: Message) -> str:
         name = str(make_header(decode_header(name)))
         # a name in bare 8-bit characters: the library keeps its bytes as surrogates
         name = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    except (HeaderParseError, LookupError, ValueError, TypeError, AttributeError):
+    except (MessageError, LookupError, ValueError, TypeError, AttributeError):
         name = "sans-nom"
     name = re.split(r"[/\\]", name)[-1]
     name = re.sub(r"[\x00-\x1f\x7f]", "", name).strip()

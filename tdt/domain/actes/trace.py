@@ -52,6 +52,8 @@ def read_received(value: str) -> Hop | None:
     if by + 1 >= len(words):
         return None
     host = words[by + 1].rstrip(".;")
+    if not host:
+        return None
     if by == 0:
         return Hop(host, None, "")
     if words[0] != "from" or by != 2:
