@@ -159,9 +159,6 @@ class FormReader:
         return self._form
 
     def _begin_part(self, segment: multipart.MultipartSegment) -> None:
-        # the library refuses a bare line feed where a chunk ends before the end of the line, and else keeps it
-        if any("\n" in value for _, value in segment.headerlist):
-            raise FormFault(Fault.MALFORMED)
         self._name, self._filename = parse_disposition(segment.header("Content-Disposition", ""))
         field_name = self._name.partition("[")[0]
         if self._filename is None or field_name in self._plan.texts:
@@ -315,10 +312,17 @@ async def _drain(request: web.Request, server: Server) -> None:
         return
 
 
-def _parser(boundary: str, limits: Limits) -> multipart.PushMultipartParser:
+class _Parser(multipart.PushMultipartParser):  # type: ignore[misc]
+    """The library refuses a bare line feed in a header where a chunk ends before the line does: here always."""
+
+    def _on_segment_headerline(self, line: bytes) -> None:
+        if b"\n" in line:
+            raise multipart.ParserError("Invalid line break in segment header")
+        super()._on_segment_headerline(line)
+
+
+def _parser(boundary: str, limits: Limits) -> _Parser:
     try:
-        return multipart.PushMultipartParser(
-            boundary, max_segment_count=limits.parts, max_header_count=16, header_charset="latin1"
-        )
+        return _Parser(boundary, max_segment_count=limits.parts, max_header_count=16, header_charset="latin1")
     except multipart.MultipartError as error:
         raise FormFault(Fault.MALFORMED) from error
