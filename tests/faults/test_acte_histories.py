@@ -90,7 +90,14 @@ events = st.one_of(
 )
 SENT: list[tuple[Any, ...]] = [("submit", 0), ("transmit", 0, "accept")]
 KNOWN = [*SENT, ("ar", 0)]
-ENDS: list[list[tuple[Any, ...]]] = [[("close", 0, 6)], [("plan", 0)], [("plan", 0), ("tell", 0, 20)]]
+ENDS: list[list[tuple[Any, ...]]] = [
+    [("close", 0, 5)],
+    [("close", 0, 6)],
+    [("plan", 0)],
+    [("tell", 0, 12)],
+    [("tell", 0, 13)],
+    [("plan", 0), ("tell", 0, 20)],
+]
 # most histories of one length do little: begin with acts that left, or ended
 beginnings = st.sampled_from(
     [
