@@ -84,6 +84,7 @@ class FormReader:
         self._parser = _parser(boundary, limits)
         self._boundary = b"--" + boundary.encode()
         self._preamble: bytes | None = b""
+        self._skipped = False
         self._form = Form()
         self._open: list[tuple[str, str, SpoolWriter]] = []
         self._name, self._filename, self._sink = "", None, None  # type: tuple[str, str | None, _Sink]
@@ -112,8 +113,12 @@ class FormReader:
             return chunk
         self._preamble += chunk
         place = self._preamble.find(self._boundary)
-        if place > PREAMBLE_BYTES or (place < 0 and len(self._preamble) > PREAMBLE_BYTES + len(self._boundary)):
+        if place > PREAMBLE_BYTES or (place >= 0 and self._skipped):
             raise FormFault(Fault.MALFORMED)
+        part = len(self._boundary) - 1
+        if place < 0 and len(self._preamble) > PREAMBLE_BYTES + part:
+            # what follows is looked at for a boundary all the same: without any the body is one cut short
+            self._skipped, self._preamble = True, self._preamble[-part:]
         if place < 0 or len(self._preamble) < place + len(self._boundary) + len(b"\r\n"):
             return b""
         whole, self._preamble = self._preamble, None
