@@ -94,7 +94,19 @@ SETTLE = """
     update attempt set outcome = 'settled', detail = $3, ended_at = now()
     where object_kind = $1 and object_id = $2 and (outcome is null or outcome = 'uncertain')"""
 
+SETTLE_FAILED = """
+    update attempt set outcome = 'settled', detail = $3 || ', malgré : ' || detail, ended_at = now()
+    where (id, started_at) = (
+            select id, started_at from attempt where object_kind = $1 and object_id = $2 and reached
+            order by started_at desc, id desc limit 1)
+        and not exists (
+            select from attempt where object_kind = $1 and object_id = $2 and outcome in ('accepted', 'settled'))"""
+
 
 async def move_attempts_to_settled(connection: Connection, object_kind: str, object_id: int, proof: str) -> int:
-    """An answer of the State proves that an uncertain attempt had arrived; gives how many were settled."""
-    return affected(await connection.execute(SETTLE, object_kind, object_id, proof))
+    """An answer of the State proves that an uncertain attempt had arrived; gives how many were settled.
+
+    Where none is in doubt and none was accepted, the last one that came to the State had arrived after all.
+    """
+    settled = affected(await connection.execute(SETTLE, object_kind, object_id, proof))
+    return settled or affected(await connection.execute(SETTLE_FAILED, object_kind, object_id, proof))

@@ -9,7 +9,7 @@ from tdt.db.actes import OBJECT as ACTE
 from tdt.db.helios import OBJECT as FLOW
 from tdt.db.pool import Connection
 from tdt.domain.balance import OPEN, SENDING_COUNTS, Tally, key_of
-from tdt.domain.balance_flows import Event, Flow, RouteMove, Row, in_order, may_be_answer
+from tdt.domain.balance_flows import ANSWERS, Event, Flow, RouteMove, Row, in_order
 from tdt.domain.ids import AuthorityId, RouteId
 from tdt.domain.routes import RouteKind
 
@@ -134,7 +134,7 @@ async def _list_instants(
     connection: Connection, authority: AuthorityId, module: RouteKind, events: Mapping[int, Collection[Event]]
 ) -> frozenset[datetime]:
     """When, among these moves, an answer was applied: it is marked in the transaction of the move, at its instant."""
-    wanted = {one.at for each in events.values() for one in each if may_be_answer(module, one)}
+    wanted = {one.at for each in events.values() for one in each if one.target in ANSWERS[module]}
     if not wanted:
         return frozenset()
     return frozenset(row["handled_at"] for row in await connection.fetch(INSTANTS, authority, list(wanted)))

@@ -143,7 +143,7 @@ class Flow:
 
     def was_answered(self, at: datetime) -> bool:
         """Whether an answer of the State about it came before this instant."""
-        applied = (one.written for one in self.events if one.at < at and may_be_answer(self.module, one))
+        applied = (one.written for one in self.events if one.at < at and _is_answer(self.module, one))
         return any(one < at for one in self.answered) or any(one in self.answers for one in applied)
 
     def key_recorded(self, at: datetime) -> str | None:
@@ -187,11 +187,6 @@ def _answer_faults(flow: Flow, end: datetime) -> Iterator[Fault]:
         yield Fault(flow.id, FaultCode.WITHOUT_ANSWER)
     if named and not applied:
         yield Fault(flow.id, FaultCode.NOT_APPLIED)
-
-
-def may_be_answer(module: RouteKind, event: Event) -> bool:
-    """An answer, or a move that an anomaly makes as well as a hand or a month of silence."""
-    return _is_answer(module, event) or (event.source in LEFT and event.target == ActeStatus.ERREUR)
 
 
 def _is_answer(module: RouteKind, event: Event) -> bool:

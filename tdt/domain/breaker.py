@@ -161,9 +161,9 @@ class Asking:
 def read_sign(error: BaseException | None) -> Sign:
     """What it says of what it was given is an answer of the remote; a connection that fails, or its own fault, is not.
 
-    A connection lost once the bytes had left fails as well: a remote that takes everything and never says so would
-    put all that waits in doubt, one by one. Nothing is learnt from another doubt (it did say something), nor from what
-    never came to the remote (our settings, our disk).
+    A connection lost once bytes had left fails as well, as does a fault of the server told then: a remote that takes
+    everything and never says so would put all that waits in doubt, one by one. Nothing is learnt from another doubt
+    (it did say something), nor from what is ours (settings, disk, database).
     """
     if error is None:
         return Sign.ANSWERED

@@ -147,6 +147,7 @@ class FtpClient:
         path = remote_path(self._target.send_directory, name)
         part = temporary_path(self._target.send_directory, name)
         with translated(_REMOTE) as progress:
+            chunks = progress.own(chunks)
             await self._announce(metadata)
             if self._target.renames:
                 stored = await self._store_aside(part, size, chunks)

@@ -124,6 +124,7 @@ class SftpClient:
         final = remote_path(self._target.send_directory, visible)
         part = temporary_path(self._target.send_directory, visible)
         with translated(_REMOTE) as progress:
+            chunks = progress.own(chunks)
             if not self._target.renames:
                 await self._upload(final, size, _marking(chunks, progress))
                 return f"déposé sous {visible}"

@@ -1,7 +1,7 @@
 """Translates the errors of the network libraries into ours, once, according to how far the exchange had gone."""
 
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,9 +13,22 @@ SETTINGS = "REGLAGE"
 
 @dataclass(slots=True)
 class Progress:
-    """`sent` is set just before the first byte that can deliver the document: from then on, silence proves nothing."""
+    """`sent` is set just before the first byte that can deliver the document: from then on, silence proves nothing.
+
+    `ours`: what was to be sent could not be read, which says nothing of the other end.
+    """
 
     sent: bool = False
+    ours: bool = False
+
+    async def own(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same chunks; libraries wrap an error of these as if it came from the other end."""
+        try:
+            async for chunk in chunks:
+                yield chunk
+        except Exception:
+            self.ours = True
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +74,7 @@ def _classify(remote: Remote, progress: Progress, error: Exception) -> TdtError:
     refusal = remote.refusal(error) if remote.refusal else None
     if refusal is not None:
         return Temporary(f"{remote.service} : demande refusée", details=details | {"reply": refusal})
-    details["of_remote"] = True
+    details["of_remote"] = not progress.ours
     if progress.sent:
         return Uncertain(f"{remote.service} : liaison perdue après le début de l'envoi, sans réponse", details=details)
     message = f"{remote.service} : liaison impossible ou interrompue"

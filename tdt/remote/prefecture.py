@@ -101,7 +101,7 @@ async def _post(target: PrefectureTarget, url: str, context: ssl.SSLContext, arc
         except (OSError, aiohttp.ClientError) as error:
             if progress.sent:
                 raise
-            details = {"error": describe(error), "unreached": True, "of_remote": True}
+            details = {"error": describe(error), "unreached": True, "of_remote": not progress.ours}
             raise Temporary(f"{SERVICE} : serveur injoignable", details=details) from (None if in_query else error)
     if status in target.accepted_status:
         return f"HTTP {status}"
@@ -157,7 +157,7 @@ class _Upload:
         """The bytes in order; each one asked for pushes the deadline, so that only silence runs it out."""
         loop = asyncio.get_running_loop()
         read, head = 0, self._head
-        async for chunk in self.archive.open_chunks():
+        async for chunk in self.progress.own(self.archive.open_chunks()):
             read += len(chunk)
             if read > self.archive.size:
                 break

@@ -94,8 +94,9 @@ class FormReader:
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes. Raises FormFault; the caller then discards."""
         try:
+            ready = self._from_the_start(chunk)
             # the library takes an empty chunk for the end
-            for event in self._parser.parse(ready) if (ready := self._from_the_start(chunk)) else ():
+            for event in self._parser.parse(ready) if ready else ():
                 if event is None:
                     self._end_part()
                 elif isinstance(event, multipart.MultipartSegment):
@@ -329,5 +330,5 @@ class _Parser(multipart.PushMultipartParser):  # type: ignore[misc]
 def _parser(boundary: str, limits: Limits) -> _Parser:
     try:
         return _Parser(boundary, max_segment_count=limits.parts, max_header_count=16, header_charset="latin1")
-    except multipart.MultipartError as error:
+    except (multipart.MultipartError, UnicodeEncodeError) as error:
         raise FormFault(Fault.MALFORMED) from error

@@ -54,6 +54,8 @@ def _tell(report: Report, directory: Path, arguments: argparse.Namespace) -> Non
     for line in report.lines():
         print(line)
     again = f"scripts/chaos --minutes {arguments.minutes:g} --seed {report.seed}"
+    if arguments.rest:
+        again += f" --rest {arguments.rest:g}"
     if arguments.no_mount:
         again += " --no-mount"
     if report.passed:

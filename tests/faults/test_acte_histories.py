@@ -48,14 +48,14 @@ FIRST = {1, 7, 17, 18, 21}
 
 SENT_AGAIN = """
     select name, bool_or(outcome is null or outcome in ('uncertain', 'settled')) as in_doubt,
-        count(*) filter (where outcome in ('failed', 'refused') and reached) as refused,
+        count(*) filter (where outcome = 'failed' and reached) as refused,
         (
             select coalesce(max(moves), 0) from (
-                select count(*) filter (where before = -1 and status in (1, 2)) as moves from (
-                    select transaction_id, w.status, lag(w.status) over (partition by transaction_id order by w.id)
-                        as before
+                select count(*) filter (where before = -1 and status in (1, 2) and answer is not null) as moves from (
+                    select transaction_id, w.status, lag(w.status) over life as before,
+                        lag(w.flux_content_id) over life as answer
                     from acte_workflow w join acte_transaction t on t.id = transaction_id
-                    where t.envelope_id = object_id
+                    where t.envelope_id = object_id window life as (partition by transaction_id order by w.id)
                 ) line group by transaction_id
             ) life
         ) as put_again

@@ -4,13 +4,16 @@ import asyncio
 from dataclasses import replace
 
 import asyncpg
+import pytest
 
+from tdt.db.pool import Connection
 from tdt.domain.actes.model import ActeStatus, PostedFile
 from tdt.domain.actes.replies import Reply
 from tdt.domain.authorities import Role
+from tdt.domain.balance import Side
 from tdt.domain.errors import Temporary, Uncertain
 from tdt.domain.helios.model import HeliosStatus
-from tdt.domain.ids import ActeId, EnvelopeId, HeliosId, ReceivedId
+from tdt.domain.ids import ActeId, EnvelopeId, HeliosId, ReceivedId, RouteId
 from tdt.domain.routes import RouteKind
 from tdt.flows import (
     actes_closing,
@@ -26,6 +29,8 @@ from tdt.flows import (
     helios_send,
     received,
 )
+from tdt.flows.balances import reckon as reckoning
+from tdt.flows.balances.reckon import Day, reckon_all
 from tests.dgfip_flows import sample as pes
 from tests.faults.balancing import make_balances, pass_the_night, town
 from tests.faults.plant import (
@@ -268,15 +273,34 @@ async def test_an_ar_that_began_before_its_act_had_left_is_balanced(works: Plant
     assert (await closing(works, RouteKind.ACTES))["acknowledged"] == 1
 
 
-async def test_an_anomaly_of_what_was_refused_and_given_up_is_balanced(works: Plant) -> None:
-    """The préfecture refused the archive, and looked at it all the same: its anomaly proves that it came."""
+@pytest.mark.parametrize("proof", ["anomaly", "letter", "ar"])
+async def test_what_answers_an_archive_that_was_refused_proves_that_it_came(
+    works: Plant, proof: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The préfecture refused it, and looked at it all the same; later nights need not count everything again."""
     acte = await works.submit_acte()
     await leave(works, acte, "refuse")
-    await actes_moves.give_up(works.deps, OPERATOR, acte)
-    await works.ingest(anomaly_mail("007"))
-    assert await works.acte_life(acte) == [1, 2, -1, 3, -1]
-    await check_night(works)
-    assert (await closing(works, RouteKind.ACTES))["anomalies"] == 1
+    if proof == "anomaly":
+        await actes_moves.give_up(works.deps, OPERATOR, acte)
+    mail, life, bucket = {
+        "anomaly": (anomaly_mail("007"), [1, 2, -1, 3, -1], "anomalies"),
+        "letter": (letter_mail("3-1", unique("2026_017")), [1, 2, 3], "awaited"),
+        "ar": (ar_mail(), [1, 2, 3, 4], "acknowledged"),
+    }[proof]
+    await works.ingest(mail)
+    assert await works.acte_life(acte) == life
+    assert await works.outcomes() == ["settled"]
+    assert "malgré" in await works.value("select detail from attempt")
+    await check_night(works, who="A")
+    assert (await closing(works, RouteKind.ACTES))[bucket] == 1
+
+    async def from_the_beginning(connection: Connection, day: Day) -> dict[RouteId, Side]:
+        assert day.module is not RouteKind.ACTES, "everything was counted again"
+        return await reckon_all(connection, day)
+
+    monkeypatch.setattr(reckoning, "reckon_all", from_the_beginning)
+    for _ in range(2):
+        await check_night(works, who="A")
 
 
 async def test_what_a_hand_does_to_real_acts_is_named(works: Plant) -> None:

@@ -125,7 +125,7 @@ async def test_what_waits_opens_no_connection_says_why_and_forecasts_the_next_tr
     assert told is not None and (told.at, told.reason) == (again, WAITS[Remote.HELIOS])
 
 
-async def test_a_remote_that_takes_all_and_never_answers_puts_few_in_doubt(works: Plant) -> None:
+async def test_a_remote_that_takes_all_and_drops_the_link_puts_few_in_doubt(works: Plant) -> None:
     failures = works.deps.config.breaker.failures
     flows = [
         await works.queued_pes(pes(f"DOUTE-{number}", str(number), f"PJ{number}")) for number in range(failures + 1)

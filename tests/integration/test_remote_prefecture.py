@@ -14,6 +14,7 @@ import psutil
 import pytest
 from aiohttp import web
 
+from tdt.domain.breaker import Sign, read_sign
 from tdt.domain.errors import Permanent, TdtError, Temporary, Uncertain
 from tdt.remote.errors import SETTINGS
 from tdt.remote.prefecture import PrefectureTarget, send_archive
@@ -281,6 +282,22 @@ async def test_a_loss_after_the_first_byte_is_uncertain_and_never_rescued(
             await post(replace(target, url=broken, rescue_url=url))
     assert caught.value.__cause__ is not None
     assert ministry.requests == []
+
+
+@pytest.mark.parametrize("fault", [OSError(5, "Input/output error"), Temporary("La base de données ne répond pas.")])
+async def test_bytes_of_ours_that_cannot_be_read_say_nothing_of_the_ministry(
+    ministry: Ministry, url: str, target: PrefectureTarget, fault: Exception
+) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield CONTENT[:1000]
+        raise fault
+
+    with pytest.raises((Uncertain, Temporary)) as caught:
+        await send_archive(replace(target, url=url), NAME, len(CONTENT), broken)
+    assert read_sign(caught.value) is Sign.NOTHING
+    assert (
+        ministry.requests == [] or len(ministry.bodies) < len(ministry.requests) or CONTENT not in ministry.bodies[-1]
+    )
 
 
 async def test_an_answer_that_is_not_http_is_uncertain(target: PrefectureTarget) -> None:

@@ -113,18 +113,6 @@ def test_each_contradiction_is_named(module: RouteKind) -> None:
     assert faults(Flow(12, module, Row(1, ROUTE))) == [FaultCode.UNRECORDED]
 
 
-def test_an_anomaly_proves_that_what_was_refused_had_come() -> None:
-    """As an AR does; a hand or a month of silence, which lead there too, prove nothing."""
-    silent = replace(life(*WHOLE[:3], (4, -1)), accepted=(), answers=frozenset())
-    assert faults(silent) == [FaultCode.WITHOUT_ATTEMPT]
-    refused = replace(silent, tried=(at(2.5),), answers=frozenset([at(4)]))
-    assert faults(refused) == []
-    assert refused.key_found(END) == refused.key_recorded(END) == "anomalies:-1"
-    assert (
-        faults(replace(refused, tried=())) == faults(replace(silent, tried=(at(2.5),))) == [FaultCode.WITHOUT_ATTEMPT]
-    )
-
-
 @pytest.mark.parametrize("sent", [3.0, 24.0001])
 def test_an_answer_whose_transaction_began_before_that_of_the_sending_is_the_last_move(sent: float) -> None:
     """Even when midnight came between: the answer proves that it had left."""
