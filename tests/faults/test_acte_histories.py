@@ -95,6 +95,7 @@ ENDS: list[list[tuple[Any, ...]]] = [
     [("close", 0, 6)],
     [("plan", 0)],
     [("tell", 0, 12)],
+    [("tell", 0, 12), ("tell", 0, 14)],
     [("tell", 0, 13)],
     [("plan", 0), ("tell", 0, 20)],
 ]
