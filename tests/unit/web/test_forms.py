@@ -175,6 +175,12 @@ async def test_bodies_that_cannot_be_taken_leave_nothing_behind(body: bytes, fau
     assert left_in(tmp_path) == 0
 
 
+def test_a_boundary_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FormFault) as caught:
+        FormReader("\udcff", PLAN, Limits(), Spool(tmp_path, 500))
+    assert caught.value.fault is Fault.MALFORMED
+
+
 async def test_a_repeated_scalar_file_leaves_only_the_last(tmp_path: Path) -> None:
     form = await read([encode([("file", b"1" * 900, "a"), ("file", b"2" * 900, "b")], True)], Spool(tmp_path, 500))
     upload = form.files.scalar("file")
